@@ -1,0 +1,124 @@
+"""The port that every data plane stands behind."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from harness.lab.port import Lab, Place
+from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.policy import NetworkPolicy
+
+
+class Feature(StrEnum):
+    """What a scenario may ask of a data plane."""
+
+    POLICY_TCP = "policy-tcp"
+    POLICY_UDP = "policy-udp"
+    POLICY_ICMP = "policy-icmp"
+    POLICY_CIDR = "policy-cidr"
+    IPV6 = "ipv6"
+    REVOKE_OPEN_CONNECTIONS = "revoke-open-connections"
+    ENCRYPTION = "encryption"  # of pod-to-pod traffic
+    L7_HTTP = "l7-http"  # requests are parsed
+    HOT_RESTART = "hot-restart"
+    SAME_NODE_FAST_PATH = "same-node-fast-path"
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """The feature is claimed: a plane that claims it and fails, fails. ``denies`` is how a denial shows at the client."""
+
+    denies: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Not supported, and why; counts in the report."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Whether the feature works here could not be found out."""
+
+    error: str
+
+
+Support = Yes | No | Unknown
+
+
+class DataPlaneError(Exception):
+    """A data plane could not be attached or run: what, where, and what to do, in one line."""
+
+
+class NotConverged(DataPlaneError):
+    """A change was handed over but is not known to be enforced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A set of policies that is enforced. ``seconds`` is from the call to enforcement."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the data plane that costs something. ``place`` and ``name`` give its cgroup: ``place.component_cgroup(name)``.
+
+    A component without processes of its own (BPF programs, kernel rules) has ``place`` None;
+    ``programs`` then holds the ids of its BPF programs in the kernel.
+    """
+
+    name: str
+    place: Place | None = None
+    pids: tuple[int, ...] = ()
+    programs: tuple[int, ...] = ()
+
+
+class RestartKind(StrEnum):
+    """How a component is restarted."""
+
+    HOT = "hot"  # a new process takes over the sockets of the old one
+    COLD = "cold"  # stop, then start
+    KILL = "kill"  # SIGKILL, then start
+
+
+class Attachment(Protocol):
+    """A data plane that is in force on a lab. Entered by ``DataPlane.attach``; left, nothing of it remains."""
+
+    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+        """Enforce exactly these policies; returns when they are, or raises NotConverged."""
+        ...
+
+    def evidence(self, flow: Flow) -> Evidence | None:
+        """What the plane itself recorded of the latest denial of ``flow``, or None."""
+        ...
+
+    def components(self) -> Sequence[Component]: ...
+
+    def restart(self, component: str, how: RestartKind) -> None:
+        """Raises DataPlaneError where the plane cannot restart it in that manner."""
+        ...
+
+
+class DataPlane(Protocol):
+    """One way of connecting pods. Modules of this package list theirs in ``DATA_PLANES``."""
+
+    @property
+    def name(self) -> str:
+        """As in ``--dataplane NAME``."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """A few words for a reader of the report."""
+        ...
+
+    def supports(self, feature: Feature) -> Support: ...
+
+    def attach(self, lab: Lab) -> AbstractContextManager[Attachment]: ...

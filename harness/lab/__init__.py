@@ -1,0 +1,1 @@
+"""Where it happens: namespaces, cgroups, processes and their clean-up. The only room that runs commands."""

@@ -1,0 +1,184 @@
+"""What every lab offers, whatever its nodes are made of.
+
+Data planes, loads and meters see a lab only through these protocols, so that virtual machines
+can stand in for network namespaces.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.model.topology import Pod, Topology
+
+
+class LabError(Exception):
+    """The lab could not do what was asked: what, where, and what to do about it, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended: its exit status and what it printed."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Process(Protocol):
+    """A program that runs in a lab."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def log(self) -> Path:
+        """The file that its standard output and standard error go to."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        ...
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; raises TimeoutError after ``seconds``."""
+        ...
+
+    def signal(self, number: int) -> None: ...
+
+    def stop(self, grace: float = 2.0) -> None:
+        """SIGTERM, then SIGKILL after ``grace`` seconds; returns when it is gone and reaped."""
+        ...
+
+
+class Place(Protocol):
+    """A network namespace and a cgroup: what a node and a pod have in common."""
+
+    @property
+    def netns(self) -> Path:
+        """The namespace as a file, for setns(2) and ``nsenter --net=``."""
+        ...
+
+    @property
+    def cgroup(self) -> Path:
+        """Its cgroup v2 folder. Components live in folders below it, one each."""
+        ...
+
+    def component_cgroup(self, component: str) -> Path:
+        """The cgroup of one component (``server``, ``client``, ``proxy``…), made on first use."""
+        ...
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        component: str,
+        env: Mapping[str, str] | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+    ) -> Process:
+        """Start a program inside, billed to ``component`` from its first instruction. Its log is kept in the lab's folder."""
+        ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        component: str = "tool",
+        seconds: float = 30.0,
+        stdin: str | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run a command inside to its end. Raises LabError when it is missing, times out or (``check``) fails."""
+        ...
+
+    def entered(self) -> AbstractContextManager[None]:
+        """The calling thread is inside the network namespace while the context is open (for system calls, not commands)."""
+        ...
+
+
+class LabPod(Place, Protocol):
+    """A pod that is up. Its veth's pod end is ``eth0``; the other end is in its node's namespace."""
+
+    @property
+    def pod(self) -> Pod:
+        """The model's pod with its addresses assigned."""
+        ...
+
+    @property
+    def node(self) -> "LabNode": ...
+
+    @property
+    def host_ifname(self) -> str: ...
+
+    @property
+    def host_ifindex(self) -> int:
+        """Index of the node's end of the veth, in the node's namespace."""
+        ...
+
+    @property
+    def mac(self) -> str:
+        """MAC address of the pod's end."""
+        ...
+
+    @property
+    def host_mac(self) -> str:
+        """MAC address of the node's end; the pod's gateway."""
+        ...
+
+
+class LabNode(Place, Protocol):
+    """A node that is up: a namespace with its own routing, a host route to each of its pods, wires to other nodes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pods(self) -> Sequence[LabPod]: ...
+
+    @property
+    def wires(self) -> Mapping[str, tuple[str, int]]:
+        """Interface name and index of the wire to each other node, by that node's name."""
+        ...
+
+
+class Lab(Protocol):
+    """A topology that is up."""
+
+    @property
+    def name(self) -> str:
+        """A short random name, unique on this machine; part of the name of everything the lab makes."""
+        ...
+
+    @property
+    def topology(self) -> Topology:
+        """The topology with every pod's addresses assigned."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """A folder for configuration, certificates, sockets and logs; removed with the lab."""
+        ...
+
+    @property
+    def bpffs(self) -> Path:
+        """A bpf file system of the lab's own, for pins; unmounted with the lab. Nothing is pinned anywhere else."""
+        ...
+
+    @property
+    def nodes(self) -> Sequence[LabNode]: ...
+
+    @property
+    def pods(self) -> Sequence[LabPod]: ...
+
+    def node(self, name: str) -> LabNode:
+        """Raises KeyError for a name that the topology lacks."""
+        ...
+
+    def pod(self, ref: str) -> LabPod:
+        """By ``namespace/name``; raises KeyError."""
+        ...

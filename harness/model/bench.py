@@ -1,0 +1,72 @@
+"""Benchmark scenarios as written: who talks to whom, which loads, and what must be reachable."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.model.flow import Flow, Verdict
+from harness.model.origin import Origin
+from harness.model.policy import NetworkPolicy
+from harness.model.topology import Topology
+
+
+class LoadKind(StrEnum):
+    """Kinds of traffic; each is one file of harness/traffic."""
+
+    LATENCY = "latency"  # open loop at a stated rate; latency from intended send time
+    COST = "cost"  # the same load without spinning, for CPU per request
+    TRACE = "trace"  # the same load with kernel events counted
+    MAXIMUM = "maximum"  # closed loop, as many requests as it can
+    CONNECTIONS = "connections"  # a new connection for each request
+    BULK = "bulk"  # one TCP stream, as fast as it goes
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPoint:
+    """One load of a scenario.
+
+    ``rate`` is in requests a second; None means half of the slowest plane's measured maximum
+    (of the scenario's ``maximum`` load). ``seconds`` and ``warmup`` are lengths of time.
+    """
+
+    name: str
+    kind: LoadKind
+    seconds: float
+    warmup: float
+    rate: float | None = None
+    half_of_slowest: bool = False
+    connections: int = 16
+    arrivals: str = "poisson"
+    family: int = 4
+    path: str = "/1k"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One cell of a hand-written reachability matrix."""
+
+    origin: Origin
+    flow: Flow
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class BenchScenario:
+    """A benchmark scenario: its pair of pods, its policies, its matrix and its loads."""
+
+    name: str
+    title: str
+    why: str
+    origin: Origin
+    topology: Topology
+    client: str
+    server: str
+    port: int
+    policies: tuple[NetworkPolicy, ...]
+    expectations: tuple[Expectation, ...]
+    loads: tuple[LoadPoint, ...]
+    quick: bool = False
+
+    @property
+    def same_node(self) -> bool:
+        """Whether client and server are placed on one node."""
+        return self.topology.pod(self.client).node == self.topology.pod(self.server).node

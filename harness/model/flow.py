@@ -1,0 +1,47 @@
+"""A flow that is asked about, and what became of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What the client saw. ``DENIED`` is what a scenario may expect: dropped or rejected."""
+
+    FORWARDED = "forwarded"  # application bytes were answered by the pod that was meant
+    DROPPED = "dropped"  # silence
+    REJECTED = "rejected"  # an answer that refuses: RST, ICMP, 403, close after accept
+    REDIRECTED = "redirected"  # answered elsewhere, as a redirect says
+    DENIED = "denied"  # dropped or rejected; never observed, only expected
+
+    def admits(self, observed: "Verdict") -> bool:
+        """Whether ``observed`` is what this expectation allows."""
+        if self is Verdict.DENIED:
+            return observed in (Verdict.DROPPED, Verdict.REJECTED)
+        return self is observed
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Traffic from one pod (``namespace/name``) to a port of another."""
+
+    source: str
+    destination: str
+    port: int
+    protocol: str = "TCP"
+    family: int = 4
+
+    def __str__(self) -> str:
+        return f"{self.source} -> {self.destination}:{self.port}/{self.protocol} (IPv{self.family})"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a data plane itself says of a denied flow: a drop code, a status, a counter's name.
+
+    ``reason`` is the plane's own code; ``rule`` is ``file:line`` of the deciding rule where it knows it.
+    """
+
+    plane: str
+    reason: str
+    rule: str | None = None
+    detail: str = ""
