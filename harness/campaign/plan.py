@@ -1,0 +1,95 @@
+"""What a campaign will measure, and in which order. Pure: the same plan and seed give the same order."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.model.bench import BenchScenario, LoadKind, LoadPoint
+
+MINIMUM_BLOCKS = 6  # fewer give no 95 % interval of a median
+
+
+class Mode(StrEnum):
+    """How much is measured."""
+
+    QUICK = "quick"  # one block, few loads: indicative, no verdicts
+    DEFAULT = "default"  # six blocks within a quarter of an hour
+    FULL = "full"  # twice the blocks, longer loads, no bound
+
+
+BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: MINIMUM_BLOCKS, Mode.FULL: 2 * MINIMUM_BLOCKS}
+LONGER = {Mode.QUICK: 1.0, Mode.DEFAULT: 1.0, Mode.FULL: 2.0}
+QUICK_KINDS = (LoadKind.LATENCY, LoadKind.COST, LoadKind.TRACE, LoadKind.MAXIMUM)
+QUICK_PLANES = ("plain", "sidecar", "ebpf")
+DEFAULT_PLANES = ("plain", "sidecar", "sidecar-mtls", "ebpf", "ebpf-sockmap")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One attachment that is compared: a data plane, or the second half (``name#2``) of the A/A pair."""
+
+    name: str
+    dataplane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A campaign: scenarios by arms by blocks."""
+
+    mode: Mode
+    scenarios: tuple[BenchScenario, ...]
+    arms: tuple[Arm, ...]
+    blocks: int
+    seed: int
+
+    def arms_of(self, block: int) -> Sequence[Arm]:
+        """The arms in this block's order.
+
+        One random order is rotated by a place from block to block, and drawn anew when it has come round,
+        so that over as many blocks as there are arms each arm stands once in each place.
+        """
+        turn, place = divmod(block, len(self.arms))
+        order = list(self.arms)
+        random.Random(f"{self.seed}/arms/{turn}").shuffle(order)
+        return order[place:] + order[:place]
+
+    def loads_of(self, block: int, scenario: BenchScenario) -> Sequence[LoadPoint]:
+        """The scenario's loads in this block's order, which is the same for every arm."""
+        loads = list(self.loads(scenario))
+        random.Random(f"{self.seed}/loads/{block}/{scenario.name}").shuffle(loads)
+        return loads
+
+    def loads(self, scenario: BenchScenario) -> Sequence[LoadPoint]:
+        """The loads that this mode measures, as the scenario lists them."""
+        if self.mode is Mode.QUICK:
+            return [load for load in scenario.loads if load.kind in QUICK_KINDS and not load.half_of_slowest]
+        return scenario.loads
+
+    def needs_maximum(self, scenario: BenchScenario) -> LoadPoint | None:
+        """The load whose slowest result sets half of the maximum, where a load of the scenario asks for that."""
+        if not any(load.half_of_slowest for load in self.loads(scenario)):
+            return None
+        return next(load for load in scenario.loads if load.kind is LoadKind.MAXIMUM)
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are to measure, without the survey."""
+        return self.blocks * len(self.arms) * sum(len(self.loads(scenario)) for scenario in self.scenarios)
+
+    @property
+    def seconds(self) -> float:
+        """About how long the loads take, warm-ups and the survey included, attachments not."""
+        each = sum(load.seconds + load.warmup for scenario in self.scenarios for load in self.loads(scenario))
+        survey = [self.needs_maximum(scenario) for scenario in self.scenarios]
+        once = sum(load.seconds + load.warmup for load in survey if load)
+        return len(self.arms) * (self.blocks * each * LONGER[self.mode] + once)
+
+
+def plan(scenarios: Sequence[BenchScenario], dataplanes: Sequence[str], mode: Mode, *, blocks: int | None, seed: int) -> Plan:
+    """A campaign over ``dataplanes`` (none given: the mode's own) with an A/A pair of the first, except in a quick run."""
+    names = list(dict.fromkeys(dataplanes)) or list(QUICK_PLANES if mode is Mode.QUICK else DEFAULT_PLANES)
+    arms = [Arm(name, name) for name in names]
+    if mode is not Mode.QUICK:
+        arms.append(Arm(f"{names[0]}#2", names[0]))
+    return Plan(mode, tuple(scenarios), tuple(arms), blocks or BLOCKS[mode], seed)

@@ -1,0 +1,209 @@
+"""Runs a plan: a lab for each topology, a survey, the blocks in their order, and voided blocks once more."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.campaign.cell import Outcome, measure
+from harness.campaign.journal import Journal
+from harness.campaign.observer import Observer
+from harness.campaign.plan import LONGER, Arm, Plan
+from harness.campaign.reachability import check
+from harness.campaign.requests import write_requests
+from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
+from harness.lab.netns import up
+from harness.lab.port import Lab, LabError
+from harness.meters.port import Meter, MeterError, Subject
+from harness.model.bench import BenchScenario, LoadPoint
+from harness.model.result import CellKey
+from harness.traffic.nginx import serve
+from harness.traffic.port import Load, LoadFailed
+
+SURVEY = 0  # the block that checks the matrices and measures maxima, before any block that counts
+Wanted = Sequence[tuple[BenchScenario, Sequence[LoadPoint]]]
+FAILURES = (LoadFailed, MeterError, LabError, DataPlaneError)
+
+
+class Campaign:
+    """One plan being measured into a folder's journal; records that are already there are not measured again."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        journal: Journal,
+        observer: Observer,
+        *,
+        planes: Mapping[str, DataPlane],
+        loads: Mapping[str, Load],
+        meters: Sequence[Meter],
+        rerun_until: float,
+    ) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.journal = journal
+        self.observer = observer
+        self._planes = planes
+        self._loads = loads
+        self._meters = meters
+        self._rerun_until = rerun_until
+        self._rates: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Measure what is not in the journal yet. Raises CampaignError; a failed cell is journalled, not raised."""
+        self.observer.planned(self.plan.cells, len(self._done(1)), self.plan.seconds)
+        for scenarios in self._by_topology():
+            self.observer.began(f"lab {scenarios[0].topology.name}: {len(scenarios[0].topology.pods)} pods")
+            with up(scenarios[0].topology) as lab, self._servers(lab, scenarios):
+                self._survey(lab, scenarios)
+                for block in range(1, self.plan.blocks + 1):
+                    for arm in self.plan.arms_of(block):
+                        self._measure(lab, arm, block, 1, [(s, self.plan.loads_of(block, s)) for s in scenarios])
+                self._rerun(lab, scenarios)
+
+    def _by_topology(self) -> Sequence[Sequence[BenchScenario]]:
+        groups: dict[str, list[BenchScenario]] = defaultdict(list)
+        for scenario in self.plan.scenarios:
+            groups[scenario.topology.name].append(scenario)
+        return list(groups.values())
+
+    @contextmanager
+    def _servers(self, lab: Lab, scenarios: Sequence[BenchScenario]) -> Iterator[None]:
+        """nginx in every pod, so that a probe meets an answer wherever policy lets it through."""
+        with ExitStack() as stack:
+            for port in sorted({scenario.port for scenario in scenarios}):
+                for pod in lab.pods:
+                    stack.enter_context(serve(pod, port, lab.folder))
+            yield
+
+    @contextmanager
+    def _attached(self, lab: Lab, arm: Arm) -> Iterator[tuple[DataPlane, Attachment]]:
+        plane = self._planes[arm.dataplane]
+        with plane.attach(lab) as attachment:
+            yield plane, attachment
+
+    def _survey(self, lab: Lab, scenarios: Sequence[BenchScenario]) -> None:
+        """Once an arm: is every policy enforced, and what is the most that each scenario's pair can do?"""
+        surveyed = {(r["scenario"], r["arm"]) for r in self.journal.records("survey")}
+        for arm in self.plan.arms_of(SURVEY):
+            wanted = [scenario for scenario in scenarios if (scenario.name, arm.name) not in surveyed]
+            if not wanted:
+                continue
+            self.observer.began(f"survey of {arm.name}: policy, and the most it can do")
+            try:
+                with self._attached(lab, arm) as (plane, attachment):
+                    for scenario in wanted:
+                        attachment.apply(scenario.policies)
+                        rows = [row.as_record() for row in check(scenario, lab, plane, attachment)]
+                        self.journal.append(
+                            "survey", scenario=scenario.name, arm=arm.name, dataplane=arm.dataplane, matrix=rows,
+                            maximum=self._maximum(lab, scenario, attachment),
+                        )  # fmt: skip
+            except FAILURES as error:
+                self.observer.noted(f"{arm.name}: {error}")
+                for scenario in wanted:
+                    self.journal.append(
+                        "survey", scenario=scenario.name, arm=arm.name, dataplane=arm.dataplane, matrix=[], maximum=None,
+                        error=str(error),
+                    )  # fmt: skip
+        for scenario in scenarios:
+            self._rates[scenario.name] = self._half_of_slowest(scenario)
+
+    def _maximum(self, lab: Lab, scenario: BenchScenario, attachment: Attachment) -> float | None:
+        point = self.plan.needs_maximum(scenario)
+        if point is None:
+            return None
+        outcome = self._once(lab, scenario, point, attachment)
+        return next(metric.value for metric in outcome.metrics if metric.name == "throughput")
+
+    def _half_of_slowest(self, scenario: BenchScenario) -> float:
+        maxima = [
+            record["maximum"] for record in self.journal.records("survey")
+            if record["scenario"] == scenario.name and record["maximum"]
+        ]  # fmt: skip
+        return min(maxima) / 2 if maxima else 0.0
+
+    def _measure(self, lab: Lab, arm: Arm, block: int, attempt: int, wanted: Wanted) -> None:
+        """Attach one arm and measure those of ``wanted`` that the journal does not hold."""
+        done = self._done(attempt)
+        cells = [
+            (scenario, point, CellKey(block, scenario.name, point.name, arm.name))
+            for scenario, points in wanted for point in points
+        ]  # fmt: skip
+        cells = [cell for cell in cells if cell[2] not in done]
+        if not cells:
+            return
+        try:
+            with self._attached(lab, arm) as (_, attachment):
+                applied = None
+                for scenario, point, key in cells:
+                    if applied is not scenario:
+                        attachment.apply(scenario.policies)
+                        applied = scenario
+                    self._journalled(lab, arm, attempt, key, scenario, point, attachment)
+        except (LabError, DataPlaneError) as error:
+            self.observer.noted(f"{arm.name}: {error}")
+            done = self._done(attempt)
+            for scenario, point, key in cells:
+                if key not in done:
+                    self._record(key, arm, attempt, scenario, point, Outcome((), void=str(error)), 0.0)
+
+    def _journalled(
+        self, lab: Lab, arm: Arm, attempt: int, key: CellKey, scenario: BenchScenario, point: LoadPoint, attachment: Attachment
+    ) -> None:
+        self.observer.began(str(key))
+        began = time.monotonic()
+        try:
+            outcome = self._once(lab, scenario, point, attachment)
+        except (LoadFailed, MeterError) as error:
+            outcome = Outcome((), void=str(error))
+        if outcome.requests is not None:
+            write_requests(self.folder, key, attempt, outcome.requests)
+        self._record(key, arm, attempt, scenario, point, outcome, time.monotonic() - began)
+        if outcome.void:
+            self.observer.noted(f"{key} is void: {outcome.void}")
+
+    def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, attachment: Attachment) -> Outcome:
+        longer = LONGER[self.plan.mode]
+        point = replace(point, seconds=point.seconds * longer)
+        rate = point.rate if not point.half_of_slowest else self._rates[scenario.name]
+        client, server = lab.pod(scenario.client), lab.pod(scenario.server)
+        subject = Subject(lab, client, server, attachment.components())
+        return measure(self._loads[point.kind], self._meters, subject, scenario.port, point, rate or 0.0)
+
+    def _record(
+        self, key: CellKey, arm: Arm, attempt: int, scenario: BenchScenario, point: LoadPoint, outcome: Outcome, seconds: float
+    ) -> None:
+        self.journal.append(
+            "cell", block=key.block, scenario=key.scenario, load=key.load, load_kind=str(point.kind), arm=key.arm,
+            dataplane=arm.dataplane, attempt=attempt, void=outcome.void, seconds=round(seconds, 3),
+            rate=self._rates[scenario.name] if point.half_of_slowest else point.rate,
+            metrics=[[m.name, m.component, m.unit, m.value] for m in outcome.metrics], attachments=dict(outcome.attachments),
+        )  # fmt: skip
+        self.observer.finished(str(key))
+
+    def _done(self, attempt: int) -> set[CellKey]:
+        return {_key(record) for record in self.journal.records("cell") if record["attempt"] == attempt}
+
+    def _rerun(self, lab: Lab, scenarios: Sequence[BenchScenario]) -> None:
+        """Voided blocks once more, all arms of them, while there is time."""
+        void: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        for record in self.journal.records("cell"):
+            if record["void"] and record["attempt"] == 1:
+                void[record["block"]].add((record["scenario"], record["load"]))
+        for block, loads in sorted(void.items()):
+            wanted = [(s, [p for p in self.plan.loads_of(block, s) if (s.name, p.name) in loads]) for s in scenarios]
+            if time.monotonic() > self._rerun_until:
+                self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
+                continue
+            self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
+            for arm in self.plan.arms_of(block):
+                self._measure(lab, arm, block, 2, wanted)
+
+
+def _key(record: Mapping[str, Any]) -> CellKey:
+    return CellKey(record["block"], record["scenario"], record["load"], record["arm"])

@@ -1,0 +1,123 @@
+"""``meshproof bench``."""
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import dataplanes, meters, traffic
+from harness.campaign.journal import Journal
+from harness.campaign.folder import begin, default_folder, newest, resume
+from harness.campaign.plan import Mode, Plan, plan
+from harness.campaign.run import Campaign
+from harness.campaign.summary import summarise
+from harness.cli.progress import Display
+from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.lab.build import ROOT
+from harness.lab.machine import fingerprint
+from harness.manifests.bench import load_bench
+from harness.manifests.targets import load_targets
+from harness.model.bench import BenchScenario
+from harness.report import summary_text, write_reports
+
+RESULTS = ROOT / "results"
+BOUND = 15 * 60.0  # seconds that a default campaign may take
+RERUN_MARGIN = 90.0  # a rerun of one voided block, and the reports, fit in this
+
+
+def bench(
+    scenarios: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SCENARIO]...", help="Scenario files or folders; scenarios/bench when none is given."),
+    ] = None,
+    dataplane: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A data plane; repeat for more. The first is the control."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One block of one scenario on three planes: indicative only.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Twelve blocks, longer loads, without a bound in time.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder; else a new one in results/.")] = None,
+    go_on: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")] = False,
+    blocks: Annotated[int | None, typer.Option(min=1, help="Blocks to measure; fewer than 6 give no intervals.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the order in which arms and loads are measured.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print run.json on standard output at the end.")] = False,
+) -> int:
+    """Compare data planes on this machine and write a report.
+
+    Makes a lab of network namespaces, attaches each data plane in turn, checks the scenario's policy on it, measures it in
+    randomised blocks, and removes everything again. Needs root.
+
+    Exit status: 0 all as expected, 1 a policy was not enforced as its plane claims, 2 bad input, 3 this machine cannot,
+    4 the campaign is void, 130 interrupted (finished cells are kept: go on with --resume).
+
+    \b
+    Examples:
+      sudo meshproof bench --quick
+      sudo meshproof bench --out results/mine
+      sudo meshproof bench --resume --out results/mine
+      sudo meshproof bench my/scenario.yaml --dataplane plain --dataplane ebpf
+    """
+
+    def command() -> int:
+        if quick and full:
+            raise UsageError("--quick and --full exclude each other: give one of them")
+        mode = Mode.QUICK if quick else Mode.FULL if full else Mode.DEFAULT
+        folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
+        known = load_bench(scenarios or [])
+        machine = fingerprint()
+        if go_on:
+            journal, campaign = resume(folder, known, machine, sys.argv)
+        else:
+            campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
+            journal = begin(folder, campaign, machine, sys.argv)
+        _measure(campaign, folder, journal)
+        status = summarise(folder, campaign, load_targets(), dataplanes.registered())
+        journal.close()
+        for path in write_reports(folder):
+            say(f"wrote {path}")
+        say(summary_text(folder))
+        if as_json:
+            typer.echo((folder / "run.json").read_text())
+        return Status.VOID if status.void else Status.UNEXPECTED if status.unexpected else Status.EXPECTED
+
+    return guarded(command)
+
+
+def _planned(
+    known: Sequence[BenchScenario], names: Sequence[str], mode: Mode, *, blocks: int | None, seed: int, everything: bool
+) -> Plan:
+    """The plan that the options ask for. A quick run takes the scenarios marked so, unless some were named."""
+    if mode is Mode.QUICK and not everything:
+        known = [scenario for scenario in known if scenario.quick]
+    campaign = plan(known, names, mode, blocks=blocks, seed=seed)
+    planes = dataplanes.registered()
+    for arm in campaign.arms:
+        if arm.dataplane not in planes:
+            raise UsageError(f"no data plane is called {arm.dataplane!r}: there are {', '.join(sorted(planes))}")
+    return campaign
+
+
+def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
+    """Run the campaign with its progress shown; Ctrl-C says how to go on."""
+    usable = []
+    for meter in meters.registered():
+        lacking = meter.available()
+        if lacking is None:
+            usable.append(meter)
+        else:
+            journal.append("unmeasured", meter=meter.name, reason=lacking)
+            say(f"meshproof: without {meter.name}: {lacking}")
+    now = time.monotonic()
+    until = {Mode.QUICK: now, Mode.DEFAULT: now + BOUND - RERUN_MARGIN, Mode.FULL: math.inf}[campaign.mode]
+    try:
+        with interruptible(), Display() as display:
+            Campaign(
+                campaign, folder, journal, display, planes=dataplanes.registered(), loads=traffic.registered(),
+                meters=usable, rerun_until=until,
+            ).run()  # fmt: skip
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"finished cells are kept; go on with: meshproof bench --resume --out {folder}") from None

@@ -1,0 +1,152 @@
+"""``meshproof up``, ``exec`` and ``down``: a lab that stays up to be used by hand."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import dataplanes
+from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.lab import netns
+from harness.lab.port import LabError
+from harness.manifests.bench import load_bench
+from harness.model.bench import BenchScenario
+from harness.traffic.nginx import serve
+
+Name = Annotated[str | None, typer.Option("--lab", metavar="NAME", help="Which lab, where several are up.")]
+
+
+def up(
+    scenario: Annotated[Path, typer.Argument(help="A benchmark scenario: its topology is made, its policies are applied.")],
+    dataplane: Annotated[str, typer.Option(metavar="NAME", help="The data plane to attach.")],
+) -> int:
+    """Bring a scenario's pods up with a data plane attached, a web server in every pod, and leave them up.
+
+    A keeper process holds the lab until `meshproof down`.
+
+    \b
+    Example:
+      sudo meshproof up scenarios/bench/http-cross-node.yaml --dataplane ebpf
+      sudo meshproof exec shop/client -- curl -s http://10.0.1.2:8080/name
+      sudo meshproof down
+    """
+
+    def command() -> int:
+        asked = load_bench([scenario])[0]
+        planes = dataplanes.registered()
+        if dataplane not in planes:
+            raise UsageError(f"no data plane is called {dataplane!r}: there are {', '.join(sorted(planes))}")
+        return _keep(lambda ready: _hold(asked, dataplane, ready))
+
+    return guarded(command)
+
+
+def _hold(scenario: BenchScenario, dataplane: str, ready: Callable[[str], None]) -> None:
+    """What the keeper does: make everything, say that it is ready, and wait for a signal to end."""
+    with ExitStack() as stack:
+        lab = stack.enter_context(netns.up(scenario.topology, keep=False))
+        for pod in lab.pods:
+            stack.enter_context(serve(pod, scenario.port, lab.folder))
+        attachment = stack.enter_context(dataplanes.registered()[dataplane].attach(lab))
+        attachment.apply(scenario.policies)
+        lines = [f"lab {lab.name}: {dataplane} on {scenario.topology.name}, policies of {scenario.name} applied"]
+        lines += [f"  {pod.pod.ref} on {pod.pod.node}: {' '.join(pod.pod.ips)}" for pod in lab.pods]
+        ready("\n".join(lines))
+        while True:
+            signal.pause()
+
+
+def _keep(hold: Callable[[Callable[[str], None]], None]) -> int:
+    """Fork a keeper that outlives this command; returns when it is ready, with its failure's status if it is not."""
+    reading, writing = os.pipe()
+    if os.fork() > 0:
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            said = pipe.read()
+        status, _, text = said.partition("\n")
+        if status == "ready":
+            typer.echo(text)
+            return Status.EXPECTED
+        return int(status or Status.CANNOT)  # the keeper has said why on standard error
+    os.setsid()
+    os.close(reading)
+    error = os.dup(2)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+
+    def ready(text: str) -> None:
+        with os.fdopen(writing, "w") as pipe:
+            pipe.write(f"ready\n{text}")
+        os.dup2(null, 2)
+        os.close(error)
+
+    def command() -> None:
+        with interruptible():
+            hold(ready)
+
+    status = guarded(command)
+    with suppress(OSError):  # closed when it had been ready, and was ended by `down`
+        os.write(writing, f"{status:d}\n".encode())
+    os._exit(status)
+
+
+def _chosen(name: str | None) -> netns.LabRecord:
+    """The lab that is meant."""
+    held = [record for record in netns.labs() if name is None or record.name == name]
+    if not held:
+        raise UsageError(f"no lab called {name} is up" if name else "no lab is up: make one with `meshproof up`")
+    if len(held) > 1:
+        raise UsageError(f"several labs are up: choose one with --lab ({', '.join(record.name for record in held)})")
+    return held[0]
+
+
+def exec_(
+    pod: Annotated[str, typer.Argument(metavar="POD", help="namespace/name")],
+    command_line: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The program and its arguments.")],
+    lab: Name = None,
+) -> int:
+    """Run a program inside a pod of the lab that is up; its input, output and exit status are passed on unchanged.
+
+    Example: sudo meshproof exec shop/client -- ip address
+    """
+
+    def command() -> None:
+        opened = netns.reopen(_chosen(lab).name)
+        try:
+            place = opened.pod(pod)
+        except KeyError:
+            refs = ", ".join(each.pod.ref for each in opened.pods)
+            raise UsageError(f"lab {opened.name} has no pod {pod!r}: there are {refs}") from None
+        sys.stdout.flush()
+        place.become(command_line, component="exec")
+
+    return guarded(command)
+
+
+def down(lab: Name = None) -> int:
+    """Take the lab that is up down again: its data plane, pods and nodes.
+
+    Example: sudo meshproof down
+    """
+
+    def command() -> None:
+        record = _chosen(lab)
+        if record.owner_alive:
+            os.kill(record.owner, signal.SIGTERM)
+            end = time.monotonic() + 30
+            while any(each.name == record.name for each in netns.labs()):
+                if time.monotonic() > end:
+                    raise LabError(f"lab {record.name} is still up after 30 s: `meshproof clean --all` removes it")
+                time.sleep(0.05)
+        else:
+            netns.down(record.name)
+        say(f"lab {record.name} is down")
+
+    return guarded(command)

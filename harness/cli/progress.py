@@ -1,0 +1,77 @@
+"""A campaign's progress: a bar with the time left on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+LINE_EVERY = 10.0  # seconds between plain lines, so that a log stays readable
+
+
+class Display:
+    """The campaign's observer for people."""
+
+    def __init__(self) -> None:
+        self._console = Console(file=sys.stderr)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._cells = self._done = 0
+        self._started = time.monotonic()
+        self._done_before = 0
+        self._said = 0.0
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("left"), TimeRemainingColumn(), console=self._console,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def planned(self, cells: int, done: int, seconds: float) -> None:
+        """See Observer."""
+        self._cells, self._done, self._done_before = cells, done, done
+        self._line(f"{cells} cells, {done} of them done; about {seconds / 60:.0f} min of load in all", force=True)
+        if self._bar:
+            self._task = self._bar.add_task("measuring", total=cells, completed=done)
+
+    def began(self, what: str) -> None:
+        """See Observer."""
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, description=what)
+        else:
+            self._line(what)
+
+    def finished(self, what: str) -> None:
+        """See Observer."""
+        self._done += 1
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=self._done)
+        else:
+            self._line(f"{self._done}/{self._cells} {what}{self._left()}")
+
+    def noted(self, what: str) -> None:
+        """See Observer."""
+        self._console.print(f"note: {what}", highlight=False, markup=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        new = self._done - self._done_before
+        if not new or self._done >= self._cells:
+            return ""
+        each = (time.monotonic() - self._started) / new
+        return f", about {each * (self._cells - self._done):.0f} s left"
+
+    def _line(self, text: str, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or (not self._bar and now - self._said >= LINE_EVERY):
+            self._said = now
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)

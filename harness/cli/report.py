@@ -1,0 +1,28 @@
+"""``meshproof report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.status import guarded
+from harness.report import summary_text, write_reports
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+) -> int:
+    """Write report.html, report.pdf and junit.xml of finished runs anew, from their run.json and samples alone.
+
+    Needs neither root nor the machine that the run was made on.
+
+    Example: meshproof report results/reference
+    """
+
+    def command() -> None:
+        for run in runs:
+            for path in write_reports(run):
+                typer.echo(str(path))
+            typer.echo(summary_text(run))
+
+    return guarded(command)

@@ -1,0 +1,78 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.campaign.plan import DEFAULT_PLANES, MINIMUM_BLOCKS, QUICK_PLANES, Mode, plan
+from harness.model.bench import BenchScenario, LoadKind, LoadPoint
+from harness.model.origin import Origin
+from harness.model.topology import Topology
+
+
+def scenario(name: str = "http", **loads: LoadPoint) -> BenchScenario:
+    points = loads or {
+        "latency": LoadPoint("latency", LoadKind.LATENCY, 2, 0.5, rate=1000),
+        "half": LoadPoint("half", LoadKind.LATENCY, 2, 0.5, half_of_slowest=True),
+        "maximum": LoadPoint("maximum", LoadKind.MAXIMUM, 2, 0.5),
+        "bulk": LoadPoint("bulk", LoadKind.BULK, 2, 0.5),
+    }
+    topology = Topology("none", (), (), ())
+    return BenchScenario(name, "", "", Origin("s.yaml", 1), topology, "a/b", "a/c", 80, (), (), tuple(points.values()))
+
+
+@given(seed=st.integers(0, 10**6), planes=st.integers(1, 6))
+def test_every_arm_stands_once_in_each_place_over_as_many_blocks_as_arms(seed: int, planes: int) -> None:
+    campaign = plan([scenario()], [f"p{i}" for i in range(planes)], Mode.DEFAULT, blocks=None, seed=seed)
+    arms = len(campaign.arms)
+    for turn in range(2):
+        places = Counter(
+            (place, arm.name)
+            for block in range(turn * arms, (turn + 1) * arms)
+            for place, arm in enumerate(campaign.arms_of(block))
+        )
+        assert set(places.values()) == {1}
+        assert len(places) == arms**2
+
+
+def test_the_order_depends_on_the_seed_and_on_nothing_else() -> None:
+    def orders(seed: int) -> list[list[str]]:
+        campaign = plan([scenario()], [], Mode.FULL, blocks=None, seed=seed)
+        return [[arm.name for arm in campaign.arms_of(block)] for block in range(12)]
+
+    assert orders(1) == orders(1)
+    assert orders(1) != orders(2)
+
+
+def test_a_default_campaign_has_an_a_a_pair_of_its_control_and_enough_blocks() -> None:
+    campaign = plan([scenario()], [], Mode.DEFAULT, blocks=None, seed=1)
+    assert [arm.name for arm in campaign.arms] == [*DEFAULT_PLANES, "plain#2"]
+    assert campaign.arms[-1].dataplane == "plain"
+    assert campaign.blocks >= MINIMUM_BLOCKS
+
+
+def test_a_quick_run_is_one_block_of_three_planes_without_loads_that_need_a_maximum() -> None:
+    campaign = plan([scenario()], [], Mode.QUICK, blocks=None, seed=1)
+    assert [arm.name for arm in campaign.arms] == list(QUICK_PLANES)
+    assert campaign.blocks == 1
+    assert [load.name for load in campaign.loads(campaign.scenarios[0])] == ["latency", "maximum"]
+    assert campaign.needs_maximum(campaign.scenarios[0]) is None
+
+
+def test_half_of_the_maximum_is_taken_from_the_scenarios_own_maximum_load() -> None:
+    campaign = plan([scenario()], [], Mode.DEFAULT, blocks=None, seed=1)
+    wanted = campaign.needs_maximum(campaign.scenarios[0])
+    assert wanted is not None
+    assert wanted.name == "maximum"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_number_of_cells_is_that_of_the_orders(mode: Mode) -> None:
+    campaign = plan([scenario("a"), scenario("b")], [], mode, blocks=None, seed=3)
+    listed = sum(
+        len(campaign.loads_of(block, each))
+        for block in range(1, campaign.blocks + 1)
+        for _ in campaign.arms_of(block)
+        for each in campaign.scenarios
+    )
+    assert listed == campaign.cells
