@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from harness import dataplanes, meters, traffic
-from harness.campaign.journal import Journal
 from harness.campaign.folder import begin, default_folder, newest, resume
+from harness.campaign.journal import Journal
 from harness.campaign.plan import Mode, Plan, plan
 from harness.campaign.run import Campaign
 from harness.campaign.summary import summarise
