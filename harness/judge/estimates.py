@@ -1,0 +1,79 @@
+"""Estimates over blocks: each figure in its own unit, and paired ratios between data planes.
+
+``figures`` is a table of samples with the columns block, scenario, load, arm, dataplane, metric, component, unit, value
+and void (text, or missing for a block that counts).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.judge.interval import median_interval
+from harness.model.result import Estimate
+
+CELL = ["scenario", "load", "metric", "component", "unit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two data planes that are compared; ``equal`` is None where one is the control, which does nothing."""
+
+    dataplane: str
+    against: str
+    equal: bool | None
+
+
+def by_block(figures: pd.DataFrame) -> pd.DataFrame:
+    """One row a block and plane: the mean of the plane's arms (the A/A pair has two). Void blocks are left out."""
+    counted = figures[figures["void"].isna()]
+    keys = [*CELL, "dataplane", "block"]
+    return counted.groupby(keys, sort=False, observed=True)["value"].mean().reset_index()
+
+
+def void_blocks(figures: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """How many blocks of each (scenario, load) do not count."""
+    void = figures[figures["void"].notna()]
+    return {
+        (str(scenario), str(load)): int(rows["block"].nunique())
+        for (scenario, load), rows in void.groupby(["scenario", "load"])
+    }  # fmt: skip
+
+
+def absolute(figures: pd.DataFrame) -> Iterator[Estimate]:
+    """Every metric of every cell in its own unit."""
+    voids = void_blocks(figures)
+    for key, rows in by_block(figures).groupby([*CELL, "dataplane"], sort=False):
+        scenario, load, metric, component, unit, dataplane = map(str, key)
+        found = median_interval(list(rows["value"]))
+        yield Estimate(
+            f"{scenario}/{load}", scenario, dataplane, metric, unit, found.estimate, found.low, found.high, found.level,
+            None, found.blocks, voids.get((scenario, load), 0), component,
+        )  # fmt: skip
+
+
+def ratios(figures: pd.DataFrame, pairs: Sequence[Pair]) -> Iterator[Estimate]:
+    """The median over blocks of dataplane/against, for whole-cell metrics of each pair."""
+    voids = void_blocks(figures)
+    whole = by_block(figures[figures["component"] == ""])
+    for key, rows in whole.groupby(["scenario", "load", "metric"], sort=False):
+        scenario, load, metric = map(str, key)
+        table = rows.pivot(index="block", columns="dataplane", values="value")
+        for pair in pairs:
+            if pair.dataplane not in table or pair.against not in table:
+                continue
+            paired = paired_ratios(table[pair.dataplane], table[pair.against])
+            if len(paired) == 0:
+                continue
+            found = median_interval(list(paired))
+            yield Estimate(
+                f"{scenario}/{load}", scenario, pair.dataplane, metric, "ratio", found.estimate, found.low, found.high,
+                found.level, pair.against, found.blocks, voids.get((scenario, load), 0), "", pair.equal,
+            )  # fmt: skip
+
+
+def paired_ratios(above: "pd.Series[float]", below: "pd.Series[float]") -> "pd.Series[float]":
+    """Ratios of the blocks that have both values, and a denominator that is finite and not 0."""
+    usable = above.notna() & below.notna() & (below != 0) & np.isfinite(below)
+    return above[usable] / below[usable]

@@ -1,0 +1,26 @@
+"""A stated goal for the ratio of two data planes, fixed before the run."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.model.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``dataplane``'s ``metric`` divided by ``against``'s, in one load of one scenario, is at most (or at least) ``bound``.
+
+    ``equal`` says whether the two planes do the same for the user; where not, the report says so beside it.
+    """
+
+    id: str
+    text: str
+    origin: Origin
+    scenario: str
+    load: str
+    metric: str
+    dataplane: str
+    against: str
+    direction: Literal["at most", "at least"]
+    bound: float
+    equal: bool
