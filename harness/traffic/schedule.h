@@ -1,0 +1,67 @@
+/* What is to be sent when, and what became of it. */
+#ifndef SCHEDULE_H
+#define SCHEDULE_H
+
+#include "option.h"
+
+#include <math.h>
+
+#define CLOSED_LOOP_CEILING 250000.0	/* requests a second that a closed loop has records for */
+
+/* Why `done` is 0. */
+enum failure { NONE, CONNECT_FAILED, BROKEN, UNANSWERED, MALFORMED };
+
+/*
+ * Times in ns of CLOCK_MONOTONIC. `sent` is read just before send(2), or before connect(2) where each request has a
+ * connection of its own; `done` just after the recv(2) that completed the answer. `lag` is how late the generator itself
+ * was: from the intended time, or from when the connection became free if that was later, to `sent`.
+ */
+struct record {
+	uint64_t intended, sent, done, lag;
+	uint16_t status, failure;
+	uint32_t reserved;
+};
+
+static struct record *records;
+static size_t total, next;	/* `next` is the first record not yet sent; both are 0 until the start */
+static uint64_t begin_at, end_at;
+
+/* splitmix64: a whole schedule follows from its seed. */
+static double uniform(void)
+{
+	uint64_t z = (option.seed += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return ((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+/* Fill `intended` with offsets from the start, where `fill`; returns how many requests there are in `seconds`. */
+static size_t schedule(double seconds, bool fill)
+{
+	size_t count = 0;
+
+	for (double at = option.poisson ? -log1p(-uniform()) / option.rate : 0; at < seconds; count++) {
+		if (fill)
+			records[count].intended = at * 1e9;
+		at = option.poisson ? at - log1p(-uniform()) / option.rate : (count + 1) / option.rate;
+	}
+	return count;
+}
+
+/* The plan, with offsets for times; returns how many requests it has. */
+static size_t prepare_records(void)
+{
+	double seconds = option.warmup + option.seconds;
+	uint64_t seed = option.seed;
+	size_t planned = option.rate > 0 ? schedule(seconds, false) : seconds * CLOSED_LOOP_CEILING;
+	records = calloc(planned + 1, sizeof(*records));
+	if (!records)
+		die(FAILED, "no memory for %zu requests", planned);
+	option.seed = seed;
+	if (option.rate > 0)
+		schedule(seconds, true);
+	return planned;
+}
+
+#endif
