@@ -1,6 +1,6 @@
 """What a meter is: it reads before and after a load's measured part, and gives figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,7 +32,14 @@ class Reading(Protocol):
     def end(self) -> None: ...
 
     def metrics(self, load: LoadResult) -> Sequence[Metric]:
-        """Figures of the time between begin and end; per-request ones are divided by ``load.count``."""
+        """Figures of the time between begin and end; per-request ones are divided by ``load.count``.
+
+        Asked once, before ``attachments``.
+        """
+        ...
+
+    def attachments(self) -> Mapping[str, str]:
+        """What a figure alone would lose, by name, as text that the campaign keeps beside the cell: an encoded histogram."""
         ...
 
     def close(self) -> None:

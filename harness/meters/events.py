@@ -1,0 +1,167 @@
+"""Kernel events for each request: context switches and system calls by component, stack traversals by place.
+
+Tasks are attributed by cgroup. Packets are attributed by the network namespace of their device, never by cgroup: the
+kernel receives a packet in whichever task it interrupted. A *stack traversal* is a packet handed to a device
+(``net_dev_queue``) or taken from one (``netif_receive_skb``); a segment of several packets (GSO, GRO) is one.
+
+Only raw tracepoints are used: they need neither kprobes nor tracefs. Programs are loaded once a process and attached
+only between begin and end, so that nothing but the load that is traced pays for them.
+"""
+
+import os
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from harness.lab.port import Place
+from harness.meters.btf import KernelTypes
+from harness.meters.ledger import cgroups
+from harness.meters.port import MeterError, Subject
+from harness.model.bench import LoadKind
+from harness.model.result import Metric
+from harness.traffic.port import LoadResult
+
+HERE = Path(__file__).parent
+PROBES = {
+    "sched_switch": "on_switch",
+    "sys_enter": "on_syscall",
+    "net_dev_queue": "on_queue",
+    "netif_receive_skb": "on_receive",
+}
+OFFSETS = {
+    "DEVICE_OF_SKB": ("sk_buff", "dev"),
+    "NET_OF_DEVICE": ("net_device", "nd_net"),
+    "NS_OF_NET": ("net", "ns"),
+    "INUM_OF_NS": ("ns_common", "inum"),
+}
+TASK_METRICS = {"context_switches": "switches", "syscalls": "syscalls"}
+PACKET_METRICS = {"net_dev_queue": "queued", "netif_receive_skb": "received"}
+
+
+@contextmanager
+def _stub_headers() -> Iterator[None]:
+    """bcc reads from the environment where kernel headers are; what stood there is put back."""
+    before = os.environ.get("BCC_KERNEL_SOURCE")
+    os.environ["BCC_KERNEL_SOURCE"] = str(HERE / "stubs")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["BCC_KERNEL_SOURCE"]
+        else:
+            os.environ["BCC_KERNEL_SOURCE"] = before
+
+
+@cache
+def _program() -> Any:
+    """The compiled and loaded probes, attached to nothing; a fifth of a second the first time. Raises MeterError."""
+    try:
+        from bcc import BPF  # noqa: PLC0415  # loads clang: only where events are traced, and not on every machine
+    except ImportError as error:
+        raise MeterError(f"bcc cannot be imported ({error}); install python3-bpfcc") from None
+    with KernelTypes() as kernel:
+        flags = [f"-D{name}={kernel.offset(struct, member)}" for name, (struct, member) in OFFSETS.items()]
+    flags += ["-I/usr/include", f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}"]
+    try:
+        with _stub_headers():
+            bpf = BPF(src_file=str(HERE / "events.c"), cflags=flags)
+        for function in PROBES.values():
+            bpf.load_func(function, BPF.RAW_TRACEPOINT)
+    except Exception as error:  # bcc raises bare Exception, and prints the compiler's words itself
+        raise MeterError(f"bcc could not load the event probes ({error}); they need root and linux-libc-dev") from None
+    return bpf
+
+
+def _detach(bpf: Any, tracepoint: str) -> None:
+    bpf.detach_raw_tracepoint(tp=tracepoint)
+
+
+class EventsReading:
+    """Counts between begin and end. Both keys, cgroup ids and namespace inodes, are inode numbers of files."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._bpf = _program()
+        self._cgroups = {path.stat().st_ino: name for name, paths in cgroups(subject).items() for path in paths}
+        self._namespaces = {_inode(place): name for place, name in _places(subject)}
+        self._attached = ExitStack()
+        self._tasks: dict[str, dict[str, int]] = {}
+        self._packets: dict[str, dict[str, int]] = {}
+
+    def begin(self) -> None:
+        for table, keys in ((self._bpf["tasks"], self._cgroups), (self._bpf["packets"], self._namespaces)):
+            table.clear()
+            for key in keys:
+                table[table.Key(key)] = table.Leaf()  # a structure of zeros for each CPU
+        for tracepoint, function in PROBES.items():
+            self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
+            self._attached.callback(_detach, self._bpf, tracepoint)
+
+    def end(self) -> None:
+        self._attached.close()
+        self._tasks = _sums(self._bpf["tasks"], self._cgroups, TASK_METRICS)
+        self._packets = _sums(self._bpf["packets"], self._namespaces, PACKET_METRICS)
+
+    def metrics(self, load: LoadResult) -> Sequence[Metric]:
+        if not load.count:
+            return ()
+        metrics = []
+        for names, counted in ((TASK_METRICS, self._tasks), (PACKET_METRICS, self._packets)):
+            for name in names:
+                values = {component: counts[name] / load.count for component, counts in counted.items()}
+                metrics += [Metric(name, value, "1/request", component) for component, value in values.items()]
+                metrics.append(Metric(name, sum(values.values()), "1/request"))
+        traversals = sum(sum(counts.values()) for counts in self._packets.values())
+        metrics.append(Metric("stack_traversals", traversals / load.count, "1/request"))
+        return metrics
+
+    def attachments(self) -> Mapping[str, str]:
+        return {}
+
+    def close(self) -> None:
+        self._attached.close()
+
+
+def _places(subject: Subject) -> Iterator[tuple[Place, str]]:
+    yield subject.client, "client-pod"
+    yield subject.server, "server-pod"
+    for node in subject.lab.nodes:
+        yield node, "nodes"
+
+
+def _inode(place: Place) -> int:
+    return place.netns.stat().st_ino
+
+
+def _sums(table: Any, labels: Mapping[int, str], names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Counts over all CPUs by label, under the metrics' names."""
+    sums = {label: dict.fromkeys(names, 0) for label in labels.values()}
+    for key, per_cpu in table.items():
+        for name, field in names.items():
+            sums[labels[key.value]][name] += sum(getattr(counts, field) for counts in per_cpu)
+    return sums
+
+
+class Events:
+    """Context switches, system calls and stack traversals for each request."""
+
+    name = "events"
+    kinds = frozenset({LoadKind.TRACE.value})
+
+    def available(self) -> str | None:
+        if find_spec("bcc") is None:
+            return "bcc for Python is missing; install python3-bpfcc (and give the environment system site packages)"
+        if not Path("/sys/kernel/btf/vmlinux").exists():
+            return "the kernel gives no type information (/sys/kernel/btf/vmlinux); it needs CONFIG_DEBUG_INFO_BTF"
+        if os.geteuid() != 0:
+            return "tracing needs root"
+        return None
+
+    def open(self, subject: Subject) -> EventsReading:
+        return EventsReading(subject)
+
+
+METERS = (Events(),)

@@ -1,0 +1,1 @@
+/* bcc's prelude includes this; probes use nothing of it. */
