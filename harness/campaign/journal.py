@@ -1,7 +1,9 @@
 """What a campaign has finished: one JSON object a line, written through to the disk before the next cell begins."""
 
+import itertools
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ class Journal:
 
     def append(self, kind: str, **fields: Any) -> None:
         """Add a record; on return it survives a crash. Raises CampaignError on a full disk."""
-        line = json.dumps({"kind": kind, **fields}, allow_nan=True) + "\n"
+        line = json.dumps({"kind": kind, "at": round(time.time(), 3), **fields}, allow_nan=True) + "\n"
         try:
             self._file.write(line)
             self._file.flush()
@@ -46,13 +48,20 @@ class Journal:
 
     def records(self, kind: str) -> Iterator[Record]:
         """Records of one kind, oldest first. Raises CampaignError naming a line that is not a record."""
+        return (record for record in self._all() if record["kind"] == kind)
+
+    def _all(self) -> Iterator[Record]:
         for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
             try:
                 record: Record = json.loads(line)
             except json.JSONDecodeError as error:
                 raise CampaignError(f"{self.path}:{number}: not a journal record ({error.msg}); the file was edited") from error
-            if record["kind"] == kind:
-                yield record
+            yield record
+
+    def seconds(self) -> float:
+        """How long the campaign was at work: between its records, without the time between a kill and going on."""
+        at: list[tuple[str, float]] = [(record["kind"], record["at"]) for record in self._all()]
+        return sum((b[1] - a[1] for a, b in itertools.pairwise(at) if b[0] != "resumed"), 0.0)
 
     def close(self) -> None:
         """Close the file; records stay."""

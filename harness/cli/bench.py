@@ -75,7 +75,7 @@ def bench(
             campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
             journal = begin(folder, campaign, machine, sys.argv)
         _measure(campaign, folder, journal)
-        status = summarise(folder, campaign, load_targets(), dataplanes.registered())
+        status = summarise(folder, campaign, journal, load_targets(), dataplanes.registered())
         journal.close()
         for path in write_reports(folder):
             say(f"wrote {path}")
@@ -104,7 +104,7 @@ def _planned(
 def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
     """Run the campaign with its progress shown; Ctrl-C says how to go on."""
     usable = []
-    for meter in meters.registered():
+    for meter in meters.registered().values():
         lacking = meter.available()
         if lacking is None:
             usable.append(meter)

@@ -91,10 +91,10 @@ def _keep(hold: Callable[[Callable[[str], None]], None]) -> int:
         with interruptible():
             hold(ready)
 
-    status = guarded(command)
+    ended = guarded(command)
     with suppress(OSError):  # closed when it had been ready, and was ended by `down`
-        os.write(writing, f"{status:d}\n".encode())
-    os._exit(status)
+        os.write(writing, f"{ended:d}\n".encode())
+    os._exit(ended)
 
 
 def _chosen(name: str | None) -> netns.LabRecord:

@@ -1,0 +1,165 @@
+"""A finished campaign summed up in its folder: samples, histograms, and ``run.json`` with estimates and judgements."""
+
+import json
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.campaign.folder import planned
+from harness.campaign.journal import CampaignError, Journal
+from harness.campaign.plan import Mode, Plan
+from harness.campaign.run import SURVEY
+from harness.campaign.samples import Samples, gather
+from harness.dataplanes.port import DataPlane, Feature, No, Support, Yes
+from harness.judge.estimates import Pair, absolute, ratios
+from harness.judge.noise import NoiseFloor, noise_floors
+from harness.judge.targets import Judged, judge
+from harness.model.bench import BenchScenario
+from harness.model.result import Estimate
+from harness.model.target import Target
+
+FORMAT = 1
+TITLE = "Sidecar and eBPF data planes compared"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a campaign's exit status follows from."""
+
+    unexpected: int  # policy probes that failed, and planes that could not be surveyed
+    void: bool  # some load of some scenario has no block that counts
+
+
+def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Target], planes: Mapping[str, DataPlane]) -> Ending:
+    """Write ``samples.parquet``, ``histograms.parquet`` and ``run.json``. Raises CampaignError on a full disk."""
+    samples = gather(journal)
+    figures = samples.figures
+    names = list(dict.fromkeys(arm.dataplane for arm in plan.arms))
+    estimates = [*absolute(figures), *ratios(figures, list(_pairs(names, planes)))]
+    floors = [] if plan.mode is Mode.QUICK else list(noise_floors(figures, names[0], f"{names[0]}#2"))
+    judged = [] if plan.mode is Mode.QUICK else _judged(targets, plan, estimates, floors)
+    surveys = list(journal.records("survey"))
+    record = planned(journal)
+    run = {
+        "format": FORMAT,
+        "title": TITLE,
+        "started": record["started"],
+        "seconds": round(journal.seconds(), 1),
+        "mode": str(plan.mode),
+        "indicative": plan.mode is Mode.QUICK,
+        "command": _shown(record["command"]),
+        "fingerprint": {**record["fingerprint"], "seed": str(plan.seed)},
+        "dataplanes": [_plane(name, plan, planes[name]) for name in names],
+        "scenarios": [_scenario(scenario, plan, samples) for scenario in plan.scenarios],
+        "estimates": [asdict(row) for row in estimates],
+        "noise_floor": [asdict(row) for row in floors],
+        "voids": [
+            {"cell": f"{void.cell} on {void.arm}", "reason": void.reason, "reran": void.reran, "resolved": void.resolved}
+            for void in samples.voids
+        ],
+        "unmeasured": [
+            {"metric": each["meter"], "reason": each["reason"]} for each in journal.records("unmeasured")
+        ],
+        "conformance": [_probe(row) for survey in surveys for row in survey["matrix"]],
+        "targets": [_target(each) for each in judged],
+        "claims": [],
+        "decision": None,
+    }  # fmt: skip
+    try:
+        figures.to_parquet(folder / "samples.parquet", index=False)
+        samples.histograms.to_parquet(folder / "histograms.parquet", index=False)
+        (folder / "run.json").write_text(json.dumps(_finite(run), indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise CampaignError(f"{folder}: {error}; make room, then `meshproof bench --resume` writes the summary") from error
+    failed = sum(row["outcome"] in ("fail", "error") for survey in surveys for row in survey["matrix"])
+    return Ending(failed + sum("error" in survey for survey in surveys), _is_void(plan, samples))
+
+
+def _pairs(names: Sequence[str], planes: Mapping[str, DataPlane]) -> Iterator[Pair]:
+    """Each plane against each that stands before it. Equal: the same policy and the same encryption; None against a control."""
+    for place, name in enumerate(names):
+        for against in names[:place]:
+            one, other = planes[name], planes[against]
+            answers = [isinstance(plane.supports(Feature.POLICY_TCP), Yes) for plane in (one, other)]
+            encrypted = [isinstance(plane.supports(Feature.ENCRYPTION), Yes) for plane in (one, other)]
+            yield Pair(name, against, encrypted[0] == encrypted[1] if all(answers) else None)
+
+
+def _judged(targets: Sequence[Target], plan: Plan, estimates: Sequence[Estimate], floors: Sequence[NoiseFloor]) -> list[Judged]:
+    """Every target whose scenario and planes took part."""
+    by_cell = {(row.cell, row.metric, row.dataplane, row.against): row for row in estimates if not row.component}
+    noise = {(floor.scenario, floor.load, floor.metric): floor for floor in floors}
+    took_part = {arm.dataplane for arm in plan.arms}
+    known = {scenario.name for scenario in plan.scenarios}
+    return [
+        judge(
+            target,
+            by_cell.get((f"{target.scenario}/{target.load}", target.metric, target.dataplane, target.against)),
+            noise.get((target.scenario, target.load, target.metric)),
+        )
+        for target in targets
+        if {target.dataplane, target.against} <= took_part and target.scenario in known
+    ]
+
+
+def _plane(name: str, plan: Plan, plane: DataPlane) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": plane.title,
+        "arms": [arm.name for arm in plan.arms if arm.dataplane == name],
+        "supports": {str(feature): _support(plane.supports(feature)) for feature in Feature},
+    }
+
+
+def _support(answer: Support) -> dict[str, str | None]:
+    if isinstance(answer, Yes):
+        return {"answer": "yes", "denies": answer.denies and str(answer.denies)}
+    if isinstance(answer, No):
+        return {"answer": "no", "reason": answer.reason}
+    return {"answer": "unknown", "reason": answer.error}
+
+
+def _scenario(scenario: BenchScenario, plan: Plan, samples: Samples) -> dict[str, Any]:
+    loads = [{**asdict(load), "resolved_rate": samples.rates.get((scenario.name, load.name))} for load in plan.loads(scenario)]
+    return {
+        "name": scenario.name, "title": scenario.title, "why": scenario.why, "topology": scenario.topology.name,
+        "client": scenario.client, "server": scenario.server, "same_node": scenario.same_node,
+        "policies": sorted({policy.origin.file for policy in scenario.policies}), "loads": loads,
+    }  # fmt: skip
+
+
+def _probe(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "block": SURVEY, "from": row["source"], "to": row["destination"],
+        **{key: row[key] for key in row if key not in ("source", "destination")},
+    }  # fmt: skip
+
+
+def _target(judged: Judged) -> dict[str, Any]:
+    found = asdict(judged)
+    return {**found.pop("target"), **found}
+
+
+def _is_void(plan: Plan, samples: Samples) -> bool:
+    counted = samples.figures[samples.figures["void"].isna()]
+    present = set(zip(counted["scenario"], counted["load"], strict=True))
+    return any((scenario.name, load.name) not in present for scenario in plan.scenarios for load in plan.loads(scenario))
+
+
+def _shown(command: Sequence[str]) -> str:
+    """The command without the folder it was started from."""
+    return shlex.join([Path(command[0]).name, *command[1:]])
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity: both become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
