@@ -1,6 +1,7 @@
 """Benchmark scenarios as written: who talks to whom, which loads, and what must be reachable."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.flow import Flow, Verdict
@@ -51,7 +52,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class BenchScenario:
-    """A benchmark scenario: its pair of pods, its policies, its matrix and its loads."""
+    """A benchmark scenario: its pair of pods, its policies, its matrix and its loads.
+
+    ``not_judged`` counts, by kind, the objects among its manifests that carry no policy.
+    """
 
     name: str
     title: str
@@ -65,6 +69,7 @@ class BenchScenario:
     expectations: tuple[Expectation, ...]
     loads: tuple[LoadPoint, ...]
     quick: bool = False
+    not_judged: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def same_node(self) -> bool:

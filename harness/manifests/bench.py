@@ -1,0 +1,199 @@
+"""Benchmark scenarios: ``scenarios/bench/*.yaml`` and files of users' own."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from harness.manifests.document import Document, read_document
+from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
+from harness.manifests.kubernetes import DnsLabel, Port
+from harness.manifests.matrix import ExpectShape, PodRef, expectations
+from harness.manifests.objects import Loaded, load_policies
+from harness.manifests.place import SCENARIOS, shown
+from harness.manifests.shape import Shape, checked, wrong
+from harness.manifests.topology import load_topology
+from harness.model.bench import BenchScenario, LoadKind, LoadPoint
+from harness.model.origin import Origin
+from harness.model.topology import Topology
+
+HALF = "half-of-slowest-maximum"
+
+Text = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
+
+
+def _rate(value: object) -> float | str:
+    if value == HALF:
+        return HALF
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000:
+        raise wrong(f"want requests a second (1 to 1,000,000) or {HALF}, found {found(value)}")
+    return float(value)
+
+
+class LoadShape(Shape):
+    """One load."""
+
+    kind: Literal["latency", "cost", "trace", "maximum", "connections", "bulk"] = Field(description="What is measured.")
+    rate: Annotated[float | Literal["half-of-slowest-maximum"], BeforeValidator(_rate)] | None = Field(
+        default=None, description="Offered requests a second, for latency, cost and trace."
+    )
+    connections: Annotated[int, Field(ge=1, le=1024)] = Field(default=16, description="Connections kept open.")
+    seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = Field(description="Length of the measured part.")
+    warmup: Seconds = Field(default=0.3, description="Seconds of load before the measured part.")
+    arrivals: Literal["poisson", "fixed"] = Field(default="poisson", description="How intended send times are spaced.")
+    family: Literal[4, 6] = Field(default=4, description="IP version.")
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field(default="/1k", description="Path of the requests.")
+
+    @model_validator(mode="after")
+    def _rate_where_it_counts(self) -> "LoadShape":
+        offered = self.kind in ("latency", "cost", "trace")
+        if offered and self.rate is None:
+            raise wrong(f"missing; a {self.kind} load needs requests a second or {HALF}", "rate")
+        if not offered and self.rate is not None:
+            raise wrong(f"a {self.kind} load goes as fast as it can; remove the rate", "rate")
+        return self
+
+
+class ScenarioShape(Shape):
+    """A benchmark: an unmodified client and server, the policies between them, and loads."""
+
+    title: Text
+    why: Text = Field(description="What the scenario is there to show.")
+    topology: Text = Field(description="A name in scenarios/topologies, or a path to a file, relative to this one.")
+    client: PodRef
+    server: PodRef
+    port: Port = Field(description="The server's port.")
+    apply: list[Text] = Field(default=[], description="Kubernetes manifests: files or folders, relative to this file.")
+    quick: bool = Field(default=False, description="Whether --quick takes this scenario.")
+    expect: ExpectShape
+    loads: Annotated[dict[DnsLabel, LoadShape], Field(min_length=1)]
+
+
+def load_bench(paths: Sequence[Path] = ()) -> list[BenchScenario]:
+    """The scenarios of files and folders (not the folders in them), or those shipped where none is named.
+
+    Raises ManifestError with all faults of all files, those of topologies and policies among them.
+    """
+    faults: list[Fault] = []
+    scenarios: list[BenchScenario] = []
+    for file in _files(paths or [shown(SCENARIOS / "bench")], faults):
+        try:
+            scenarios.append(_scenario(file))
+        except ManifestError as broken:
+            faults += broken.faults
+    first: dict[str, Origin] = {}
+    for scenario in scenarios:
+        earlier = first.setdefault(scenario.name, scenario.origin)
+        if earlier is not scenario.origin:
+            faults.append(Fault(scenario.origin, f"a scenario of this file name is {earlier.file} already; rename one"))
+    refuse(faults)
+    return scenarios
+
+
+def _files(paths: Sequence[Path], faults: list[Fault]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml") and each.is_file())
+        if not inside:
+            faults.append(Fault(Origin(str(path), 1), "no scenario (*.yaml) in this folder; name another"))
+        yield from inside
+
+
+def _scenario(file: Path) -> BenchScenario:
+    document = read_document(file, "a scenario")
+    faults: list[Fault] = []
+    shape = checked(document, ScenarioShape, faults)
+    if shape is None:
+        raise ManifestError(faults)
+    topology = _topology(document, file, shape.topology, faults)
+    loaded = _policies(document, file, shape.apply, faults)
+    if topology is not None:
+        faults += _inconsistent(document, shape, topology, loaded)
+    matrix = expectations(document, shape.expect, topology, shape.port, faults) if topology is not None else ()
+    refuse(faults)
+    assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
+    return BenchScenario(
+        name=file.stem,
+        title=shape.title,
+        why=shape.why,
+        origin=document.origin(),
+        topology=topology,
+        client=shape.client,
+        server=shape.server,
+        port=shape.port,
+        policies=loaded.policies,
+        expectations=matrix,
+        loads=tuple(_load(name, load) for name, load in shape.loads.items()),
+        quick=shape.quick,
+        not_judged=dict(loaded.not_judged),
+    )
+
+
+def _topology(document: Document, file: Path, name: str, faults: list[Fault]) -> Topology | None:
+    shipped = "/" not in name and not name.endswith((".yaml", ".yml"))
+    path = shown(SCENARIOS / "topologies" / f"{name}.yaml") if shipped else file.parent / name
+    if not path.is_file():
+        known = [each.stem for each in (SCENARIOS / "topologies").glob("*.yaml")] if shipped else []
+        what = f"no topology {quoted(name)} in {path.parent}" if shipped else f"no file {quoted(str(path))}"
+        faults.append(document.fault(("topology",), f"{what}{suggestion(name, known)}"))
+        return None
+    try:
+        return load_topology(path)
+    except ManifestError as broken:
+        faults += broken.faults
+        return None
+
+
+def _policies(document: Document, file: Path, names: Sequence[str], faults: list[Fault]) -> Loaded:
+    """The policies of ``apply``; a path that is not there is a fault of the scenario's line."""
+    paths = []
+    for position, name in enumerate(names):
+        path = file.parent / name
+        if path.exists():
+            paths.append(path)
+        else:
+            faults.append(document.fault(("apply", position), f"no file or folder {quoted(str(path))}; check the path"))
+    try:
+        return load_policies(paths)
+    except ManifestError as broken:
+        faults += broken.faults
+        return Loaded(())
+
+
+def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology, loaded: Loaded) -> Iterator[Fault]:
+    """What each part allows but the parts together do not."""
+    pods = [pod.ref for pod in topology.pods]
+    for name, ref in (("client", shape.client), ("server", shape.server)):
+        if ref not in pods:
+            yield document.fault((name,), f"no pod {quoted(ref)}{suggestion(ref, pods)}")
+    if shape.client == shape.server:
+        yield document.fault(("server",), "the client itself; name another pod")
+    namespaces = [namespace.name for namespace in topology.namespaces]
+    for policy in loaded.policies:
+        if policy.namespace not in namespaces:
+            hint = suggestion(policy.namespace, namespaces)
+            what = f"no namespace {quoted(policy.namespace)} in topology {topology.name}{hint}"
+            yield Fault(policy.origin, f"metadata.namespace: {what}; a policy acts in its own namespace")
+    halves = [name for name, load in shape.loads.items() if load.rate == HALF]
+    if halves and not any(load.kind == "maximum" for load in shape.loads.values()):
+        yield document.fault(("loads", halves[0], "rate"), f"{HALF} needs a load of kind maximum in this scenario; add one")
+
+
+def _load(name: str, shape: LoadShape) -> LoadPoint:
+    half = shape.rate == HALF
+    return LoadPoint(
+        name=name,
+        kind=LoadKind(shape.kind),
+        seconds=shape.seconds,
+        warmup=shape.warmup,
+        rate=None if half or shape.rate is None else float(shape.rate),
+        half_of_slowest=half,
+        connections=shape.connections,
+        arrivals=shape.arrivals,
+        family=shape.family,
+        path=shape.path,
+    )

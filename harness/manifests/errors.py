@@ -1,0 +1,72 @@
+"""What is wrong with a user's file, and where."""
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.model.origin import Origin
+
+_SHOWN = 60  # characters of a found value that a message repeats
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing that is wrong: where it stands, and what was found and what to do in one line."""
+
+    origin: Origin
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.message}"
+
+
+class ManifestError(Exception):
+    """Files that cannot be used; ``faults`` holds every fault found, in the order of files and lines."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults: Sequence[Fault] = tuple(sorted(set(faults)))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise ManifestError if there are any faults."""
+    if faults:
+        raise ManifestError(faults)
+
+
+def suggestion(found: str, known: Iterable[str]) -> str:
+    """`` (did you mean "x"?)`` with the nearest known name, or nothing where none is near."""
+    near = difflib.get_close_matches(found, sorted(known), n=1)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def found(value: object) -> str:
+    """A value as a message shows it: what it is and, for scalars, how it reads."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"{str(value).lower()} (a boolean; quote it to make it a string)"
+        case int() | float():
+            return f"the number {_shortened(_digits(value))}"
+        case str():
+            return f"the string {quoted(value)}"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def quoted(text: str) -> str:
+    """``text`` in double quotes on one line, shortened to what a message can bear."""
+    return json.dumps(_shortened(text), ensure_ascii=False)
+
+
+def _digits(value: float) -> str:
+    # Python refuses to write integers of over 4,300 digits in decimal; nobody reads beyond the first few.
+    return hex(value) if isinstance(value, int) and value.bit_length() > 4 * _SHOWN else str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

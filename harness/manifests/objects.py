@@ -1,0 +1,144 @@
+"""Files and folders of Kubernetes objects: policies are loaded, what cannot matter is counted, the rest is refused."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.manifests import networkpolicy
+from harness.manifests.document import Document, Step, read_documents
+from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse
+from harness.model.origin import Origin
+from harness.model.policy import NetworkPolicy
+
+_SUFFIXES = frozenset((".yaml", ".yml", ".json"))  # those that kubectl takes from a folder
+
+# Groups whose objects decide what may reach what, or how it gets there: an object of theirs is judged or refused.
+_DECIDING_GROUPS = frozenset(
+    (
+        "networking.k8s.io",
+        "policy.networking.k8s.io",
+        "gateway.networking.k8s.io",
+        "cilium.io",
+        "crd.projectcalico.org",
+        "projectcalico.org",
+        "security.istio.io",
+        "networking.istio.io",
+        "policy.linkerd.io",
+        "extensions",
+    )
+)
+# Kinds of those groups that leave traffic between pods as it is: Ingress lets in clients from outside, through its controller.
+_BYSTANDERS = frozenset(
+    (
+        "networking.k8s.io/Ingress",
+        "networking.k8s.io/IngressClass",
+        "networking.k8s.io/IPAddress",
+        "networking.k8s.io/ServiceCIDR",
+        "extensions/Ingress",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The policies in the order of files and lines, and how many objects of each kind carry no policy."""
+
+    policies: tuple[NetworkPolicy, ...]
+    not_judged: Counter[str] = field(default_factory=Counter)
+
+
+def load_policies(paths: Sequence[Path]) -> Loaded:
+    """All policies of files and folders (with the folders in them). Raises ManifestError with all faults of all files."""
+    faults: list[Fault] = []
+    policies: list[NetworkPolicy] = []
+    not_judged: Counter[str] = Counter()
+    for path in paths:
+        objects = 0
+        for file in _files(path, faults):
+            try:
+                documents = read_documents(file)
+            except ManifestError as broken:
+                faults += broken.faults
+                objects += 1  # what was meant is unknown, but the fault says enough
+                continue
+            for document in documents:
+                objects += 1
+                for policy in _policies(document, (), faults, not_judged):
+                    policies.append(policy)
+        if not objects and not any(fault.origin.file == str(path) for fault in faults):
+            what = "no Kubernetes object in this folder" if path.is_dir() else "the file is empty"
+            faults.append(Fault(Origin(str(path), 1), f"{what}; write or name a manifest"))
+    faults += _twice(policies)
+    refuse(faults)
+    return Loaded(tuple(policies), not_judged)
+
+
+def _files(path: Path, faults: list[Fault]) -> list[Path]:
+    if not path.exists():
+        faults.append(Fault(Origin(str(path), 1), "no such file or folder; check the path"))
+        return []
+    if not path.is_dir():
+        return [path]
+    return sorted(each for each in path.rglob("*") if each.suffix in _SUFFIXES and each.is_file())
+
+
+def _policies(
+    document: Document, path: tuple[Step, ...], faults: list[Fault], not_judged: Counter[str], implied: str = ""
+) -> Iterator[NetworkPolicy]:
+    """Policies of the object at ``path``, and of its items where it is a list; ``implied`` is the kind that a list implies."""
+    value = document.at(path)
+    if not isinstance(value, dict):
+        faults.append(document.fault(path, f"want a Kubernetes object (a mapping), found {found(value)}"))
+        return
+    version = _name(document, path, "apiVersion", networkpolicy.API_VERSION if implied else None, faults)
+    kind = _name(document, path, "kind", implied or None, faults)
+    if version is None or kind is None:
+        return
+    group = version.rpartition("/")[0]
+    if (version, kind) == (networkpolicy.API_VERSION, networkpolicy.KIND):
+        policy = networkpolicy.network_policy(document, path, faults)
+        if policy is not None:
+            yield policy
+    elif (version, kind) in (("v1", "List"), (networkpolicy.API_VERSION, f"{networkpolicy.KIND}List")):
+        items = value.get("items")
+        if not isinstance(items, list):
+            faults.append(document.fault((*path, "items"), f"want a list, found {found(items)}"))
+            return
+        for position in range(len(items)):
+            yield from _policies(document, (*path, "items", position), faults, not_judged, kind.removesuffix("List"))
+    elif _decides(group, kind):
+        faults.append(
+            document.fault(
+                (*path, "kind"),
+                f"{kind} of {version} is not supported; write it as a {networkpolicy.KIND} of {networkpolicy.API_VERSION}, "
+                "or leave it out",
+            )
+        )
+    else:
+        not_judged[kind] += 1
+
+
+def _name(document: Document, path: tuple[Step, ...], field: str, default: str | None, faults: list[Fault]) -> str | None:
+    """The object's ``field``; None, and a fault added, where it is no name."""
+    text = document.at(path).get(field, default)
+    if isinstance(text, str) and text:
+        return text
+    what = "missing; a Kubernetes object names it" if text is None else f"want a name, found {found(text)}"
+    faults.append(document.fault((*path, field), what))
+    return None
+
+
+def _decides(group: str, kind: str) -> bool:
+    if f"{group}/{kind}" in _BYSTANDERS:
+        return False
+    return group in _DECIDING_GROUPS or kind.endswith((networkpolicy.KIND, f"{networkpolicy.KIND}List"))
+
+
+def _twice(policies: Sequence[NetworkPolicy]) -> Iterator[Fault]:
+    first: dict[tuple[str, str], NetworkPolicy] = {}
+    for policy in policies:
+        earlier = first.setdefault((policy.namespace, policy.name), policy)
+        if earlier is not policy:
+            name = quoted(f"{policy.namespace}/{policy.name}")
+            yield Fault(policy.origin, f"NetworkPolicy {name} is written already at {earlier.origin}; rename or remove one")

@@ -1,0 +1,29 @@
+"""JSON Schemas of the project's own YAML, for editors. ``python -m harness.manifests.schemas`` writes them anew."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.manifests.bench import ScenarioShape
+from harness.manifests.shape import Shape
+from harness.manifests.targets import TargetsShape
+from harness.manifests.topology import TopologyShape
+
+FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+
+SHAPES: Mapping[str, type[Shape]] = {
+    "bench-scenario": ScenarioShape,
+    "topology": TopologyShape,
+    "targets": TargetsShape,
+}
+
+
+def schema(name: str) -> str:
+    """The text of ``NAME.schema.json`` (JSON Schema draft 2020-12)."""
+    body = {"$schema": "https://json-schema.org/draft/2020-12/schema", **SHAPES[name].model_json_schema()}
+    return json.dumps(body, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    for each in SHAPES:
+        (FOLDER / f"{each}.schema.json").write_text(schema(each))
