@@ -42,9 +42,13 @@ def _built(target: Path, argv: Sequence[str]) -> Path:
 
 
 def c_program(source: Path, *libraries: str) -> Path:
-    """The executable made from one C file, linked with ``libraries``. Raises LabError with the compiler's words."""
+    """The executable made from one C file and the headers beside it, linked with ``libraries``.
+
+    Raises LabError with the compiler's words.
+    """
     flags = ["-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror"]
-    name = _digest([source.read_bytes(), repr((flags, libraries)).encode(), platform.machine().encode()])
+    headers = [header.read_bytes() for header in sorted(source.parent.glob("*.h"))]
+    name = _digest([source.read_bytes(), *headers, repr((flags, libraries)).encode(), platform.machine().encode()])
     target = cache_folder() / f"{source.stem}-{name}"
     return _built(target, ["gcc", *flags, str(source), *(f"-l{library}" for library in libraries)])
 
