@@ -1,0 +1,40 @@
+"""What each metric is called in a report, and which way is better."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MetricText:
+    """``label`` stands alone in tables and plots; ``noun`` goes after a plane's name: "ebpf's CPU per request"."""
+
+    label: str
+    noun: str
+    lower_is_better: bool = True
+
+
+METRICS: dict[str, MetricText] = {
+    "latency_p50": MetricText("Latency p50", "p50 latency"),
+    "latency_p90": MetricText("Latency p90", "p90 latency"),
+    "latency_p99": MetricText("Latency p99", "p99 latency"),
+    "latency_p999": MetricText("Latency p99.9", "p99.9 latency"),
+    "latency_max": MetricText("Latency maximum", "longest latency"),
+    "cpu_per_request": MetricText("CPU per request", "CPU per request"),
+    "throughput": MetricText("Throughput", "throughput", lower_is_better=False),
+    "bulk": MetricText("Bulk transfer", "bulk rate", lower_is_better=False),
+    "pss": MetricText("Memory (PSS)", "memory (PSS)"),
+    "context_switches": MetricText("Context switches per request", "context switches per request"),
+    "syscalls": MetricText("System calls per request", "system calls per request"),
+    "stack_traversals": MetricText("Stack traversals per request", "stack traversals per request"),
+    "bpf_run_time": MetricText("Time per BPF program run", "time per BPF program run"),
+    "lag_p99": MetricText("Generator's own lag p99", "generator lag p99"),
+    "errors": MetricText("Failed requests", "failed requests"),
+}
+
+HEADLINE = ("latency_p50", "latency_p99", "cpu_per_request", "throughput", "bulk")
+"""What the first table and the sentences are about."""
+
+
+def metric_text(name: str) -> MetricText:
+    """The texts of a metric; one that this report does not know is shown under its own name."""
+    plain = name.replace("_", " ")
+    return METRICS.get(name, MetricText(plain[:1].upper() + plain[1:], plain))

@@ -1,0 +1,105 @@
+"""One look for every plot: colours that stay with a plane, dark text, SVG that can stand inside a page."""
+
+import io
+import re
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from html import escape
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK = "#1a1a1a"
+FAINT = "#d9d9d9"
+WIDTH = 4.7  # inches; two stand side by side on paper and on a wide screen, one on a telephone
+
+# Dark enough to be read as text on white (contrast of at least 4.5), and apart from one another for every
+# common kind of colour blindness; each plane is also named in words wherever its colour stands.
+PLANE_COLOURS = {
+    "plain": "#4a4a4a",
+    "sidecar": "#c04a00",
+    "sidecar-mtls": "#8e2a6b",
+    "node-proxy": "#8a5a00",
+    "node-l4": "#6b6100",
+    "ebpf": "#005fa3",
+    "ebpf-sockmap": "#007a5a",
+    "ebpf-l7": "#4338a8",
+}
+_OTHER_COLOURS = ("#7a2e2e", "#2e5d7a", "#5d2e7a", "#3d6b1f")
+PLANE_MARKERS = {"plain": "o", "sidecar": "s", "sidecar-mtls": "D", "ebpf": "^", "ebpf-sockmap": "v"}
+
+_STYLE = {
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8c8c8c",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "meshproof",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A finished plot. ``alt`` says in words what it shows, for those who do not see it."""
+
+    key: str
+    title: str
+    caption: str
+    alt: str
+    svg: str
+
+
+def styled() -> AbstractContextManager[None]:
+    """Everything that draws does so inside this context."""
+    style: AbstractContextManager[None] = mpl.rc_context(_STYLE)
+    return style
+
+
+def colour(plane: str) -> str:
+    """The plane's colour, the same in every plot of every report."""
+    return PLANE_COLOURS.get(plane) or _OTHER_COLOURS[sum(plane.encode()) % len(_OTHER_COLOURS)]
+
+
+def marker(plane: str) -> str:
+    """The plane's marker."""
+    return PLANE_MARKERS.get(plane, "P")
+
+
+def canvas(panels: int = 1, rows: int = 5, height: float | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure with panels below one another, each with room for ``rows`` rows (or of ``height`` inches in all)."""
+    tall = height if height is not None else panels * (0.75 + 0.27 * rows)
+    figure = Figure(figsize=(WIDTH, tall), layout="constrained")
+    return figure, list(figure.subplots(panels, 1, squeeze=False)[:, 0])
+
+
+def finish(key: str, title: str, caption: str, alt: str, figure: Figure) -> Plot:
+    """The figure as a Plot."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return Plot(key, title, caption, alt, _inline(buffer.getvalue(), key, title, alt))
+
+
+def _inline(svg: str, key: str, title: str, alt: str) -> str:
+    """SVG for the middle of a page: no prologue, ids of its own, a title and a description, as wide as its place."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<style type=\"text/css\">.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r"\bid=\"([^\"]+)\"", rf'id="{key}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", body)
+    body = re.sub(r"href=\"#([^\"]+)\"", rf'href="#{key}-\1"', body)
+    body = re.sub(r" (?:width|height)=\"[\d.]+pt\"", "", body, count=2)
+    names = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(alt)}</desc>'
+    opening = body[: body.index(">")]
+    labelled = f'{opening} role="img" aria-labelledby="{key}-title {key}-desc">{names}'
+    return labelled + body[len(opening) + 1 :]

@@ -1,0 +1,101 @@
+"""Latency: percentile curves from histograms, and p50 and p99 with their intervals."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from harness.report.lookup import Cell, Figures
+from harness.report.metrics import metric_text
+from harness.report.plots.canvas import Plot, canvas, colour, finish
+from harness.report.plots.rows import Row, draw_rows
+from harness.report.quantity import digits, quantity
+from harness.report.samples import Counted, Samples, merge, percentiles
+
+_TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
+_BEYOND = 10  # a percentile is drawn only where at least so many requests were slower
+
+
+def curve_plot(key: str, cell: Cell, histograms: Mapping[str, Sequence[Counted]], offered: str) -> Plot:
+    """Latency by percentile; ``histograms`` holds each plane's blocks. Faint: single blocks, strong: all."""
+    figure, (axes,) = canvas(height=3.5)
+    ends: list[tuple[str, float, float]] = []
+    for plane, blocks in histograms.items():
+        for block in blocks if len(blocks) > 1 else ():
+            _line(axes, plane, block, linewidth=0.7, alpha=0.22)
+        ends.append((plane, *_line(axes, plane, merge(list(blocks)), linewidth=2.0)))
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: quantity(value, "s")))
+    right = max(end[1] for end in ends)
+    marks = [tick for tick in _TICKS if _nines(tick) <= right + 0.01]
+    axes.set_xticks(
+        [_nines(tick) for tick in marks], [f"{digits(tick * 100)} %" if tick < 0.999 else f"{tick:.2%}" for tick in marks]
+    )
+    axes.set_xlim(0, right * 1.42)
+    axes.set_xlabel("percentile of requests (each step to the right is ten times rarer)", fontsize=8.5)
+    axes.grid(True)
+    _label_ends(axes, ends)
+    said = ", ".join(
+        f"{plane} {quantity(float(percentiles(merge(list(b)), np.array([0.5]))[0]), 's')}" for plane, b in histograms.items()
+    )
+    caption = (
+        f"Latency from the intended send time, {offered}, log scale. Strong line: all blocks together; faint: single blocks. "
+        f"Curves end where fewer than {_BEYOND} requests were slower."
+    )
+    return finish(key, f"Latency by percentile, {cell.load.name}", caption, f"Medians read off the curves: {said}.", figure)
+
+
+def _nines(fraction: float) -> float:
+    return float(-np.log10(1.0 - fraction))
+
+
+def _line(axes: Axes, plane: str, counted: Counted, linewidth: float, alpha: float = 1.0) -> tuple[float, float]:
+    total = int(counted[1].sum())
+    last = max(_nines(1 - min(_BEYOND / total, 0.5)), _nines(0.5))
+    place: npt.NDArray[np.float64] = np.linspace(0.0, last, 160)
+    latency = percentiles(counted, 1.0 - 10.0**-place)
+    axes.plot(place, latency, color=colour(plane), linewidth=linewidth, alpha=alpha)
+    return float(place[-1]), float(latency[-1])
+
+
+def _label_ends(axes: Axes, ends: list[tuple[str, float, float]]) -> None:
+    """Name each curve at its right end, pushed apart so that names never lie on one another."""
+    low, high = (np.log10(bound) for bound in axes.get_ylim())
+    gap = 0.062
+    wanted = sorted(((np.log10(y) - low) / (high - low), plane, x, y) for plane, x, y in ends)
+    heights = [item[0] for item in wanted]
+    for index in range(1, len(heights)):
+        heights[index] = max(heights[index], heights[index - 1] + gap)
+    over = max(0.0, heights[-1] - 0.98)
+    for index in range(len(heights) - 1, -1, -1):
+        ceiling = heights[index] - over if index == len(heights) - 1 else heights[index + 1] - gap
+        heights[index] = min(heights[index], ceiling)
+    right = max(x for _, _, x, _ in wanted)
+    for height, (_, plane, x, y) in zip(heights, wanted, strict=True):
+        text_at = (right * 1.06, 10 ** (low + height * (high - low)))
+        axes.annotate(
+            plane, (x, y), text_at, va="center", color=colour(plane), weight="bold",
+            arrowprops={"arrowstyle": "-", "color": colour(plane), "linewidth": 0.7, "shrinkA": 1, "shrinkB": 1},
+        )  # fmt: skip
+
+
+def dots_plot(key: str, figures: Figures, cell: Cell, samples: Samples, offered: str) -> Plot:
+    """p50 and p99 of every plane with intervals."""
+    metrics = [name for name in ("latency_p50", "latency_p99") if cell in figures.cells(cell.scenario, name)]
+    figure, panels = canvas(len(metrics), rows=len(figures.planes))
+    said = []
+    for axes, metric in zip(panels, metrics, strict=True):
+        rows = [
+            Row(plane, figures.absolute(cell, plane, metric), samples.blocks(cell.scenario.name, cell.load.name, plane, metric))
+            for plane in figures.planes
+        ]
+        draw_rows(axes, rows, "s", metric_text(metric).label, better="less is better")
+        said += [
+            f"{row.plane} {metric_text(metric).noun} {quantity(row.estimate.estimate, 's')}" for row in rows if row.estimate
+        ]
+    caption = f"Medians over blocks, {offered}. Thick bar: interval; thin ticks: single blocks."
+    return finish(key, f"p50 and p99, {cell.load.name}", caption, "; ".join(said) + ".", figure)

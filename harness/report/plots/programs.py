@@ -1,0 +1,34 @@
+"""Run time of the data planes' BPF programs."""
+
+from harness.report.lookup import Cell, Figures
+from harness.report.metrics import metric_text
+from harness.report.plots.canvas import Plot, canvas, colour, finish
+from harness.report.quantity import quantity, scale_for
+
+
+def programs_plot(key: str, figures: Figures, cell: Cell) -> Plot:
+    """Time per run of each BPF program of each plane."""
+    bars = [
+        (plane, name, row.estimate or 0.0)
+        for plane in figures.planes
+        for name, row in figures.components(cell, plane, "bpf_run_time").items()
+    ]
+    scale = scale_for("s", max(value for *_, value in bars))
+    longest = max(value for *_, value in bars) / scale.factor or 1.0
+    figure, (axes,) = canvas(rows=len(bars))
+    for place, (plane, _, value) in enumerate(bars):
+        axes.barh(place, value / scale.factor, height=0.6, color=colour(plane))
+        axes.text(
+            value / scale.factor + 0.02 * longest, place, quantity(value, "s"), va="center", color=colour(plane), weight="bold"
+        )
+    axes.set_yticks(range(len(bars)), [f"{name}\n{plane}" for plane, name, _ in bars], fontsize=8.5)
+    for label, (plane, *_) in zip(axes.get_yticklabels(), bars, strict=True):
+        label.set_color(colour(plane))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.set_xlim(0, longest * 1.25)
+    axes.grid(axis="x")
+    axes.set_xlabel(f"{scale.unit} a run, less is better")
+    said = ", ".join(f"{name} of {plane} {quantity(value, 's')}" for plane, name, value in bars)
+    caption = f"Load {cell.load.name}. The kernel's own statistics (run time over run count), its clock reads included."
+    return finish(key, metric_text("bpf_run_time").label, caption, said, figure)

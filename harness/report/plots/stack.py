@@ -1,0 +1,94 @@
+"""A metric by component, stacked: CPU per request, memory."""
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from harness.report.lookup import Cell, Figures
+from harness.report.plots.canvas import INK, Plot, canvas, colour, finish
+from harness.report.quantity import quantity, scale_for
+
+# Light enough for dark figures on them, and apart in lightness for those who see no hue.
+_COMPONENTS = {
+    "client": "#d0d0d0",
+    "server": "#a8a8a8",
+    "client-proxy": "#f6b78a",
+    "server-proxy": "#dd8452",
+    "agent": "#8fc1e3",
+}
+_OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
+
+
+def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, caption: str) -> Plot:
+    """Bars a plane, parts by component in one order, each part with its figure where it fits, the whole at the end."""
+    parts = {plane: figures.components(cell, plane, metric) for plane in figures.planes}
+    order = _order([name for components in parts.values() for name in components])
+    totals = {plane: _total(figures, cell, plane, metric) for plane in figures.planes}
+    largest = max([total for total in totals.values() if total is not None], default=0.0)
+    unit = next(row.unit for row in figures.run.estimates if row.metric == metric and row.against is None)
+    scale = scale_for(unit, largest)
+    span = largest / scale.factor or 1.0
+    figure, (axes,) = canvas(rows=len(parts) + 1)
+    for place, (plane, components) in enumerate(parts.items()):
+        left = 0.0
+        for name in order:
+            if name not in components:
+                continue
+            width = (components[name].estimate or 0.0) / scale.factor
+            axes.barh(place, width, left=left, height=0.62, color=order[name], edgecolor="white", linewidth=0.6)
+            if width > 0.085 * span:
+                axes.text(
+                    left + width / 2, place, scale.number(width * scale.factor), ha="center", va="center", fontsize=8, color=INK
+                )
+            left += width
+        total = totals[plane]
+        words = "not measured" if total is None else quantity(total, unit)
+        end = max(left, (total or 0.0) / scale.factor)
+        axes.text(end + 0.02 * span, place, words, va="center", color=colour(plane), weight="bold")
+    _name_components(axes, order)
+    axes.set_yticks(range(len(parts)), list(parts))
+    for label, plane in zip(axes.get_yticklabels(), parts, strict=True):
+        label.set_color(colour(plane))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(parts) - 0.5, -0.6)
+    axes.set_xlim(0, span * 1.25)
+    axes.grid(axis="x")
+    axes.set_xlabel(f"{scale.unit}, less is better")
+    said = "; ".join(
+        f"{plane} {quantity(totals[plane], unit)}"
+        + (" of which " + ", ".join(f"{name} {quantity(row.estimate, unit)}" for name, row in rows.items()) if rows else "")
+        for plane, rows in parts.items()
+    )
+    return finish(key, title, f"Load {cell.load.name}. {caption}", said, figure)
+
+
+def _order(names: list[str]) -> dict[str, str]:
+    """Components that occur, in the order in which they are stacked, with their colours."""
+    known = [name for name in _COMPONENTS if name in names]
+    others = sorted(set(names) - set(_COMPONENTS))
+    return {name: _COMPONENTS[name] for name in known} | {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(others)}
+
+
+def _total(figures: Figures, cell: Cell, plane: str, metric: str) -> float | None:
+    """The whole as it was estimated, or the sum of the parts where only they were."""
+    whole = figures.absolute(cell, plane, metric)
+    if whole is not None:
+        return whole.estimate
+    parts = figures.components(cell, plane, metric)
+    return sum(row.estimate or 0.0 for row in parts.values()) if parts else None
+
+
+def _name_components(axes: Axes, order: dict[str, str]) -> None:
+    """The components' names on their colours, above the bars, in the order of the bars."""
+    axes.legend(
+        handles=[Patch(facecolor=shade, label=name) for name, shade in order.items()],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(order),
+        frameon=False,
+        fontsize=8.5,
+        handlelength=1.0,
+        handleheight=1.0,
+        columnspacing=1.0,
+        handletextpad=0.4,
+        borderpad=0,
+    )

@@ -1,0 +1,231 @@
+"""Reading a run's folder: ``run.json`` (format 1) and the Parquet files beside it.
+
+The models here are the format: ``docs/schemas/run.schema.json`` is generated from them. Within a format, fields are only
+ever added, so a reader ignores what it does not know. Figures that do not exist are null: a quick run has no intervals,
+and a meter that could not read has no estimate.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+FORMAT = 1
+
+
+class RunError(Exception):
+    """A run's folder cannot be read: which file, what was found, what to do."""
+
+
+def _finite(value: object) -> object:
+    """NaN and infinities become null: "not known" and "unbounded" are printed, not plotted."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+
+class SupportRow(_Row):
+    """Whether a data plane supports a feature; ``denies`` is how a denial shows at the client."""
+
+    answer: Literal["yes", "no", "unknown"]
+    reason: str | None = None
+    denies: str | None = None
+
+
+class DataPlaneRow(_Row):
+    """A data plane that took part. ``arms`` are its attachments; a second one (``plain#2``) makes the A/A pair."""
+
+    name: str
+    title: str
+    arms: list[str] = []
+    supports: dict[str, SupportRow] = {}
+
+
+class LoadRow(_Row):
+    """One load of a scenario. ``rate`` is null where it follows from the slowest plane; ``resolved_rate`` was offered."""
+
+    name: str
+    kind: str
+    rate: Number = None
+    half_of_slowest: bool = False
+    resolved_rate: Number = None
+    seconds: Number = None
+    warmup: Number = None
+    connections: int | None = None
+    arrivals: str | None = None
+    family: int | None = None
+    path: str | None = None
+
+    @property
+    def offered(self) -> float | None:
+        """Requests a second that were offered, where the load is an open loop."""
+        return self.resolved_rate if self.resolved_rate is not None else self.rate
+
+
+class ScenarioRow(_Row):
+    """A scenario that was run; ``policies`` are files as a user would ``kubectl apply`` them."""
+
+    name: str
+    title: str
+    why: str
+    topology: str
+    client: str
+    server: str
+    same_node: bool
+    policies: list[str] = []
+    loads: list[LoadRow]
+
+    def load(self, name: str) -> LoadRow | None:
+        """The load called ``name``, or None."""
+        return next((load for load in self.loads if load.name == name), None)
+
+
+class EstimateRow(_Row):
+    """One metric of one cell over all blocks (``against`` null), or its paired ratio to another plane.
+
+    ``cell`` is ``scenario/load``. ``low`` and ``high`` are null where the blocks are too few for an interval.
+    """
+
+    cell: str
+    scenario: str
+    dataplane: str
+    metric: str
+    unit: str
+    estimate: Number
+    low: Number
+    high: Number
+    level: Number
+    against: str | None
+    blocks: int
+    void: int
+    component: str = ""
+    equal_features: bool | None = None
+
+    @property
+    def load(self) -> str:
+        """The load's name, from ``cell``."""
+        return self.cell.removeprefix(f"{self.scenario}/").split("/")[0]
+
+
+class NoiseRow(_Row):
+    """How far a ratio can be from 1 between two attachments of one plane; ``floor`` 0.03 means 3 %."""
+
+    scenario: str
+    load: str
+    metric: str
+    floor: Number
+    level: Number
+
+
+class VoidRow(_Row):
+    """A cell that was declared void, why, and whether a rerun resolved it."""
+
+    cell: str
+    reason: str
+    reran: bool
+    resolved: bool
+
+
+class UnmeasuredRow(_Row):
+    """A metric that no meter could read on this machine, and why."""
+
+    metric: str
+    reason: str
+
+
+class ConformanceRow(_Row):
+    """One probe of a hand-written reachability matrix on one plane in one block."""
+
+    scenario: str
+    dataplane: str
+    block: int
+    flow: str
+    source: str = Field(alias="from")
+    destination: str = Field(alias="to")
+    port: int
+    family: int
+    expected: str
+    observed: str | None
+    outcome: Literal["pass", "fail", "unsupported", "error"]
+    evidence: str | None = None
+    reason: str | None = None
+
+
+class TargetRow(_Row):
+    """A stated goal for a paired ratio and what became of it; reached only if the whole interval is."""
+
+    id: str
+    text: str
+    scenario: str
+    load: str
+    metric: str
+    dataplane: str
+    against: str
+    direction: str
+    bound: float
+    estimate: Number
+    low: Number
+    high: Number
+    level: Number
+    floor: Number
+    outcome: str
+    equal: bool | None = None
+
+
+class Run(_Row):
+    """``run.json``."""
+
+    format: Literal[1]
+    title: str
+    started: str
+    seconds: float
+    mode: Literal["quick", "default", "full"]
+    indicative: bool
+    command: str
+    fingerprint: dict[str, str]
+    dataplanes: list[DataPlaneRow]
+    scenarios: list[ScenarioRow]
+    estimates: list[EstimateRow]
+    noise_floor: list[NoiseRow] = []
+    voids: list[VoidRow] = []
+    unmeasured: list[UnmeasuredRow] = []
+    conformance: list[ConformanceRow] = []
+    targets: list[TargetRow] = []
+    claims: list[dict[str, Any]] = []
+    decision: dict[str, Any] | None = None
+
+
+def read_run(folder: Path) -> Run:
+    """Read ``run.json`` of a run's folder. Raises RunError."""
+    file = folder / "run.json"
+    try:
+        document = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise RunError(f"{file}: not there; give the folder of a finished run (bench --out FOLDER)") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
+        raise RunError(f"{file}: cannot be read: {fault}") from fault
+    found = document.get("format") if isinstance(document, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise RunError(f"{file}: format {found}, but this meshproof reads up to format {FORMAT}; use a newer meshproof")
+    if found != FORMAT:
+        raise RunError(f"{file}: format {found!r}, expected {FORMAT}; is this a run's folder?")
+    try:
+        return Run.model_validate(document)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunError(f"{file}: {where}: {first['msg']}, found {str(first['input'])[:80]!r}") from fault
+
+
+def schema_text() -> str:
+    """The JSON Schema of ``run.json``, as committed in docs/schemas/run.schema.json."""
+    schema = Run.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

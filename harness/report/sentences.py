@@ -1,0 +1,119 @@
+"""The answer in plain words, computed from the estimates.
+
+A ratio is printed as an effect only where its whole interval lies on one side of 1 *and* the estimate is further from 1
+than the noise floor; everything else is "not distinguishable". A run without intervals (``--quick``) only says what it saw.
+"""
+
+from dataclasses import dataclass
+
+from harness.report.lookup import Cell, Figures
+from harness.report.metrics import HEADLINE, metric_text
+from harness.report.quantity import digits, ratio, ratio_interval
+from harness.report.run import EstimateRow, LoadRow, NoiseRow, Run, ScenarioRow
+
+
+@dataclass(frozen=True, slots=True)
+class PairAnswer:
+    """What a run says of one pair of planes in one scenario; ``findings`` are phrases about ``plane``."""
+
+    plane: str
+    against: str
+    equality: str
+    findings: list[str]
+
+
+def offered(load: LoadRow) -> str:
+    """What was offered, in words."""
+    if load.kind in ("maximum", "connections", "bulk"):
+        return {"maximum": "as many requests as it can", "connections": "a new connection for each request"}.get(
+            load.kind, "one stream as fast as it goes"
+        )
+    if load.offered is None:
+        return "half of the slowest plane's maximum" if load.half_of_slowest else "at a rate that the run does not state"
+    rate = f"{digits(load.offered)} requests a second offered"
+    return f"{rate} (half of the slowest plane's maximum)" if load.half_of_slowest else rate
+
+
+def equality(equal: bool | None) -> str:
+    """Whether a pair does the same work."""
+    return {True: "equal", False: "unequal", None: "not stated"}[equal]
+
+
+def distinguishable(row: EstimateRow, noise: NoiseRow | None) -> bool:
+    """Whether a paired ratio may be printed as an effect."""
+    if not row.estimate or row.low is None or row.high is None:
+        return False
+    beyond_one = row.low > 1 or row.high < 1
+    floor = noise.floor if noise is not None and noise.floor is not None else 0.0
+    return beyond_one and max(row.estimate, 1 / row.estimate) - 1 > floor
+
+
+def finding(row: EstimateRow, noise: NoiseRow | None, *, indicative: bool) -> str:
+    """One phrase about a paired ratio: "CPU per request 1.12 times (1.08 to 1.15)"."""
+    noun = metric_text(row.metric).noun
+    if indicative or row.low is None or row.high is None:
+        return f"{noun} about {ratio(row.estimate)} times"
+    figures = f"{ratio(row.estimate)} times ({ratio_interval(row.low, row.high)})"
+    if distinguishable(row, noise):
+        return f"{noun} {figures}"
+    return f"{noun} not distinguishable, {figures}"
+
+
+def answers(figures: Figures, scenario: ScenarioRow) -> list[PairAnswer]:
+    """For each pair that was compared in the scenario, what came out in the headline metrics."""
+    found = []
+    for plane, against in figures.pairs(scenario):
+        phrases = []
+        for metric in HEADLINE:
+            cell = figures.main_cell(scenario, metric)
+            row = figures.ratio(cell, plane, against, metric) if cell is not None else None
+            if cell is not None and row is not None:
+                phrases.append(finding(row, figures.noise(cell, metric), indicative=figures.run.indicative))
+        if phrases:
+            found.append(PairAnswer(plane, against, equality(figures.equal(scenario, plane, against)), phrases))
+    return found
+
+
+def policy_sentence(run: Run) -> str:
+    """Whether every plane enforced the scenarios' policies as the hand-written matrices expect."""
+    if not run.conformance:
+        return "No reachability was checked in this run."
+    parts = []
+    for plane in [plane.name for plane in run.dataplanes]:
+        rows = [row for row in run.conformance if row.dataplane == plane]
+        wrong = [row for row in rows if row.outcome in ("fail", "error")]
+        judged = [row for row in rows if row.outcome != "unsupported"]
+        if wrong:
+            parts.append(f"{plane} was wrong in {len(wrong)} of {len(judged)} probes")
+        elif len(judged) < len(rows):
+            parts.append(f"{plane} was right in {len(judged)} probes and does not support the other {len(rows) - len(judged)}")
+        elif rows:
+            parts.append(f"{plane} was right in all {len(rows)} probes")
+    return "Policy: " + "; ".join(parts) + "."
+
+
+def targets_sentence(run: Run) -> str:
+    """How many targets were reached; a quick run judges none."""
+    if run.indicative:
+        return "This is a quick run: its figures are indicative, and no target is judged on them."
+    if not run.targets:
+        return "No targets were set for this run."
+    counts = {
+        name: sum(row.outcome == name for row in run.targets) for name in dict.fromkeys(row.outcome for row in run.targets)
+    }
+    return f"Of {len(run.targets)} targets " + ", ".join(f"{count} {name}" for name, count in counts.items()) + "."
+
+
+def void_sentence(run: Run) -> str:
+    """What had to be thrown away."""
+    if not run.voids:
+        return "No cell was void."
+    unresolved = sum(not row.resolved for row in run.voids)
+    return (
+        f"{len(run.voids)} {'cell was' if len(run.voids) == 1 else 'cells were'} void, {unresolved} of them also after a rerun."
+    )
+
+
+def cell_title(cell: Cell) -> str:
+    """A load of a scenario, for a table."""
+    return f"{cell.load.name}: {offered(cell.load)}"
