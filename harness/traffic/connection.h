@@ -270,12 +270,12 @@ static void check_reachable(void)
 
 	waiting.fd = begin_connect();
 	if (waiting.fd < 0)
-		die(UNREACHABLE, "cannot reach the server: %s", strerror(errno));
+		die(UNREACHABLE, "cannot reach %s port %u: %s", option.address, option.port, strerror(errno));
 	if (poll(&waiting, 1, option.timeout * 1e3) <= 0)
-		die(UNREACHABLE, "cannot reach the server: no answer within %g s", option.timeout);
+		die(UNREACHABLE, "cannot reach %s port %u: no answer within %g s", option.address, option.port, option.timeout);
 	getsockopt(waiting.fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	if (error)
-		die(UNREACHABLE, "cannot reach the server: %s", strerror(error));
+		die(UNREACHABLE, "cannot reach %s port %u: %s", option.address, option.port, strerror(error));
 	hard_close(waiting.fd);
 }
 
@@ -304,7 +304,7 @@ static void open_pool(void)
 	for (unsigned i = 0; i < option.connections; i++)
 		open += pool[i].state == FREE;
 	if (!interrupted && open < option.connections)
-		die(UNREACHABLE, "the server took only %u of %u connections within %g s", open, option.connections, option.timeout);
+		die(UNREACHABLE, "%s port %u took only %u of %u connections within %g s", option.address, option.port, open, option.connections, option.timeout);
 }
 
 #endif

@@ -157,15 +157,14 @@ static const struct option names[] = {
 
 static void parse_options(int argc, char **argv)
 {
-	const char *address = NULL, *name;
-	unsigned port = 0;
+	const char *name;
 	int size, which, index;
 
 	while ((which = getopt_long(argc, argv, "", names, &index)) != -1) {
 		name = which == '?' ? "" : names[index].name;
 		switch (which) {
-		case 'a': address = optarg; break;
-		case 'p': port = number(name, optarg, 1, 65535); break;
+		case 'a': option.address = optarg; break;
+		case 'p': option.port = number(name, optarg, 1, 65535); break;
 		case 'u': option.path = optarg; break;
 		case 'h': option.host = optarg; break;
 		case 'r': option.rate = number(name, optarg, 0, 1e6); break;
@@ -181,11 +180,11 @@ static void parse_options(int argc, char **argv)
 		default: exit(USAGE);
 		}
 	}
-	if (optind < argc || !address || !port)
+	if (optind < argc || !option.address || !option.port)
 		die(USAGE, "wanted --address, --port and other options by name; openloop.c lists them");
-	set_server(address, port);
+	set_server(option.address, option.port);
 	size = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", option.path,
-			option.host ? option.host : address);
+			option.host ? option.host : option.address);
 	if (size >= (int)sizeof(request))
 		die(USAGE, "--path and --host are longer than %zu bytes together", sizeof(request));
 	request_size = size;

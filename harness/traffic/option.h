@@ -14,8 +14,8 @@ enum { FAILED = 1, USAGE, UNREACHABLE, INTERRUPTED };	/* exit status */
 #define SECOND 1000000000ULL
 
 static struct {
-	const char *path, *host, *output;
-	unsigned connections;
+	const char *address, *path, *host, *output;
+	unsigned port, connections;
 	double rate, seconds, warmup, timeout, spin;
 	bool poisson, fresh;
 	uint64_t seed;

@@ -1,0 +1,167 @@
+"""Our own generator, openloop.c, run in a pod: its command line, its markers, and the records that it leaves."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.lab.build import c_program
+from harness.lab.port import LabError, LabPod, Process
+from harness.model.bench import LoadPoint
+from harness.traffic.port import Gauge, LoadFailed, Requests
+from harness.traffic.tool import failure, not_understood, start
+
+SOURCE = Path(__file__).with_name("openloop.c")
+TIMEOUT = 5.0  # seconds after the last intended time until what is unanswered is given up
+GRACE = 15.0  # seconds beyond all that a run may take, until it is taken for hung
+POLL = 0.01  # seconds between looks for a marker; figures do not depend on it
+RECORD = np.dtype(
+    [
+        ("intended", "<u8"),
+        ("sent", "<u8"),
+        ("done", "<u8"),
+        ("lag", "<u8"),
+        ("status", "<u2"),
+        ("failure", "<u2"),
+        ("reserved", "<u4"),
+    ]
+)
+"""``struct record`` of openloop.c."""
+
+FAILURES = ("", "connect failed", "connection broken", "unanswered", "malformed answer")
+"""``enum failure`` of openloop.c."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run of the generator left. ``records`` include the warm-up; the measured ones begin at ``first``.
+
+    Times are ns of CLOCK_MONOTONIC: ``begin`` and ``end`` of the measured part as planned, and ``gauged``, when the
+    gauge began to read.
+    """
+
+    records: npt.NDArray[np.void]
+    first: int
+    begin: int
+    end: int
+    gauged: int
+
+    @property
+    def requests(self) -> Requests:
+        """The measured requests."""
+        measured = self.records[self.first :]
+        return Requests(*(np.ascontiguousarray(measured[name]) for name in ("intended", "sent", "done", "lag", "status")))
+
+    @property
+    def answered(self) -> int:
+        """How many of the measured requests got a 2xx answer."""
+        return int(np.count_nonzero(_successful(self.records[self.first :])))
+
+    @property
+    def errors(self) -> int:
+        """How many of the measured requests did not."""
+        return len(self.records) - self.first - self.answered
+
+    @property
+    def count(self) -> int:
+        """How many 2xx answers came while the gauge was reading."""
+        return int(np.count_nonzero(_successful(self.records) & (self.records["done"] >= self.gauged)))
+
+    @property
+    def seconds(self) -> float:
+        """From the planned begin to the planned end, or to the last answer where that came later."""
+        last = int(self.records["done"].max(initial=0))
+        return (max(last, self.end) - self.begin) / 1e9
+
+    @property
+    def lag_p99(self) -> float:
+        """99th percentile of the generator's own lag over the measured requests that were sent, in seconds."""
+        measured = self.records[self.first :]
+        lags = measured["lag"][measured["sent"] > 0]
+        return float(np.percentile(lags, 99)) / 1e9 if len(lags) else 0.0
+
+
+def _successful(records: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    answered: npt.NDArray[np.bool_] = (records["done"] > 0) & (records["status"] // 100 == 2)
+    return answered
+
+
+def generate(
+    client: LabPod, address: str, port: int, point: LoadPoint, rate: float, gauge: Gauge, *, spin: float, fresh: bool = False
+) -> Run:
+    """Send ``point``'s load to ``address``. ``rate`` 0 is the closed loop; ``spin`` (s) is how long before a send it polls.
+
+    ``fresh`` uses a new connection for each request. Raises LoadFailed.
+    """
+    with tempfile.TemporaryFile() as output:
+        # A file without a name needs no clean-up, even after SIGKILL; the generator opens it through this process.
+        argv = [
+            str(_program()), "--address", address, "--port", str(port), "--path", point.path, "--rate", repr(rate),
+            "--seconds", repr(point.seconds), "--warmup", repr(point.warmup), "--connections", str(point.connections),
+            "--arrivals", point.arrivals, "--connect", "each" if fresh else "once", "--spin", repr(spin),
+            "--timeout", repr(TIMEOUT), "--output", f"/proc/{os.getpid()}/fd/{output.fileno()}",
+        ]  # fmt: skip
+        process = start(client, argv, "client")
+        try:
+            gauged = _follow(process, point.warmup + point.seconds + 2 * TIMEOUT + GRACE, gauge)
+        finally:
+            process.stop()
+        said = process.log.read_text(errors="replace")
+        return decode(said, np.fromfile(output, dtype=RECORD), gauged)
+
+
+def decode(said: str, records: npt.NDArray[np.void], gauged: int) -> Run:
+    """A run from what the generator printed and the records that it wrote; raises LoadFailed where they do not agree."""
+    try:
+        summary = json.loads(said.splitlines()[-1])
+        run = Run(records, summary["first"], summary["begin"], summary["end"], gauged)
+        expected = summary["records"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        raise not_understood("openloop", said) from None
+    if len(records) != expected:
+        raise LoadFailed(f"openloop says that it wrote {expected} records, its output has {len(records)}")
+    return run
+
+
+def _program() -> Path:
+    try:
+        return c_program(SOURCE, "m")
+    except LabError as error:
+        raise LoadFailed(str(error)) from error
+
+
+def _follow(process: Process, seconds: float, gauge: Gauge) -> int:
+    """Drive the gauge by the generator's markers until its end; returns when (ns) the gauge began to read."""
+    deadline = time.monotonic() + seconds
+    _await_line(process, "begin", deadline)
+    before = time.monotonic_ns()
+    gauge.begin()
+    gauged = (before + time.monotonic_ns()) // 2
+    _await_line(process, "end", deadline)
+    gauge.end()
+    try:
+        status = process.wait(GRACE)
+    except TimeoutError as error:
+        raise LoadFailed(f"openloop: {error}") from error
+    if status != 0:
+        raise failure("openloop", status, process.log.read_text(errors="replace"))
+    return gauged
+
+
+def _await_line(process: Process, line: str, deadline: float) -> None:
+    while True:
+        status = process.poll()  # before the look, so that what it printed last is seen
+        lines: Sequence[str] = process.log.read_text(errors="replace").splitlines()
+        if line in lines:
+            return
+        if status is not None:
+            raise failure("openloop", status, "\n".join(lines))
+        if time.monotonic() > deadline:
+            raise LoadFailed(f"openloop hangs: no line {line!r} in its log")
+        time.sleep(POLL)

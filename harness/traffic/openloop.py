@@ -1,0 +1,32 @@
+"""Open-loop loads: requests at a stated rate, whatever the answers do, each timed from when it was meant to be sent."""
+
+from harness.lab.port import LabPod
+from harness.model.bench import LoadKind, LoadPoint
+from harness.model.result import Metric
+from harness.traffic.generator import generate
+from harness.traffic.port import Gauge, LoadFailed, LoadResult
+
+SPIN = 100e-6  # seconds before a send that are polled away; a sleep may end that late
+
+
+class OpenLoop:
+    """One kind of open loop. ``spin`` buys punctual sends with CPU time, which cost figures must not contain."""
+
+    def __init__(self, kind: LoadKind, spin: float) -> None:
+        self.kind = str(kind)
+        self._spin = spin
+
+    def run(self, client: LabPod, server: LabPod, port: int, point: LoadPoint, rate: float, gauge: Gauge) -> LoadResult:
+        if rate <= 0:
+            raise LoadFailed(f"load {point.name}: an open loop needs a rate; it was given {rate:g} requests a second")
+        run = generate(client, server.pod.ip(point.family), port, point, rate, gauge, spin=self._spin)
+        metrics = [
+            Metric("throughput", run.answered / run.seconds, "1/s"),
+            Metric("errors", run.errors, "requests"),
+        ]
+        if self._spin:  # without it the lag is that of a sleep's end, and no latency is judged
+            metrics.append(Metric("lag_p99", run.lag_p99, "s"))
+        return LoadResult(run.count, run.errors, run.seconds, tuple(metrics), run.requests)
+
+
+LOADS = (OpenLoop(LoadKind.LATENCY, SPIN), OpenLoop(LoadKind.COST, 0.0), OpenLoop(LoadKind.TRACE, 0.0))
