@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from harness.model.topology import Pod, Topology
 
@@ -94,6 +94,10 @@ class Place(Protocol):
         check: bool = True,
     ) -> Completed:
         """Run a command inside to its end. Raises LabError when it is missing, times out or (``check``) fails."""
+        ...
+
+    def become(self, argv: Sequence[str], *, component: str = "tool") -> NoReturn:
+        """Turn the calling process into a program inside: terminal, files, signals and exit status are the program's."""
         ...
 
     def entered(self) -> AbstractContextManager[None]:

@@ -1,0 +1,178 @@
+"""Which addresses, interface names and MAC addresses a topology gets: a pure function of the topology.
+
+Every node owns ``10.N.0.0/16`` and ``fd00:10:N::/64`` (N counts from 1). The first host address of each is the
+node's own; pods follow in the order in which they are written. A pod that already carries an address keeps it.
+The IPv6 prefix is unique local (RFC 4193) without the random part, since it never leaves the lab's namespaces
+and a reader recognises it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from harness.lab.port import LabError
+from harness.model.topology import Pod, Topology
+
+FAMILIES = (4, 6)
+GATEWAYS = {4: "169.254.1.1", 6: "fe80::1"}
+"""Next hop of every default route and of every wire; link-local, resolved by permanent neighbour entries only."""
+
+POD_IFNAME = "eth0"
+POD_IFINDEX = 2
+MAX_NODES = 255
+IFNAME_LENGTH = 15
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One node's end of the veth to another node."""
+
+    peer: str
+    ifname: str
+    ifindex: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """The veth of one pod: ``eth0`` with ``mac`` inside, ``host_*`` in the node's namespace."""
+
+    pod: Pod
+    mac: str
+    host_ifname: str
+    host_ifindex: int
+    host_mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """Everything of one node that is decided before it is made."""
+
+    name: str
+    addresses: Mapping[int, str]
+    prefixes: Sequence[str]
+    wires: Sequence[Wire]
+    ports: Sequence[Port]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A topology whose pods carry addresses, and its nodes."""
+
+    topology: Topology
+    nodes: Sequence[NodePlan]
+
+
+def plan(topology: Topology) -> Plan:
+    """Decide all names and addresses of ``topology``; raises LabError for one that cannot be laid out."""
+    _check_names(topology)
+    if len(topology.nodes) > MAX_NODES:
+        raise LabError(f"topology {topology.name} has {len(topology.nodes)} nodes; a lab holds at most {MAX_NODES}")
+    taken: dict[str, str] = {}
+    for pod in topology.pods:
+        for text in pod.ips:
+            _take(taken, _canonical(pod, text), f"pod {pod.ref}")
+    nodes = tuple(_node(topology, number, taken) for number in range(1, len(topology.nodes) + 1))
+    placed = {port.pod.ref: port.pod for node in nodes for port in node.ports}
+    pods = tuple(placed[pod.ref] for pod in topology.pods)
+    return Plan(replace(topology, pods=pods), nodes)
+
+
+def _check_names(topology: Topology) -> None:
+    seen: set[str] = set()
+    names = [*((f"node {node}", node) for node in topology.nodes)]
+    names += [(f"namespace of pod {pod.ref}", pod.namespace) for pod in topology.pods]
+    names += [(f"pod {pod.ref}", pod.name) for pod in topology.pods]
+    for subject, name in names:
+        if not _NAME.fullmatch(name):
+            raise LabError(f"topology {topology.name}, {subject}: {name!r} is not a DNS-1123 name (a-z, 0-9, - and .)")
+    for subject in [*(f"node {node}" for node in topology.nodes), *(f"pod {pod.ref}" for pod in topology.pods)]:
+        if subject in seen:
+            raise LabError(f"topology {topology.name} names {subject} twice")
+        seen.add(subject)
+    for pod in topology.pods:
+        if pod.node not in topology.nodes:
+            raise LabError(f"topology {topology.name}: pod {pod.ref} is placed on node {pod.node!r}, which is not listed")
+
+
+def _canonical(pod: Pod, text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise LabError(f"pod {pod.ref}: {text!r} is not an IP address") from None
+
+
+def _take(taken: dict[str, str], address: str, owner: str) -> None:
+    if address in taken:
+        raise LabError(f"address {address} is given to both {taken[address]} and {owner}")
+    taken[address] = owner
+
+
+def _node(topology: Topology, number: int, taken: dict[str, str]) -> NodePlan:
+    name = topology.nodes[number - 1]
+    networks: dict[int, IPv4Network | IPv6Network] = {
+        4: IPv4Network(f"10.{number}.0.0/16"),
+        6: IPv6Network(f"fd00:10:{number:x}::/64"),
+    }
+    free = {family: _hosts(network) for family, network in networks.items()}
+    addresses = {family: next(free[family]) for family in FAMILIES}
+    for address in addresses.values():
+        _take(taken, address, f"node {name}")
+
+    def assigned(pod: Pod) -> Pod:
+        ips = [_canonical(pod, text) for text in pod.ips]
+        for family in FAMILIES:
+            if not any((":" in ip) == (family == 6) for ip in ips):
+                address = next((address for address in free[family] if address not in taken), None)
+                if address is None:
+                    raise LabError(f"node {name} has no IPv{family} address left in {networks[family]} for pod {pod.ref}")
+                _take(taken, address, f"pod {pod.ref}")
+                ips.append(address)
+        if len(ips) != len(FAMILIES):
+            raise LabError(f"pod {pod.ref} has the addresses {', '.join(ips)}; it can have one IPv4 and one IPv6 address")
+        return replace(pod, ips=tuple(sorted(ips, key=lambda ip: ":" in ip)))
+
+    wires = _wires(topology.nodes, number)
+    first = POD_IFINDEX + len(wires)
+    pods = [assigned(pod) for pod in topology.pods if pod.node == name]
+    ports = tuple(
+        Port(
+            pod,
+            mac=_mac(0x0A58, number, index),
+            host_ifname=_ifname(f"p{index}-{pod.name}"),
+            host_ifindex=first + index,
+            host_mac=_mac(0x0E58, number, index),
+        )
+        for index, pod in enumerate(pods)
+    )
+    outside = [
+        f"{ip}/{128 if ':' in ip else 32}"
+        for pod in pods
+        for ip in pod.ips
+        if not any(ip_address(ip) in n for n in networks.values())
+    ]
+    return NodePlan(name, addresses, (*(str(network) for network in networks.values()), *outside), wires, ports)
+
+
+def _hosts(network: IPv4Network | IPv6Network) -> Iterator[str]:
+    return (str(network[host]) for host in range(1, 0xFFFF))
+
+
+def _wires(nodes: Sequence[str], number: int) -> tuple[Wire, ...]:
+    others = [(other, name) for other, name in enumerate(nodes, start=1) if other != number]
+    return tuple(
+        Wire(name, _ifname(f"w{other}-{name}"), POD_IFINDEX + index, _mac(0x0A57, number, other))
+        for index, (other, name) in enumerate(others)
+    )
+
+
+def _ifname(text: str) -> str:
+    return text[:IFNAME_LENGTH].rstrip("-.")
+
+
+def _mac(prefix: int, first: int, second: int) -> str:
+    """A locally administered unicast address that holds two numbers: who owns it can be read in a capture."""
+    return (prefix << 32 | first << 16 | second).to_bytes(6, "big").hex(":")

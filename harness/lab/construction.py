@@ -1,0 +1,92 @@
+"""Making what a record names, in an order in which every step finds what it needs."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+
+from harness.lab import echo, links
+from harness.lab.addressing import NodePlan, Plan
+from harness.lab.namespaces import enter, enter_new, mount, name_own, prepare
+from harness.lab.netlink import Netlink
+from harness.lab.places import namespace_name
+from harness.lab.record import LabRecord
+
+
+class Cancelled(Exception):
+    """Building was asked to stop."""
+
+
+class Construction:
+    """Builds one lab; ``build`` needs a thread of its own, since it moves from namespace to namespace."""
+
+    def __init__(self, record: LabRecord, plan: Plan) -> None:
+        self._record = record
+        self._plan = plan
+        self._stop = Event()
+
+    def stop(self) -> None:
+        """Have ``build`` raise Cancelled at its next step."""
+        self._stop.set()
+
+    def build(self) -> None:
+        """Make everything and return when every pod answers; raises LabError, OSError or Cancelled with the lab half made."""
+        self._folders()
+        prepare()
+        with ExitStack() as stack:
+            sockets, namespaces = {}, {}
+            for node in self._plan.nodes:
+                path = self._namespace(namespace_name(self._record.name, node.name), links.NODE_SYSCTLS)
+                namespaces[node.name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, namespaces[node.name])
+                sockets[node.name] = stack.enter_context(Netlink())
+                sockets[node.name].send(links.node_messages(node))
+            self._wires(sockets, namespaces)
+            for node in self._plan.nodes:
+                self._pods(node, namespaces[node.name])
+                sockets[node.name].send(links.port_routes(node))
+        for node in self._plan.nodes:
+            self._await(node)
+
+    def _folders(self) -> None:
+        record = self._record
+        (record.files / "logs").mkdir(parents=True)
+        record.bpffs.mkdir()
+        mount(b"bpf", record.bpffs, b"bpf")
+        top = Path(record.cgroup)
+        top.mkdir()
+        for node in self._plan.nodes:
+            (top / node.name).mkdir()
+            for port in node.ports:
+                (top / node.name / f"{port.pod.namespace}_{port.pod.name}").mkdir()
+
+    def _namespace(self, name: str, sysctls: dict[str, str]) -> Path:
+        """Make a namespace and stay in it."""
+        if self._stop.is_set():
+            raise Cancelled
+        enter_new()
+        path = name_own(name)
+        for key, value in sysctls.items():
+            Path("/proc/sys", key).write_text(value)
+        return path
+
+    def _wires(self, sockets: dict[str, Netlink], namespaces: dict[str, int]) -> None:
+        nodes = {node.name: node for node in self._plan.nodes}
+        for index, here in enumerate(self._plan.nodes):
+            sockets[here.name].send(
+                [links.wire_message(here, there, namespaces[there.name]) for there in self._plan.nodes[index + 1 :]]
+            )
+        for node in self._plan.nodes:
+            sockets[node.name].send(links.wire_routes(node, nodes))
+
+    def _pods(self, node: NodePlan, namespace: int) -> None:
+        for port in node.ports:
+            self._namespace(namespace_name(self._record.name, node.name, port.pod), links.POD_SYSCTLS)
+            with Netlink() as socket:
+                socket.send(links.pod_messages(port, namespace))
+
+    def _await(self, node: NodePlan) -> None:
+        others = [address for other in self._plan.nodes if other is not node for address in other.addresses.values()]
+        pods = [ip for port in node.ports for ip in port.pod.ips]
+        enter(Path("/run/netns") / namespace_name(self._record.name, node.name))
+        echo.await_answers([*pods, *others], asked_by=node.name)

@@ -1,0 +1,181 @@
+"""Labs made of network namespaces: up, down, and finding again what another process made."""
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+from harness.lab import cgroups, record
+from harness.lab.addressing import Plan, plan
+from harness.lab.construction import Construction
+from harness.lab.namespaces import NETNS
+from harness.lab.places import NetnsLab, namespace_name
+from harness.lab.port import LabError
+from harness.lab.processes import started
+from harness.lab.record import LabRecord
+from harness.lab.removal import remove
+from harness.model.topology import Topology
+
+_T = TypeVar("_T")
+_NAME_LENGTH = 255
+
+
+@contextmanager
+def up(topology: Topology, *, keep: bool = False) -> Iterator[NetnsLab]:
+    """Make a lab of ``topology`` and take it down on the way out, whatever the way; with ``keep`` it stays up.
+
+    It is up when every pod has answered its node on IPv4 and IPv6, and down when the kernel has let go of every
+    namespace and link. Raises LabError, and then nothing is left.
+    """
+    _require_root()
+    planned = plan(topology)
+    made = _claim(planned, keep)
+    construction = Construction(made, planned)
+    lab = NetnsLab(made, planned)
+    try:
+        _in_thread(construction.build, on_interrupt=construction.stop)
+    except OSError as error:
+        _down(lab)
+        raise LabError(f"the lab could not be made: {error}; nothing is left of it") from error
+    except BaseException:
+        _down(lab)
+        raise
+    if keep:
+        yield lab
+        return
+    try:
+        yield lab
+    finally:
+        _down(lab)
+
+
+def down(name: str) -> None:
+    """Take down the lab ``name``, whoever made it; raises LabError where there is none."""
+    _require_root()
+    _down(reopen(name))
+
+
+def reopen(name: str) -> NetnsLab:
+    """The lab ``name``, made by another process; raises LabError where there is none."""
+    found = record.read(name)
+    return NetnsLab(found, plan(found.topology))
+
+
+def labs() -> Sequence[LabRecord]:
+    """All labs of this machine, whoever made them, also what is left of those whose owner died."""
+    with record.locked():
+        return [record.read(name) for name in record.names() if not record.unrecorded(name)]
+
+
+def clean(all_labs: bool = False) -> list[str]:
+    """Remove every lab whose owner is dead and every kept one; with ``all_labs`` also those of living owners.
+
+    Returns a line for each lab: what was removed, or why it was left. A lab that cannot be removed keeps no other from it.
+    """
+    _require_root()
+    said: list[str] = []
+    with record.locked():
+        names = record.names()
+        for name in filter(record.unrecorded, names):
+            shutil.rmtree(record.RUN / name)
+            said.append(f"lab {name}: removed an empty folder")
+    for name in names:
+        if not (record.RUN / name).exists():
+            continue
+        try:
+            found = record.read(name)
+            if found.owner_alive and not found.kept and not all_labs:
+                said.append(f"lab {name}: left, for process {found.owner} is using it (--all removes it too)")
+                continue
+            removed = _in_thread(lambda found=found: remove(found))  # type: ignore[misc]
+            said.append(f"lab {name}: removed {', '.join(removed)}")
+        except LabError as error:
+            said.append(f"lab {name}: {error}")
+    return said
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("making network namespaces must be done by root: run it with sudo")
+
+
+def _claim(planned: Plan, keep: bool) -> LabRecord:
+    """Choose a name under which nothing exists, and write down all that is going to be made."""
+    identity = started(os.getpid())
+    if identity is None:
+        raise LabError("/proc does not show this process; mount it by `mount -t proc proc /proc`")
+    root = cgroups.root()
+    with record.locked():
+        while True:
+            name = record.free_name()
+            namespaces = tuple(
+                namespace_name(name, node.name, pod)
+                for node in planned.nodes
+                for pod in (None, *(port.pod for port in node.ports))
+            )
+            cgroup = root / f"meshproof-{name}"
+            if not cgroup.exists() and not any((NETNS / namespace).exists() for namespace in namespaces):
+                break
+        for namespace in namespaces:
+            if len(namespace) > _NAME_LENGTH:
+                raise LabError(f"the names of node, namespace and pod are too long together: {namespace}")
+        boot, start = identity
+        made = LabRecord(record.FORMAT, name, os.getpid(), boot, start, keep, planned.topology, namespaces, str(cgroup))
+        record.write(made)
+    return made
+
+
+def _down(lab: NetnsLab) -> None:
+    with _interrupt_deferred():
+        try:
+            _in_thread(lambda: remove(lab.record))
+        finally:
+            lab.reap()
+
+
+def _in_thread(work: Callable[[], _T], on_interrupt: Callable[[], None] | None = None) -> _T:
+    """Do ``work`` in a thread that may change its network namespace; an interrupt waits until it has ended."""
+    outcome: Future[_T] = Future()
+
+    def body() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # handed over to the caller, whatever it is
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=body, name="lab")
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        if on_interrupt is not None:
+            on_interrupt()
+        thread.join()
+        raise
+    return outcome.result()
+
+
+@contextmanager
+def _interrupt_deferred() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the context is left, so that taking down is never cut short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for deferred, handler in before.items():
+            signal.signal(deferred, handler)
+        for deferred in arrived:
+            signal.raise_signal(deferred)
