@@ -7,6 +7,7 @@ a header, a flag or a kernel that changed is never met by a stale binary.
 import hashlib
 import os
 import platform
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,10 +33,15 @@ def _digest(parts: Sequence[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
+def _partial(target: Path) -> Path:
+    """Where ``target`` is written before it is renamed: a name that no other process or thread writes to."""
+    return target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
+
+
 def _built(target: Path, argv: Sequence[str]) -> Path:
     """Run the compiler into a temporary name and rename: two runs at once never see half a file."""
     if not target.exists():
-        partial = target.with_name(f"{target.name}.{os.getpid()}")
+        partial = _partial(target)
         run([*argv, "-o", str(partial)])
         partial.rename(target)
     return target
@@ -59,7 +65,7 @@ def vmlinux_header() -> Path:
     header = folder / "vmlinux.h"
     if not header.exists():
         folder.mkdir(exist_ok=True)
-        partial = folder / f"vmlinux.h.{os.getpid()}"
+        partial = _partial(header)
         partial.write_text(run(["bpftool", "btf", "dump", "file", str(BTF), "format", "c"]).stdout)
         partial.rename(header)
     return folder
