@@ -1,0 +1,210 @@
+"""One Envoy beside every pod, set up as Istio sets up its sidecars: in plaintext, and with mutual TLS."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from harness.dataplanes.port import (
+    Attachment,
+    Component,
+    DataPlaneError,
+    Feature,
+    No,
+    NotConverged,
+    RestartKind,
+    Revision,
+    Support,
+    Yes,
+)
+from harness.envoy import configuration
+from harness.envoy.certificates import Authority, spiffe_id
+from harness.envoy.delivery import await_version, write_json, write_listeners
+from harness.envoy.errors import EnvoyError, NotAccepted
+from harness.envoy.evidence import latest_denial
+from harness.envoy.listeners import Sidecar
+from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, Proxy
+from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, RULESET
+from harness.envoy.selection import Selection
+from harness.envoy.tuning import BEST, Tuning
+from harness.lab.port import Lab, LabError, LabPod
+from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.policy import NetworkPolicy
+
+READY_SECONDS = 60.0
+"""For all Envoys of a lab together; a pair takes about 0.6 s of two cores."""
+
+CONVERGENCE_SECONDS = 30.0
+RESTART_SECONDS = 30.0
+
+PARALLEL = 8
+"""Pods prepared at a time: each step is a short command, so that more would only queue for the cores."""
+
+REDIRECT = f"ip -6 address replace {INBOUND_SOURCE[6]}/128 dev lo && exec nft -f -"
+UNREDIRECT = f"ip -6 address delete {INBOUND_SOURCE[6]}/128 dev lo; exec nft -f -"
+
+
+class SidecarAttachment:
+    """Sidecars in force on a lab."""
+
+    def __init__(self, plane: str, lab: Lab, tuning: Tuning, *, encrypted: bool) -> None:
+        self._plane = plane
+        self._lab = lab
+        self._revision = 0
+        self._selection = Selection(lab.topology)
+        self._sidecars: dict[Proxy, Sidecar] = {}
+        authority = Authority(lab.name) if encrypted else None
+        for index, pod in enumerate(lab.pods):
+            folder = lab.folder / plane / str(index)
+            folder.mkdir(parents=True)
+            self._prepare(pod, folder, tuning, authority)
+        self._hand_over(())
+
+    def _prepare(self, pod: LabPod, folder: Path, tuning: Tuning, authority: Authority | None) -> None:
+        credentials = None
+        if authority is not None:
+            issued = authority.issue(spiffe_id(pod.pod.namespace, pod.pod.name))
+            credentials = configuration.write_credentials(folder, issued, authority.certificate)
+        sidecar = configuration.sidecar_of(pod.pod, self._lab.topology, tuning, credentials)
+        write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, PROXY_ID, PROXY_ID)
+        self._sidecars[Proxy(pod, folder, tuning)] = sidecar
+
+    def _each(self, step: Callable[[Proxy], None]) -> None:
+        """One step at every proxy, several at a time; the first error is raised when all are through."""
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            outcomes = [pool.submit(step, proxy) for proxy in self._sidecars]
+        for outcome in outcomes:
+            outcome.result()
+
+    def start(self) -> None:
+        """Start every Envoy, wait until all serve, then send them the pods' traffic."""
+        self._each(Proxy.start)
+        deadline = time.monotonic() + READY_SECONDS
+        for proxy in self._sidecars:
+            proxy.await_ready(deadline - time.monotonic())
+        self._each(lambda proxy: _nft(proxy, REDIRECT, RULESET))
+
+    def stop(self) -> None:
+        """Give the traffic back to the pods, then end every Envoy."""
+
+        def unredirect(proxy: Proxy) -> None:
+            with suppress(LabError):  # never redirected: attaching failed before
+                _nft(proxy, UNREDIRECT, REMOVAL)
+
+        self._each(unredirect)
+        self._each(Proxy.stop)
+
+    def _hand_over(self, policies: Sequence[NetworkPolicy]) -> None:
+        for proxy, sidecar in self._sidecars.items():
+            built = configuration.listeners_of(proxy.pod.pod, proxy.folder, sidecar, policies, self._selection)
+            write_listeners(proxy.folder, str(self._revision), built)
+
+    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+        begun = time.monotonic()
+        self._revision += 1
+        self._hand_over(policies)
+        try:
+            await_version(list(self._sidecars), str(self._revision), CONVERGENCE_SECONDS)
+        except NotAccepted as error:
+            raise NotConverged(f"{self._plane}: {error}") from None
+        except EnvoyError as error:
+            raise DataPlaneError(f"{self._plane}: {error}") from None
+        return Revision(self._revision, time.monotonic() - begun)
+
+    def evidence(self, flow: Flow) -> Evidence | None:
+        """Ingress is judged at the server's sidecar, egress at the client's; the client's word is taken first."""
+        source, destination = self._proxy(flow.source), self._proxy(flow.destination)
+        addresses = source.pod.pod.ip(flow.family), destination.pod.pod.ip(flow.family)
+        for proxy in (source, destination):
+            denial = latest_denial(proxy.folder, *addresses, flow.port)
+            if denial is not None:
+                detail = f"{denial.direction} of {proxy.pod.pod.ref}" + (f", peer {denial.peer}" if denial.peer else "")
+                return Evidence(self._plane, denial.details, detail=detail)
+        return None
+
+    def _proxy(self, ref: str) -> Proxy:
+        for proxy in self._sidecars:
+            if proxy.pod.pod.ref == ref:
+                return proxy
+        raise DataPlaneError(f"{self._plane}: no pod {ref} in topology {self._lab.topology.name}")
+
+    def components(self) -> Sequence[Component]:
+        return [Component(COMPONENT, proxy.pod, proxy.pids) for proxy in self._sidecars]
+
+    def restart(self, component: str, how: RestartKind) -> None:
+        """``component`` is ``proxy`` for every sidecar, one after another, or ``namespace/name`` for that pod's."""
+        chosen = list(self._sidecars) if component == COMPONENT else [self._proxy(component)]
+        for proxy in chosen:
+            try:
+                _restart(proxy, how)
+            except (EnvoyError, LabError) as error:
+                raise DataPlaneError(f"{self._plane}: {how} restart failed: {error}") from None
+
+
+def _restart(proxy: Proxy, how: RestartKind) -> None:
+    if how is RestartKind.HOT:
+        proxy.hot_restart(RESTART_SECONDS)
+        return
+    if how is RestartKind.KILL:
+        proxy.kill()
+    else:
+        proxy.stop()
+    proxy.start()
+    proxy.await_ready(RESTART_SECONDS)
+
+
+def _nft(proxy: Proxy, script: str, ruleset: str) -> None:
+    """Address and rules in one process a pod: at a hundred pods, processes are what attaching costs."""
+    proxy.pod.run(["sh", "-c", script], stdin=ruleset)
+
+
+class SidecarPlane:
+    """Envoy sidecars, with or without mutual TLS between them."""
+
+    def __init__(self, name: str, title: str, *, encrypted: bool, tuning: Tuning = BEST) -> None:
+        self.name = name
+        self.title = title
+        self._encrypted = encrypted
+        self._tuning = tuning
+
+    def supports(self, feature: Feature) -> Support:
+        rejected = Yes(denies=Verdict.REJECTED)
+        redirect = "REDIRECT captures TCP only: other protocols pass the sidecar by"
+        answers: dict[Feature, Support] = {
+            Feature.POLICY_TCP: rejected,
+            Feature.POLICY_UDP: No(redirect),
+            Feature.POLICY_ICMP: No(redirect),
+            Feature.POLICY_CIDR: rejected,
+            Feature.IPV6: Yes(),
+            Feature.REVOKE_OPEN_CONNECTIONS: rejected,
+            Feature.ENCRYPTION: Yes() if self._encrypted else No("this is the plaintext variant; sidecar-mtls encrypts"),
+            Feature.L7_HTTP: Yes(),
+            Feature.HOT_RESTART: Yes(),
+            Feature.SAME_NODE_FAST_PATH: No("both sidecars are passed on one node too"),
+        }
+        return answers[feature]
+
+    @contextmanager
+    def attach(self, lab: Lab) -> Iterator[Attachment]:
+        try:
+            attachment = SidecarAttachment(self.name, lab, self._tuning, encrypted=self._encrypted)
+        except EnvoyError as error:
+            raise DataPlaneError(f"{self.name}: {error}") from None
+        try:
+            try:
+                attachment.start()
+            except (EnvoyError, LabError) as error:
+                raise DataPlaneError(f"{self.name}: {error}") from None
+            yield attachment
+        finally:
+            attachment.stop()
+
+
+DATA_PLANES = (
+    SidecarPlane("sidecar", "Envoy sidecars", encrypted=False),
+    SidecarPlane("sidecar-mtls", "Envoy sidecars with mutual TLS", encrypted=True),
+)

@@ -1,0 +1,63 @@
+"""Configuration handed to running Envoys by file, and the proof that they use it."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.envoy.bootstrap import LISTENERS_FILE
+from harness.envoy.errors import NotAccepted
+from harness.envoy.process import Proxy
+
+POLL_SECONDS = 0.02
+VERSION = "listener_manager.lds.version_text"
+REJECTED = "listener_manager.lds.update_rejected"
+PENDING = (
+    "listener_manager.total_listeners_warming",
+    "listener_manager.total_filter_chains_draining",
+    "listener_manager.total_listeners_draining",
+)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write beside ``path`` and rename: a reader sees the old content or the new one, never half of it."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content))
+    partial.replace(path)
+
+
+def write_listeners(folder: Path, version: str, listeners: Sequence[dict[str, Any]]) -> None:
+    """Hand over a set of listeners under a version's name."""
+    write_json(folder / LISTENERS_FILE, {"version_info": version, "resources": list(listeners)})
+
+
+def await_version(proxies: Sequence[Proxy], version: str, seconds: float) -> None:
+    """Return when every Envoy uses ``version`` and no connection of an earlier one is left.
+
+    Raises NotAccepted, naming the pods, where an Envoy refused it or ``seconds`` have passed.
+    """
+    deadline = time.monotonic() + seconds
+    waiting = dict.fromkeys(proxies, "")
+    while waiting:
+        for proxy in list(waiting):
+            state = _state(proxy, version)
+            if state is None:
+                del waiting[proxy]
+            else:
+                waiting[proxy] = state
+        if waiting and time.monotonic() > deadline:
+            raise NotAccepted(f"version {version} is not in force after {seconds:g} s: " + "; ".join(waiting.values()))
+        if waiting:
+            time.sleep(POLL_SECONDS)
+
+
+def _state(proxy: Proxy, version: str) -> str | None:
+    """What is still missing at ``proxy``, None when nothing is."""
+    ref = proxy.pod.pod.ref
+    found = proxy.admin.statistics(r"^listener_manager\.")
+    if found.get(VERSION) != version:
+        refused = f", {found.get(REJECTED)} refused" if found.get(REJECTED) else ""
+        return f"{ref} uses {found.get(VERSION)!r}{refused} ({proxy.last_words()})"
+    left = [name for name in PENDING if found.get(name)]
+    return f"{ref} still has {', '.join(left)}" if left else None

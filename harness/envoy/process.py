@@ -1,0 +1,119 @@
+"""One Envoy beside one pod: started, made ready, restarted hot or cold, stopped."""
+
+import time
+from collections import deque
+from pathlib import Path
+
+from harness.envoy.admin import Admin
+from harness.envoy.binary import envoy_binary
+from harness.envoy.bootstrap import ADMIN_SOCKET
+from harness.envoy.errors import EnvoyError
+from harness.envoy.redirect import PROXY_ID
+from harness.envoy.tuning import Tuning
+from harness.lab.port import LabPod, Process
+
+COMPONENT = "proxy"
+BOOTSTRAP_FILE = "bootstrap.json"
+POLL_SECONDS = 0.02
+LAST_WORDS = 5
+"""How many of Envoy's last lines an error repeats."""
+
+PRIVATE_MEMORY = 'mount -t tmpfs -o size=8m,mode=1777 tmpfs /dev/shm && exec setpriv "$@"'
+"""Envoy's hot restart shares memory under a host-wide name and leaves it behind when killed. A /dev/shm of its own, as a
+container has, keeps two labs apart and is gone with the process."""
+
+AS_PROXY = (f"--reuid={PROXY_ID}", f"--regid={PROXY_ID}", "--clear-groups", "--")
+
+
+class Proxy:
+    """The Envoy of one pod; its configuration lies in ``folder``. Methods raise EnvoyError."""
+
+    def __init__(self, pod: LabPod, folder: Path, tuning: Tuning) -> None:
+        self.pod = pod
+        self.folder = folder
+        self.admin = Admin(folder / ADMIN_SOCKET)
+        self._tuning = tuning
+        self._process: Process | None = None
+        self._epoch = 0
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process that serves; empty when it does not run."""
+        return (self._process.pid,) if self._process is not None and self._process.poll() is None else ()
+
+    def start(self) -> None:
+        """Start it; returns at once."""
+        self._epoch = 0
+        wrapper = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", PRIVATE_MEMORY, "sh", *AS_PROXY]
+        self._process = self.pod.start([*wrapper, *self._command()], component=COMPONENT)
+
+    def await_ready(self, seconds: float) -> None:
+        """Return when it serves."""
+        self._await_ready(self._started(), time.monotonic() + seconds)
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for its end."""
+        process = self._started()
+        process.stop(grace=0.0)
+
+    def hot_restart(self, seconds: float) -> None:
+        """A new process takes over the listening sockets; returns when it serves and the old one has ended.
+
+        The old one tells its clients to reconnect while it drains (``Tuning.drain_seconds``).
+        """
+        deadline = time.monotonic() + seconds
+        old = self._started()
+        self._epoch += 1
+        wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", "setpriv", *AS_PROXY]
+        self._process = self.pod.start([*wrapper, *self._command()], component=COMPONENT)
+        try:
+            old.wait(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            old.stop()
+            raise EnvoyError(f"{self._where()}: the old process did not end in a hot restart; {self.last_words()}") from None
+        self._await_ready(self._process, deadline)
+
+    def _command(self) -> list[str]:
+        tuning = self._tuning
+        options = {
+            "--config-path": self.folder / BOOTSTRAP_FILE,
+            "--concurrency": tuning.concurrency,
+            "--restart-epoch": self._epoch,
+            "--drain-time-s": tuning.drain_seconds,
+            "--drain-strategy": "immediate",
+            "--parent-shutdown-time-s": tuning.handover_seconds,
+            "--log-level": "warning",
+            "--file-flush-min-size-kb": 0,  # a denial is in the log when it happens, not ten seconds later
+        }
+        return [str(envoy_binary()), *(str(word) for option in options.items() for word in option)]
+
+    def _started(self) -> Process:
+        if self._process is None:
+            raise EnvoyError(f"{self._where()}: not started")
+        return self._process
+
+    def _await_ready(self, process: Process, deadline: float) -> None:
+        while not self.admin.ready():
+            status = process.poll()
+            if status is not None:
+                raise EnvoyError(f"{self._where()}: ended with status {status} instead of serving; {self.last_words()}")
+            if time.monotonic() > deadline:
+                raise EnvoyError(f"{self._where()}: not ready in time; {self.last_words()}")
+            time.sleep(POLL_SECONDS)
+
+    def _where(self) -> str:
+        return f"Envoy of pod {self.pod.pod.ref} ({self.folder / BOOTSTRAP_FILE})"
+
+    def last_words(self) -> str:
+        """The end of its log, for messages."""
+        if self._process is None:
+            return "it said nothing"
+        with self._process.log.open(errors="replace") as log:
+            lines = [line.strip() for line in deque(log, LAST_WORDS) if line.strip()]
+        return f"its last words: {' | '.join(lines)}" if lines else "it said nothing"
