@@ -137,9 +137,12 @@ def _topology(document: Document, file: Path, name: str, faults: list[Fault]) ->
     shipped = "/" not in name and not name.endswith((".yaml", ".yml"))
     path = shown(SCENARIOS / "topologies" / f"{name}.yaml") if shipped else file.parent / name
     if not path.is_file():
-        known = [each.stem for each in (SCENARIOS / "topologies").glob("*.yaml")] if shipped else []
-        what = f"no topology {quoted(name)} in {path.parent}" if shipped else f"no file {quoted(str(path))}"
-        faults.append(document.fault(("topology",), f"{what}{suggestion(name, known)}"))
+        if shipped:
+            known = [each.stem for each in path.parent.glob("*.yaml")]
+            what = f"no topology {quoted(name)} in {path.parent}{suggestion(name, known)}"
+        else:
+            what = f"no file {quoted(name)} beside this one; check the path"
+        faults.append(document.fault(("topology",), what))
         return None
     try:
         return load_topology(path)
@@ -156,7 +159,7 @@ def _policies(document: Document, file: Path, names: Sequence[str], faults: list
         if path.exists():
             paths.append(path)
         else:
-            faults.append(document.fault(("apply", position), f"no file or folder {quoted(str(path))}; check the path"))
+            faults.append(document.fault(("apply", position), f"no {quoted(name)} beside this file; check the path"))
     try:
         return load_policies(paths)
     except ManifestError as broken:

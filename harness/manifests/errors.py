@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.model.origin import Origin
 
+_LISTED = 12  # known names that a message lists where none is near
 _SHOWN = 60  # characters of a found value that a message repeats
 
 
@@ -35,10 +36,17 @@ def refuse(faults: Sequence[Fault]) -> None:
         raise ManifestError(faults)
 
 
-def suggestion(found: str, known: Iterable[str]) -> str:
+def nearest(found: str, known: Iterable[str]) -> str:
     """`` (did you mean "x"?)`` with the nearest known name, or nothing where none is near."""
-    near = difflib.get_close_matches(found, sorted(known), n=1)
-    return f' (did you mean "{near[0]}"?)' if near else ""
+    names = {name.casefold(): name for name in sorted(known)}
+    near = difflib.get_close_matches(found.casefold(), names, n=1)
+    return f' (did you mean "{names[near[0]]}"?)' if near else ""
+
+
+def suggestion(found: str, known: Iterable[str]) -> str:
+    """The nearest known name, as ``nearest`` gives it; where none is near, the known ones if they are few."""
+    names = sorted(known)
+    return nearest(found, names) or (f" (known here: {', '.join(names)})" if 0 < len(names) <= _LISTED else "")
 
 
 def found(value: object) -> str:
@@ -47,7 +55,7 @@ def found(value: object) -> str:
         case None:
             return "nothing"
         case bool():
-            return f"{str(value).lower()} (a boolean; quote it to make it a string)"
+            return f"the boolean {str(value).lower()}"
         case int() | float():
             return f"the number {_shortened(_digits(value))}"
         case str():

@@ -36,17 +36,14 @@ def _label_key(text: str) -> str:
     prefixed = not slash or (len(prefix) <= 253 and _DNS_SUBDOMAIN.fullmatch(prefix))
     if not named or not prefixed:
         raise wrong(
-            f"want a label key (A-Z, a-z, 0-9, and '-', '_', '.' inside; at most 63 characters; before a '/', a DNS name), "
-            f"found {quoted(text)}"
+            f"want a label key (letters, digits, '-_.' between; at most 63; before a '/', a DNS name), found {quoted(text)}"
         )
     return text
 
 
 def _label_value(text: str) -> str:
     if text and (len(text) > 63 or not _LABEL_PART.fullmatch(text)):
-        raise wrong(
-            f"want a label value (A-Z, a-z, 0-9, and '-', '_', '.' inside; at most 63 characters), found {quoted(text)}"
-        )
+        raise wrong(f"want a label value (letters, digits, '-_.' between; at most 63), found {quoted(text)}")
     return text
 
 
@@ -72,7 +69,7 @@ LabelValue = Annotated[str, AfterValidator(_label_value)]
 Labels = dict[LabelKey, LabelValue]
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortName = Annotated[str, AfterValidator(port_name)]
-Protocol = Annotated[str, AfterValidator(_transport)]
+Protocol = Annotated[str, AfterValidator(_transport), Field(json_schema_extra={"enum": ["TCP", "UDP"]})]
 
 
 class Metadata(Shape):

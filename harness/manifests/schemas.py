@@ -9,6 +9,7 @@ from harness.manifests.shape import Shape
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
 
+FORMAT = 1  # raised when a file that was valid no longer is
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
 SHAPES: Mapping[str, type[Shape]] = {
@@ -20,7 +21,8 @@ SHAPES: Mapping[str, type[Shape]] = {
 
 def schema(name: str) -> str:
     """The text of ``NAME.schema.json`` (JSON Schema draft 2020-12)."""
-    body = {"$schema": "https://json-schema.org/draft/2020-12/schema", **SHAPES[name].model_json_schema()}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": f"format {FORMAT}"}
+    body = head | SHAPES[name].model_json_schema() | {"title": f"meshproof {name}"}
     return json.dumps(body, indent=2) + "\n"
 
 

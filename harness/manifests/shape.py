@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from harness.manifests.document import Document, Step, dotted
-from harness.manifests.errors import Fault, found, quoted, suggestion
+from harness.manifests.errors import Fault, found, nearest, quoted, suggestion
 
 
 class Shape(BaseModel):
@@ -65,9 +65,8 @@ def _fault(document: Document, base: tuple[Step, ...], shape: type[Shape], error
     loc = tuple(step for step in error["loc"] if step != "[key]")
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     if kind == "extra_forbidden":
-        known = fields_at(shape, loc[:-1])
         name = str(loc[-1])
-        hint = suggestion(name, known) or (f" (known here: {', '.join(sorted(known))})" if known else "")
+        hint = suggestion(name, fields_at(shape, loc[:-1]))
         where = dotted((*base, *loc[:-1]))
         message = f"unknown field {quoted(name)}{hint}"
         return Fault(document.origin((*base, *loc)), f"{where}: {message}" if where else message)
@@ -78,12 +77,13 @@ def _fault(document: Document, base: tuple[Step, ...], shape: type[Shape], error
 
 def _said(kind: str, context: Mapping[str, Any], value: object, fallback: str) -> str:
     if kind in _WANTED:
-        return f"want {_WANTED[kind]}, found {found(value)}"
+        quote = "; quote it" if kind == "string_type" and isinstance(value, bool | int | float) else ""
+        return f"want {_WANTED[kind]}, found {found(value)}{quote}"
     if kind in _COMPARED:
         words, bound = _COMPARED[kind]
-        return f"want {words} {context[bound]}, found {len(value) if isinstance(value, list) else found(value)}"
+        return f"want {words} {context[bound]:g}, found {len(value) if isinstance(value, list) else found(value)}"
     if kind == "literal_error":
-        hint = suggestion(value, _choices(context)) if isinstance(value, str) else ""
+        hint = nearest(value, _choices(context)) if isinstance(value, str) else ""
         return f"want {context['expected'].replace(chr(39), '')}, found {found(value)}{hint}"
     return _PLAIN.get(kind, fallback)
 
