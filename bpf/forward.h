@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * Sends an allowed packet on its way as the node's routing would, without a pass through the node's stack.
+ * What routing has to answer or look into (TTL, size, options) is left to it.
+ */
+#pragma once
+
+#include "identity.h"
+#include "packet.h"
+
+/* Whether the packet, or each of the segments that it will be cut into, fits the hop. */
+static __always_inline bool fits(struct __sk_buff *skb, const struct packet *p, const struct hop *hop)
+{
+	if (skb->gso_size)
+		return skb->gso_size + p->transport - ETH_HLEN + 60 <= hop->mtu || p->protocol == IPPROTO_TCP;
+	return skb->len - ETH_HLEN <= hop->mtu;
+}
+
+static __always_inline bool route_v4(struct __sk_buff *skb, const struct hop *hop)
+{
+	void *data = packet_begin(skb);
+	struct iphdr *ip = data + ETH_HLEN;
+	__u32 check;
+
+	if ((void *)(ip + 1) > packet_end(skb))
+		return false;
+	__builtin_memcpy(data, hop->destination_mac, 12);
+	ip->ttl--;
+	check = ip->check + bpf_htons(0x0100); /* RFC 1141 */
+	ip->check = check + (check >= 0xFFFF);
+	return true;
+}
+
+static __always_inline bool route_v6(struct __sk_buff *skb, const struct hop *hop)
+{
+	void *data = packet_begin(skb);
+	struct ipv6hdr *ip = data + ETH_HLEN;
+
+	if ((void *)(ip + 1) > packet_end(skb))
+		return false;
+	__builtin_memcpy(data, hop->destination_mac, 12);
+	ip->hop_limit--;
+	/* No checksum covers the hop limit, but a whole-packet sum taken by a network card does. */
+	bpf_csum_update(skb, bpf_htons((__u16)~0x0001));
+	return true;
+}
+
+static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, const struct hop *hop)
+{
+	if (unlikely(!hop || hop->kind == HOP_STACK || p->ttl <= 1 || p->flags & FOR_STACK || !fits(skb, p, hop)))
+		return TC_ACT_OK;
+	if (p->family == FAMILY_4 ? !route_v4(skb, hop) : !route_v6(skb, hop))
+		return TC_ACT_OK;
+	return hop->kind == HOP_POD ? bpf_redirect_peer(hop->ifindex, 0) : bpf_redirect(hop->ifindex, 0);
+}

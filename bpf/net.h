@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * Numbers of the network that BTF does not carry, and the includes that every program starts with.
+ */
+#pragma once
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#define ETH_P_IP 0x0800
+#define ETH_P_ARP 0x0806
+#define ETH_P_IPV6 0x86DD
+#define ETH_HLEN 14
+
+#define TC_ACT_OK 0
+#define TC_ACT_SHOT 2
+
+#define IP_MF 0x2000
+#define IP_OFFSET 0x1FFF
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+/* Extension headers of IPv6 (RFC 8200 section 4). */
+#define NEXTHDR_HOP 0
+#define NEXTHDR_ROUTING 43
+#define NEXTHDR_FRAGMENT 44
+#define NEXTHDR_AUTH 51
+#define NEXTHDR_DEST 60
+
+/* The kernel keeps this one out of its enum. */
+#define IPPROTO_ICMPV6 58
+
+#define FAMILY_4 4
+#define FAMILY_6 6
+
+/* What a caller of parse or judge asks first: most packets are of the common kind. */
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* An IPv4 or IPv6 address in network order; IPv4 is in word[0], the others are 0. */
+struct address {
+	__be32 word[4];
+};
+
+static __always_inline bool same_address(const struct address *a, const struct address *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
+
+/*
+ * Where the packet's bytes begin and end. By assembly, because clang 14 else computes the address of the field
+ * in a register, which the verifier refuses for a context.
+ */
+static __always_inline void *packet_begin(const struct __sk_buff *skb)
+{
+	void *begin;
+
+	asm volatile("%[to] = *(u32 *)(%[skb] + %[offset])"
+		     : [to] "=r"(begin)
+		     : [skb] "r"(skb), [offset] "i"(__builtin_offsetof(struct __sk_buff, data)));
+	return begin;
+}
+
+static __always_inline void *packet_end(const struct __sk_buff *skb)
+{
+	void *end;
+
+	asm volatile("%[to] = *(u32 *)(%[skb] + %[offset])"
+		     : [to] "=r"(end)
+		     : [skb] "r"(skb), [offset] "i"(__builtin_offsetof(struct __sk_buff, data_end)));
+	return end;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * From a parsed packet to what becomes of it: conntrack first, policy where conntrack does not know.
+ */
+#pragma once
+
+#include "conntrack.h"
+#include "drop.h"
+#include "forward.h"
+#include "fragment.h"
+#include "policy.h"
+
+/* Where a program is attached. */
+enum point {
+	FROM_POD, /* tc ingress of the node's end of a pod's veth */
+	TO_POD, /* tc egress of the same: what the node's stack delivers */
+	FROM_WIRE, /* tc ingress of a wire from another node */
+};
+
+/* Everything about a drop that the packet itself does not say. */
+struct cause {
+	__u32 reason;
+	__u32 rule;
+	__u32 generation;
+	__u32 source_identity;
+	__u32 destination_identity;
+	__u32 direction;
+};
+
+/* This and other functions are global, so that the verifier walks each once; such cannot trust their pointers. */
+__noinline int drop(struct __sk_buff *skb, const struct packet *p, const struct cause *cause)
+{
+	struct drop_event *event;
+
+	if (!p || !cause)
+		return TC_ACT_SHOT;
+	count_drop(cause->reason);
+	event = drop_event();
+	if (!event)
+		return TC_ACT_SHOT;
+	event->time = bpf_ktime_get_ns();
+	event->source = p->source;
+	event->destination = p->destination;
+	event->source_identity = cause->source_identity;
+	event->destination_identity = cause->destination_identity;
+	event->rule = cause->rule;
+	event->generation = cause->generation;
+	event->ifindex = skb->ifindex;
+	event->source_port = p->source_port;
+	event->destination_port = p->destination_port;
+	event->family = p->family;
+	event->protocol = p->protocol;
+	event->reason = cause->reason;
+	event->direction = cause->direction;
+	event->pad = 0;
+	report_drop(event);
+	return TC_ACT_SHOT;
+}
+
+/* Whether a packet with the source `from` may come from where this one came. */
+static __always_inline int check_source(struct __sk_buff *skb, const struct endpoint *from, __u32 point)
+{
+	struct hop *hop;
+
+	if (point == TO_POD)
+		return DROP_NONE; /* was checked where it entered the node */
+	if (point == FROM_WIRE) {
+		if (!from)
+			return DROP_NONE;
+		if (from->flags & (ENDPOINT_LOCAL | ENDPOINT_HOST))
+			return DROP_SPOOFED_SOURCE;
+		hop = find_hop(from->hop);
+		return hop && hop->ifindex && hop->ifindex != skb->ingress_ifindex ? DROP_SPOOFED_SOURCE : DROP_NONE;
+	}
+	if (!from || !(from->flags & ENDPOINT_LOCAL))
+		return DROP_SPOOFED_SOURCE;
+	hop = find_hop(from->hop);
+	return hop && hop->ifindex == skb->ingress_ifindex ? DROP_NONE : DROP_SPOOFED_SOURCE;
+}
+
+/* Who opened the flow of a packet. */
+enum orientation {
+	FORWARD, /* its source */
+	REVERSE, /* its destination */
+};
+
+static __always_inline struct judgement judge_oriented(const struct packet *p, __u32 generation, __u32 orientation,
+						       const struct endpoint *from, const struct endpoint *to)
+{
+	struct flow flow = {.family = p->family, .protocol = p->protocol};
+
+	if (orientation == FORWARD) {
+		flow.source = p->source;
+		flow.destination = p->destination;
+		flow.destination_port = p->destination_port;
+	} else {
+		flow.source = p->destination;
+		flow.destination = p->source;
+		flow.destination_port = p->source_port;
+	}
+	return judge_flow(generation, &flow, orientation == FORWARD ? from : to, orientation == FORWARD ? to : from);
+}
+
+/* The orientation of a flow that conntrack does not know. */
+#define UNKNOWN (-1)
+
+/*
+ * Judges a packet that conntrack does not settle; `known` is its flow's orientation, if an entry of an older
+ * generation has it. Returns the orientation in which it is allowed, or UNKNOWN with the cause.
+ *
+ * A packet that opens a flow is judged as such. TCP in mid-stream may belong to a flow of either direction: the
+ * stacks at its ends only take it if they have the connection, whose SYN was judged in its own direction
+ * (docs/decisions/0012).
+ */
+static __always_inline int judge_packet(const struct packet *p, const struct endpoint *from, const struct endpoint *to,
+					int known, struct cause *cause)
+{
+	int orientation = known != UNKNOWN ? known : p->kind == PACKET_ANSWERS ? REVERSE : FORWARD;
+	struct judgement judgement;
+
+	if (known == UNKNOWN && p->kind == PACKET_ANSWERS && p->protocol != IPPROTO_TCP) {
+		cause->reason = DROP_UNSOLICITED;
+		return UNKNOWN;
+	}
+	judgement = judge_oriented(p, cause->generation, orientation, from, to);
+	cause->reason = judgement.reason;
+	cause->rule = judgement.rule;
+	cause->direction = judgement.direction;
+	if (!judgement.reason)
+		return orientation;
+	if (known != UNKNOWN) {
+		cause->reason = DROP_REVOKED;
+		return UNKNOWN;
+	}
+	if (p->kind == PACKET_CONTINUES) {
+		judgement = judge_oriented(p, cause->generation, REVERSE, from, to);
+		if (!judgement.reason)
+			return REVERSE;
+	}
+	return UNKNOWN;
+}
+
+/* The orientation that a live entry of any generation gives a packet. */
+static __always_inline int ct_orientation(const struct ct_entry *entry, const struct packet *p, __u32 side, __u32 now)
+{
+	if (!entry || ct_expired(entry, now) || (p->protocol == IPPROTO_TCP && p->kind == PACKET_OPENS))
+		return UNKNOWN;
+	return entry->initiator == side ? FORWARD : REVERSE;
+}
+
+/*
+ * A packet whose flow has no entry of this generation: judged, and if allowed remembered.
+ * Returns the index of the hop that it goes to, or a negative number if it was dropped.
+ */
+__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, __u32 generation,
+			    const struct ct_entry *entry)
+{
+	struct cause cause = {.generation = generation, .direction = point == FROM_POD ? EGRESS : INGRESS};
+	struct ct_entry fresh = {.generation = generation};
+	__u16 source_hop, destination_hop;
+	struct endpoint *from, *to;
+	__u32 side, now = ct_now();
+	int orientation;
+
+	if (!p)
+		return -1;
+	side = source_side(p);
+	from = find_endpoint(p->family, &p->source);
+	to = find_endpoint(p->family, &p->destination);
+	cause.source_identity = from ? from->identity : IDENTITY_WORLD;
+	cause.destination_identity = to ? to->identity : IDENTITY_WORLD;
+	cause.reason = check_source(skb, from, point);
+	if (cause.reason) {
+		drop(skb, p, &cause);
+		return -1;
+	}
+	/* The node's own traffic, and what only passes through it. */
+	if (point == FROM_WIRE ? !to || !(to->flags & ENDPOINT_LOCAL) : to && to->flags & ENDPOINT_HOST)
+		return 0;
+	orientation = judge_packet(p, from, to, ct_orientation(entry, p, side, now), &cause);
+	if (orientation == UNKNOWN) {
+		if (cause.reason == DROP_REVOKED)
+			ct_remove(p, side);
+		drop(skb, p, &cause);
+		return -1;
+	}
+	source_hop = from ? from->hop : 0;
+	destination_hop = to ? to->hop : 0;
+	fresh.hop[0] = side ? destination_hop : source_hop;
+	fresh.hop[1] = side ? source_hop : destination_hop;
+	fresh.seen = now;
+	fresh.initiator = orientation == FORWARD ? side : !side;
+	fresh.state = ct_first_state(p);
+	if (entry && !ct_expired(entry, now) && p->kind != PACKET_OPENS)
+		fresh.state = ct_next_state(entry, p, orientation == REVERSE);
+	ct_store(p, side, &fresh);
+	return destination_hop;
+}
+
+/* Whether an entry settles a packet: judged under this policy, still alive, and not a new connection over an old one. */
+static __always_inline bool ct_settles(const struct ct_entry *entry, const struct packet *p, __u32 side,
+				       __u32 generation, __u32 now)
+{
+	if (entry->generation != generation || ct_expired(entry, now))
+		return false;
+	return entry->initiator == side || p->kind != PACKET_OPENS || p->protocol != IPPROTO_TCP;
+}
+
+/* A packet of a live entry still has to come from where the entry says that its source is. */
+static __always_inline bool comes_from(struct __sk_buff *skb, const struct ct_entry *entry, __u32 side,
+				       __u32 point)
+{
+	struct hop *hop = find_hop(ct_hop(entry, side));
+
+	if (point == TO_POD)
+		return true;
+	if (!hop)
+		return false;
+	return hop->ifindex == skb->ingress_ifindex || (point == FROM_WIRE && !hop->ifindex);
+}
+
+/* What becomes of a packet that parsed well and is neither an ICMP error nor neighbour discovery. */
+static __always_inline int decide(struct __sk_buff *skb, struct packet *p, __u32 point)
+{
+	__u32 generation = current_generation(), now = ct_now(), side = source_side(p);
+	struct ct_entry *entry = ct_find(p, side);
+	int index;
+
+	if (likely(entry && ct_settles(entry, p, side, generation, now) && comes_from(skb, entry, side, point))) {
+		ct_note(entry, p, entry->initiator != side, now);
+		index = ct_hop(entry, !side);
+	} else {
+		index = first_packet(skb, p, point, generation, entry);
+		if (index < 0)
+			return TC_ACT_SHOT;
+	}
+	if (unlikely(p->flags & FRAGMENT_FIRST))
+		fragment_remember(p);
+	return point == TO_POD ? TC_ACT_OK : forward(skb, p, find_hop(index));
+}
