@@ -27,7 +27,6 @@ FIELDS = [
     "items", "nodes", "namespaces", "pods", "labels", "ips", "title", "why", "topology", "client", "server", "apply",
     "expect", "otherwise", "flows", "to", "verdict", "loads", "seconds", "rate", "targets", "id", "bound",
 ]  # fmt: skip
-# fmt: skip
 VALUES = st.sampled_from(
     ["networking.k8s.io/v1", "NetworkPolicy", "v1", "List", "p", "10.0.0.0/8", "In", "TCP", "pair", "shop/a"]
 )
