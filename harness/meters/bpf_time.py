@@ -1,36 +1,23 @@
-"""How long the data plane's BPF programs run, and how often, from the kernel's own statistics.
+"""How long each of the data plane's BPF programs runs, and how often, from the kernel's own statistics.
 
 The statistics are switched on by a file descriptor and off with it. They cost each run about 20 ns, which is why they
 are read only under a traced load, never beside latency or CPU figures.
 Source: bpf(2), BPF_ENABLE_STATS; ``struct bpf_prog_info`` of linux/bpf.h.
 """
 
-import ctypes
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from harness.meters.libbpf import library
+from harness.meters.libbpf import Held, checked, library, program_info
 from harness.meters.port import MeterError, Subject
 from harness.model.bench import LoadKind
 from harness.model.result import Metric
 from harness.traffic.port import LoadResult
 
 RUN_TIME = 0  # BPF_STATS_RUN_TIME
-
-
-class _ProgramInfo(ctypes.Structure):
-    """The head of ``struct bpf_prog_info``; only ``name``, ``run_time_ns`` and ``run_cnt`` are read."""
-
-    _fields_ = (
-        ("before_name", ctypes.c_uint8 * 64),
-        ("name", ctypes.c_char * 16),
-        ("before_run_time", ctypes.c_uint8 * 112),
-        ("run_time_ns", ctypes.c_uint64),
-        ("run_cnt", ctypes.c_uint64),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +28,24 @@ class Runs:
     count: int
 
 
-def _checked(result: int, doing: str) -> int:
-    if result < 0:
-        raise MeterError(f"{doing}: {os.strerror(-result)}")
-    return result
-
-
-def _info(fd: int) -> _ProgramInfo:
-    info = _ProgramInfo()
-    size = ctypes.c_uint32(ctypes.sizeof(info))
-    _checked(library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size)), "reading a BPF program's statistics")
-    return info
-
-
 def _runs(fd: int) -> Runs:
-    info = _info(fd)
+    info, _ = program_info(fd)
     return Runs(info.run_time_ns, info.run_cnt)
 
 
 class BpfTimeReading:
-    """Holds the programs open, so that one that is replaced meanwhile can still be read."""
+    """Runs of each program between begin and end."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._held = ExitStack()
+    def __init__(self, held: Held, programs: Sequence[int]) -> None:
+        self._held = held
         self._statistics = ExitStack()
-        self._programs: dict[int, str] = {}
+        self._programs = {fd: program_info(fd)[0].name.decode() for fd in programs}
         self._before: dict[int, Runs] = {}
         self._spent: dict[str, Runs] = {}
-        for component in subject.components:
-            for program in component.programs:
-                fd = self._opened(
-                    library().bpf_prog_get_fd_by_id(program), f"opening BPF program {program} of {component.name}"
-                )
-                self._programs[fd] = f"{component.name}/{_info(fd).name.decode()}"
-
-    def _opened(self, fd: int, doing: str) -> int:
-        try:
-            self._held.callback(os.close, _checked(fd, doing))
-        except MeterError:
-            self.close()
-            raise
-        return fd
 
     def begin(self) -> None:
         if self._programs:
-            self._statistics.callback(os.close, _checked(library().bpf_enable_stats(RUN_TIME), "switching BPF statistics on"))
+            self._statistics.callback(os.close, checked(library().bpf_enable_stats(RUN_TIME), "switching BPF statistics on"))
         self._before = {fd: _runs(fd) for fd in self._programs}
 
     def end(self) -> None:
@@ -102,7 +62,7 @@ class BpfTimeReading:
         """By program, programs of one name together; a program that never ran has no time for each run."""
         if not load.count or not self._spent:
             return ()
-        metrics = [Metric("bpf_runs", runs.count / load.count, "1/request", name) for name, runs in self._spent.items()]
+        metrics = [Metric("bpf_runs", runs.count / load.count, "1", name) for name, runs in self._spent.items()]
         metrics += [
             Metric("bpf_run_time", runs.nanoseconds / runs.count / 1e9, "s", name)
             for name, runs in self._spent.items() if runs.count
@@ -135,7 +95,12 @@ class BpfTime:
         return None
 
     def open(self, subject: Subject) -> BpfTimeReading:
-        return BpfTimeReading(subject)
+        held = Held()
+        try:
+            return BpfTimeReading(held, [held.program(program) for c in subject.components for program in c.programs])
+        except MeterError:
+            held.close()
+            raise
 
 
 METERS = (BpfTime(),)

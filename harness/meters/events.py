@@ -38,8 +38,13 @@ OFFSETS = {
     "NS_OF_NET": ("net", "ns"),
     "INUM_OF_NS": ("ns_common", "inum"),
 }
-TASK_METRICS = {"context_switches": "switches", "syscalls": "syscalls"}
-PACKET_METRICS = {"net_dev_queue": "queued", "netif_receive_skb": "received"}
+TASK_METRICS = {"context_switches": ("switches",), "syscalls": ("syscalls",)}
+PACKET_METRICS = {
+    "net_dev_queue": ("queued",),
+    "netif_receive_skb": ("received",),
+    "stack_traversals": ("queued", "received"),
+}
+"""The counters of events.c that add up to each metric."""
 
 
 @contextmanager
@@ -97,7 +102,10 @@ class EventsReading:
             for key in keys:
                 table[table.Key(key)] = table.Leaf()  # a structure of zeros for each CPU
         for tracepoint, function in PROBES.items():
-            self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
+            try:
+                self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
+            except Exception as error:  # bcc raises bare Exception
+                raise MeterError(f"tracepoint {tracepoint} cannot be traced: {error}") from None
             self._attached.callback(_detach, self._bpf, tracepoint)
 
     def end(self) -> None:
@@ -108,14 +116,12 @@ class EventsReading:
     def metrics(self, load: LoadResult) -> Sequence[Metric]:
         if not load.count:
             return ()
-        metrics = []
-        for names, counted in ((TASK_METRICS, self._tasks), (PACKET_METRICS, self._packets)):
-            for name in names:
-                values = {component: counts[name] / load.count for component, counts in counted.items()}
-                metrics += [Metric(name, value, "1/request", component) for component, value in values.items()]
-                metrics.append(Metric(name, sum(values.values()), "1/request"))
-        traversals = sum(sum(counts.values()) for counts in self._packets.values())
-        metrics.append(Metric("stack_traversals", traversals / load.count, "1/request"))
+        counted = [(name, self._tasks) for name in TASK_METRICS] + [(name, self._packets) for name in PACKET_METRICS]
+        metrics: list[Metric] = []
+        for name, counts in counted:
+            values = {component: counts[component][name] / load.count for component in counts}
+            metrics += [Metric(name, value, "1", component) for component, value in values.items()]
+            metrics.append(Metric(name, sum(values.values()), "1"))
         return metrics
 
     def attachments(self) -> Mapping[str, str]:
@@ -136,12 +142,12 @@ def _inode(place: Place) -> int:
     return place.netns.stat().st_ino
 
 
-def _sums(table: Any, labels: Mapping[int, str], names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+def _sums(table: Any, labels: Mapping[int, str], names: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
     """Counts over all CPUs by label, under the metrics' names."""
     sums = {label: dict.fromkeys(names, 0) for label in labels.values()}
     for key, per_cpu in table.items():
-        for name, field in names.items():
-            sums[labels[key.value]][name] += sum(getattr(counts, field) for counts in per_cpu)
+        for name, fields in names.items():
+            sums[labels[key.value]][name] += sum(getattr(counts, field) for counts in per_cpu for field in fields)
     return sums
 
 

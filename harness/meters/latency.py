@@ -55,17 +55,16 @@ class LatencyReading:
         if load.requests is None:
             raise MeterError("latency cannot be read of a load that logs no requests; use one of kind `latency`")
         requests = load.requests
-        answered = requests.done > 0
+        answered = (requests.done > 0) & (requests.status // 100 == 2)
         failed = int(np.count_nonzero(~answered))
-        if not answered.any():
-            return [Metric("failed", float(failed), "requests")]
+        if not len(answered):
+            return ()
         histogram = histogram_of(requests.done[answered] - requests.intended[answered])
         self._attachments = {"histogram": histogram.encode().decode()}
         metrics = [Metric(name, percentile(histogram, percent, failed), "s") for name, percent in PERCENTILES.items()]
         metrics.append(Metric("latency_max", percentile(histogram, 100, failed), "s"))
         metrics.append(Metric("latency_mean", math.inf if failed else histogram.get_mean_value() / 1e9, "s"))
         metrics.append(Metric("service_time_p50", _service_time(requests, answered, failed), "s"))
-        metrics.append(Metric("failed", float(failed), "requests"))
         return metrics
 
     def attachments(self) -> Mapping[str, str]:
@@ -81,7 +80,7 @@ def _service_time(requests: Requests, answered: npt.NDArray[np.bool_], failed: i
 
 
 class Latency:
-    """Percentiles of a latency load; a failed request counts as one that took for ever."""
+    """Percentiles of a latency load; a request without a 2xx answer, however fast, counts as one that took for ever."""
 
     name = "latency"
     kinds = frozenset({LoadKind.LATENCY.value})

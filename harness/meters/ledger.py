@@ -9,15 +9,21 @@ from harness.meters.port import Subject
 
 
 def cgroups(subject: Subject) -> Mapping[str, Sequence[Path]]:
-    """The cgroups of each component, by name.
+    """The cgroups of the two programs under load, ``client`` and ``server``, and of the data plane's components."""
+    return {
+        "client": [subject.client.component_cgroup("client")],
+        "server": [subject.server.component_cgroup("server")],
+        **plane_cgroups(subject),
+    }
 
-    ``client`` and ``server`` are the two programs under load. A data plane's component in one of their pods is named
-    after the pod (``client-proxy``, ``server-proxy``), in any other pod ``other-proxy``; one that runs on the nodes
-    keeps its name (``agent``), all nodes together.
+
+def plane_cgroups(subject: Subject) -> Mapping[str, Sequence[Path]]:
+    """The cgroups of the data plane's components, by name.
+
+    One in the client's or server's pod is named after it (``client-proxy``, ``server-proxy``), one in any other pod
+    is ``other-proxy``; those that run on the nodes keep their name (``agent``), all nodes together.
     """
     found: dict[str, list[Path]] = defaultdict(list)
-    found["client"].append(subject.client.component_cgroup("client"))
-    found["server"].append(subject.server.component_cgroup("server"))
     for component in subject.components:
         if component.place is not None:
             label = _role(subject, component.place) + component.name

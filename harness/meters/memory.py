@@ -1,4 +1,4 @@
-"""Memory by component as proportional set size (PSS): a page that n processes share counts 1/n for each.
+"""Memory of a data plane's processes as proportional set size (PSS): a page that n of them share counts 1/n for each.
 
 Resident set size would count the text that all of Envoy's processes share once for each of them.
 Source: Linux, Documentation/filesystems/proc.rst, ``smaps_rollup``.
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.lab.cgroups import pids
-from harness.meters.ledger import cgroups
+from harness.meters.ledger import plane_cgroups
 from harness.meters.port import MeterError, Subject
 from harness.model.bench import LoadKind
 from harness.model.result import Metric
@@ -44,8 +44,9 @@ class MemoryReading:
         self._bytes = {name: _total(folders) for name, folders in self._components.items()}
 
     def metrics(self, load: LoadResult) -> Sequence[Metric]:
-        """A component that has no process left (a load tool that has ended) gives no figure."""
-        return [Metric("pss", float(value), "B", name) for name, value in self._bytes.items() if value]
+        """A data plane without processes has 0 bytes in all; what it holds in the kernel is another metric."""
+        parts = [Metric("pss", float(value), "B", name) for name, value in self._bytes.items()]
+        return [*parts, Metric("pss", float(sum(self._bytes.values())), "B")]
 
     def attachments(self) -> Mapping[str, str]:
         return {}
@@ -54,20 +55,18 @@ class MemoryReading:
 
 
 class Memory:
-    """PSS of each component's processes."""
+    """PSS of the data plane's processes; client and server are not its cost."""
 
     name = "memory"
     kinds = frozenset({LoadKind.COST.value})
 
     def available(self) -> str | None:
-        return (
-            None
-            if Path("/proc/self/smaps_rollup").exists()
-            else "the kernel lacks /proc/PID/smaps_rollup (CONFIG_PROC_PAGE_MONITOR)"
-        )
+        if Path("/proc/self/smaps_rollup").exists():
+            return None
+        return "the kernel lacks /proc/PID/smaps_rollup; it needs CONFIG_PROC_PAGE_MONITOR"
 
     def open(self, subject: Subject) -> MemoryReading:
-        return MemoryReading(cgroups(subject))
+        return MemoryReading(plane_cgroups(subject))
 
 
 METERS = (Memory(),)
