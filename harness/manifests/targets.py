@@ -28,7 +28,10 @@ class TargetShape(Shape):
     against: DnsLabel
     at_most: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     at_least: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    equal: bool = Field(description="Whether both planes do the same work (features).")
+    equal: bool | None = Field(
+        default=None,
+        description="Whether both planes do the same for the user; left out against the control, which does nothing.",
+    )
 
     @model_validator(mode="after")
     def _one_bound(self) -> "TargetShape":

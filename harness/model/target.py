@@ -10,7 +10,8 @@ from harness.model.origin import Origin
 class Target:
     """``dataplane``'s ``metric`` divided by ``against``'s, in one load of one scenario, is at most (or at least) ``bound``.
 
-    ``equal`` says whether the two planes do the same for the user; where not, the report says so beside it.
+    ``equal`` says whether the two planes do the same for the user, None against the control, which does nothing;
+    the report says it beside the target.
     """
 
     id: str
@@ -23,4 +24,4 @@ class Target:
     against: str
     direction: Literal["at most", "at least"]
     bound: float
-    equal: bool
+    equal: bool | None

@@ -43,6 +43,11 @@ def test_a_target_without_one_usable_bound_is_refused(tmp_path: Path, bound: str
     assert str(refused.value) == f"{file}:2: {message}"
 
 
+def test_equality_is_unsaid_against_the_control(tmp_path: Path) -> None:
+    (target,) = load_targets(written(tmp_path, TARGET.format(id="x", bound="atMost: 1").replace(", equal: true", "")))
+    assert target.equal is None
+
+
 def test_an_id_used_twice_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, *[TARGET.format(id="x", bound="atMost: 1")] * 2)
     with pytest.raises(ManifestError, match=r'targets\.yaml:3: targets\[1\]\.id: "x" is used twice; rename one$'):
