@@ -1,50 +1,68 @@
 """The report as one HTML page that loads nothing from anywhere."""
 
+import re
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from harness import __version__
-from harness.report import sentences, tables
+from harness.report import sentences, tables, verdicts
 from harness.report.lookup import Figures
 from harness.report.metrics import METRICS, metric_text
-from harness.report.plots import scenario_plots
+from harness.report.plots import Plot, figure_plots, ratio_plots
 from harness.report.plots.canvas import colour
 from harness.report.quantity import duration
-from harness.report.run import Run, ScenarioRow, read_run
+from harness.report.run import Run
 from harness.report.samples import Samples
 
+_TEMPLATES = Path(__file__).with_name("templates")
 _EXPECTED = ("latency_p50", "cpu_per_request", "pss", "context_switches", "syscalls", "stack_traversals", "throughput", "bulk")
 
 
-def render(folder: Path) -> str:
-    """The page for a run's folder. Raises RunError."""
-    run = read_run(folder)
-    return render_run(run, Samples(folder))
+class Page:
+    """The report of one run. Plots are drawn once and serve both the screen and paper."""
 
+    def __init__(self, run: Run, samples: Samples) -> None:
+        figures = Figures(run)
+        self._values: dict[str, object] = {
+            "run": run,
+            "version": __version__,
+            "css": _asset("style.css"),
+            "script": _asset("table.js"),
+            "sentences": sentences,
+            "targets": tables.target_lines(run),
+            "ratios": tables.ratio_lines(figures),
+            "estimates": tables.estimate_lines(run),
+            "noise": tables.noise_lines(run),
+            "support": verdicts.support_table(run),
+            "missing": missing(run),
+            "scenarios": [
+                {
+                    "scenario": scenario,
+                    "glance": tables.glance(figures, scenario),
+                    "pairs": tables.pair_table(figures, scenario),
+                    "answers": sentences.answers(figures, scenario),
+                    "loads": tables.load_lines(scenario),
+                    "matrix": verdicts.matrix(run, scenario),
+                    "plots": [_drawn(plot) for plot in figure_plots(figures, samples, scenario)],
+                    "ratio_plots": [_drawn(plot) for plot in ratio_plots(figures, scenario)],
+                }
+                for scenario in run.scenarios
+            ],
+        }
 
-def render_run(run: Run, samples: Samples) -> str:
-    """The page for a run that was read."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"colour": colour, "duration": duration, "percent": tables.percent}
-    environment.filters["metric"] = lambda name: metric_text(name).label
-    figures = Figures(run)
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        version=__version__,
-        css=_asset(environment, "style.css"),
-        script=_asset(environment, "table.js"),
-        sentences=sentences,
-        scenarios=[_section(figures, samples, scenario) for scenario in run.scenarios],
-        targets=tables.target_lines(run),
-        ratios=tables.ratio_lines(figures),
-        estimates=tables.estimate_lines(run),
-        support=tables.support_table(run),
-        missing=missing(run),
-    )
+    def render(self, *, paper: bool) -> str:
+        """The page; on ``paper`` without what only a screen can do: scripts, and tables of hundreds of rows."""
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"colour": colour, "duration": duration, "breakable": _breakable}
+        return environment.get_template("report.html.j2").render(self._values, paper=paper)
 
 
 def missing(run: Run) -> list[tuple[str, str]]:
@@ -56,18 +74,14 @@ def missing(run: Run) -> list[tuple[str, str]]:
     return [(metric_text(name).label, reasons.get(name, "the run does not say why")) for name in names]
 
 
-def _section(figures: Figures, samples: Samples, scenario: ScenarioRow) -> dict[str, object]:
-    return {
-        "scenario": scenario,
-        "glance": tables.glance(figures, scenario),
-        "answers": sentences.answers(figures, scenario),
-        "loads": tables.load_lines(scenario),
-        "matrix": tables.matrix(figures.run, scenario),
-        "plots": [(plot, Markup(plot.svg)) for plot in scenario_plots(figures, samples, scenario)],  # noqa: S704 -- our own SVG
-    }
+def _breakable(text: str) -> Markup:
+    """A place to break a line after each punctuation mark inside a long name, so that tables fit on paper."""
+    return Markup(re.sub(r"(?<=[_/\[:.])(?=\w)", "<wbr>", str(escape(text))))  # noqa: S704 -- escaped just before
 
 
-def _asset(environment: Environment, name: str) -> Markup:
-    loader = environment.loader
-    assert loader is not None
-    return Markup(loader.get_source(environment, name)[0])  # noqa: S704 -- a file of this package
+def _drawn(plot: Plot) -> tuple[Plot, Markup]:
+    return plot, Markup(plot.svg)  # noqa: S704 -- drawn by us; matplotlib escapes the names in it
+
+
+def _asset(name: str) -> Markup:
+    return Markup((_TEMPLATES / name).read_text())  # noqa: S704 -- a file of this package

@@ -6,10 +6,12 @@ than the noise floor; everything else is "not distinguishable". A run without in
 
 from dataclasses import dataclass
 
-from harness.report.lookup import Cell, Figures
-from harness.report.metrics import HEADLINE, metric_text
+from harness.report.lookup import Figures
+from harness.report.metrics import metric_text
 from harness.report.quantity import digits, ratio, ratio_interval
 from harness.report.run import EstimateRow, LoadRow, NoiseRow, Run, ScenarioRow
+
+_TOLD = ("latency_p50", "cpu_per_request", "throughput", "bulk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +51,22 @@ def distinguishable(row: EstimateRow, noise: NoiseRow | None) -> bool:
 
 
 def finding(row: EstimateRow, noise: NoiseRow | None, *, indicative: bool) -> str:
-    """One phrase about a paired ratio: "CPU per request 1.12 times (1.08 to 1.15)"."""
+    """One phrase about a paired ratio: "1.12 times the CPU per request (1.08 to 1.15)"."""
     noun = metric_text(row.metric).noun
     if indicative or row.low is None or row.high is None:
-        return f"{noun} about {ratio(row.estimate)} times"
-    figures = f"{ratio(row.estimate)} times ({ratio_interval(row.low, row.high)})"
+        return f"about {ratio(row.estimate)} times the {noun}"
+    within = ratio_interval(row.low, row.high)
     if distinguishable(row, noise):
-        return f"{noun} {figures}"
-    return f"{noun} not distinguishable, {figures}"
+        return f"{ratio(row.estimate)} times the {noun} ({within})"
+    return f"{noun} not distinguishable ({ratio(row.estimate)} times, {within})"
 
 
 def answers(figures: Figures, scenario: ScenarioRow) -> list[PairAnswer]:
-    """For each pair that was compared in the scenario, what came out in the headline metrics."""
+    """For each pair that was compared in the scenario, what came out; the pairs' table has the rest."""
     found = []
     for plane, against in figures.pairs(scenario):
         phrases = []
-        for metric in HEADLINE:
+        for metric in _TOLD:
             cell = figures.main_cell(scenario, metric)
             row = figures.ratio(cell, plane, against, metric) if cell is not None else None
             if cell is not None and row is not None:
@@ -101,19 +103,16 @@ def targets_sentence(run: Run) -> str:
     counts = {
         name: sum(row.outcome == name for row in run.targets) for name in dict.fromkeys(row.outcome for row in run.targets)
     }
-    return f"Of {len(run.targets)} targets " + ", ".join(f"{count} {name}" for name, count in counts.items()) + "."
+    said = ", ".join(f"{count} {'was' if count == 1 else 'were'} {name}" for name, count in counts.items())
+    return f"Of {len(run.targets)} {'target' if len(run.targets) == 1 else 'targets'}, {said}."
 
 
 def void_sentence(run: Run) -> str:
     """What had to be thrown away."""
     if not run.voids:
         return "No cell was void."
-    unresolved = sum(not row.resolved for row in run.voids)
-    return (
-        f"{len(run.voids)} {'cell was' if len(run.voids) == 1 else 'cells were'} void, {unresolved} of them also after a rerun."
-    )
-
-
-def cell_title(cell: Cell) -> str:
-    """A load of a scenario, for a table."""
-    return f"{cell.load.name}: {offered(cell.load)}"
+    left = sum(not row.resolved for row in run.voids)
+    cells = "1 cell was void" if len(run.voids) == 1 else f"{len(run.voids)} cells were void"
+    if not left:
+        return f"{cells}, and good when run again."
+    return f"{cells}; {left} {'was' if left == 1 else 'were'} not mended by a rerun."

@@ -5,28 +5,32 @@ from pathlib import Path
 
 from harness.report import sentences, tables
 from harness.report.lookup import Figures
-from harness.report.run import read_run
+from harness.report.run import Run, ScenarioRow, read_run
 
 
 def summary_text(folder: Path) -> str:
     """Targets and headline table of a run's folder, ready to print. Raises RunError."""
     run = read_run(folder)
     figures = Figures(run)
-    parts = []
-    for scenario in run.scenarios:
-        glance = tables.glance(figures, scenario)
-        header = ["", *(f"{label} ({load})" for label, load in glance.columns)]
-        rows = [
-            [plane, *(f"{cell.text} [{cell.note}]" if cell.note else cell.text for cell in cells)]
-            for plane, cells in glance.rows
-        ]
-        parts.append(f"{scenario.title} ({scenario.name})\n{_columns([header, *rows])}")
+    parts = [_figures(figures, scenario) for scenario in run.scenarios]
     if run.targets and not run.indicative:
-        lines = tables.target_lines(run)
-        rows = [[line.outcome, line.text, line.found, line.equality, line.where] for line in lines]
-        parts.append("Targets\n" + _columns([["outcome", "target", "found", "features", "where"], *rows]))
+        parts.append(_targets(run))
     parts.append("\n".join([sentences.targets_sentence(run), sentences.policy_sentence(run), sentences.void_sentence(run)]))
     return "\n\n".join(parts) + "\n"
+
+
+def _figures(figures: Figures, scenario: ScenarioRow) -> str:
+    """A row a plane; in brackets how many times the first plane's."""
+    glance = tables.glance(figures, scenario)
+    rows = [["", *(label for label, _ in glance.columns)], ["", *(load for _, load in glance.columns)]]
+    for plane, cells in glance.rows:
+        rows.append([plane, *(cell.text + (f" ({cell.times}x)" if cell.times else "") for cell in cells)])
+    return f"{scenario.title} ({scenario.name}); (x): times {figures.planes[0]}\n{_columns(rows)}"
+
+
+def _targets(run: Run) -> str:
+    lines = tables.target_lines(run)
+    return "Targets\n" + _columns([[line.outcome, line.text, line.found, line.equality, line.where] for line in lines])
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:

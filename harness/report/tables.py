@@ -1,22 +1,21 @@
 """What stands in the report's tables, worded; the template only lays it out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import HEADLINE, metric_text
 from harness.report.quantity import digits, interval, quantity, ratio, ratio_interval
-from harness.report.run import ConformanceRow, EstimateRow, NoiseRow, Run, ScenarioRow, TargetRow
+from harness.report.run import EstimateRow, NoiseRow, Run, ScenarioRow, TargetRow
 from harness.report.sentences import distinguishable, equality, offered
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure in a table: ``text``, below it ``note``; ``value`` sorts it."""
+    """A figure in a table; ``value`` sorts it, ``times`` is its ratio to the run's first plane where there is one."""
 
     text: str
-    note: str = ""
     value: float | None = None
+    times: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +40,63 @@ def _glance_figure(figures: Figures, cell: Cell, plane: str, base: str, metric: 
     if row is None:
         return Figure("not measured")
     against = figures.ratio(cell, plane, base, metric)
-    note = "" if against is None else f"{ratio(against.estimate)} times {base}"
-    return Figure(quantity(row.estimate, row.unit), note, row.estimate)
+    return Figure(quantity(row.estimate, row.unit), row.estimate, "" if against is None else ratio(against.estimate))
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A paired ratio, worded. ``word`` is better, worse or "not distinguishable"; empty where nothing is judged."""
+
+    ratio: str
+    interval: str
+    word: str
+    value: float | None
+
+
+def effect(row: EstimateRow, noise: NoiseRow | None, *, indicative: bool) -> Effect:
+    """What a paired ratio says, and whether it may be called an effect."""
+    word = "" if indicative else "not distinguishable"
+    if not indicative and row.estimate and distinguishable(row, noise):
+        word = "better" if (row.estimate < 1) == metric_text(row.metric).lower_is_better else "worse"
+    return Effect(ratio(row.estimate), ratio_interval(row.low, row.high) or "no interval", word, row.estimate)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """Paired ratios of one scenario: a column a metric of a load, a row a pair."""
+
+    columns: list[tuple[str, str]]
+    rows: list[tuple[str, str, str, list[Effect | None]]]
+
+
+def pair_table(figures: Figures, scenario: ScenarioRow) -> PairTable:
+    """The headline metrics in every load in which they mean something."""
+    cells = [(metric, cell) for metric in HEADLINE for cell in figures.cells(scenario, metric)]
+    indicative = figures.run.indicative
+    rows = []
+    for plane, against in figures.pairs(scenario):
+        found = [(figures.ratio(cell, plane, against, metric), figures.noise(cell, metric)) for metric, cell in cells]
+        effects = [None if row is None else effect(row, noise, indicative=indicative) for row, noise in found]
+        rows.append((plane, against, equality(figures.equal(scenario, plane, against)), effects))
+    return PairTable([(metric_text(metric).label, cell.load.name) for metric, cell in cells], rows)
 
 
 @dataclass(frozen=True, slots=True)
 class RatioLine:
-    """A paired ratio, worded. ``headline`` ones are also printed on paper."""
+    """A paired ratio with all that belongs to it."""
 
     scenario: str
     load: str
     metric: str
     pair: str
     equality: str
-    ratio: Figure
-    interval: str
+    effect: Effect
     level: str
     floor: str
-    effect: str
-    headline: bool
 
 
 def ratio_lines(figures: Figures) -> list[RatioLine]:
     """Every paired ratio of the run, in the run's order."""
-    main = {
-        (scenario.name, cell.load.name, metric)
-        for scenario in figures.run.scenarios
-        for metric in HEADLINE
-        if (cell := figures.main_cell(scenario, metric)) is not None
-    }
     lines = []
     for scenario in figures.run.scenarios:
         for row in figures.run.estimates:
@@ -77,29 +104,30 @@ def ratio_lines(figures: Figures) -> list[RatioLine]:
             if row.scenario != scenario.name or load is None or row.against is None or row.component:
                 continue
             noise = figures.noise(Cell(scenario, load), row.metric)
-            headline = (scenario.name, load.name, row.metric) in main
-            lines.append(_ratio_line(row, noise, headline, figures.run.indicative))
+            lines.append(
+                RatioLine(
+                    scenario=row.scenario,
+                    load=row.load,
+                    metric=metric_text(row.metric).label,
+                    pair=f"{row.dataplane} / {row.against}",
+                    equality=equality(row.equal_features),
+                    effect=effect(row, noise, indicative=figures.run.indicative),
+                    level=percent(row.level),
+                    floor=percent(noise.floor if noise else None),
+                )
+            )
     return lines
 
 
-def _ratio_line(row: EstimateRow, noise: NoiseRow | None, headline: bool, indicative: bool) -> RatioLine:
-    effect = "" if indicative else "not distinguishable"
-    if not indicative and row.estimate and distinguishable(row, noise):
-        better = (row.estimate < 1) == metric_text(row.metric).lower_is_better
-        effect = "better" if better else "worse"
-    return RatioLine(
-        scenario=row.scenario,
-        load=row.load,
-        metric=metric_text(row.metric).label,
-        pair=f"{row.dataplane} / {row.against}",
-        equality=equality(row.equal_features),
-        ratio=Figure(ratio(row.estimate), "", row.estimate),
-        interval=ratio_interval(row.low, row.high) or "none: too few blocks",
-        level=percent(row.level),
-        floor=percent(noise.floor if noise else None),
-        effect=effect,
-        headline=headline,
-    )
+def noise_lines(run: Run) -> list[tuple[str, str, str]]:
+    """Scenario, load, and the floor of each metric."""
+    cells = dict.fromkeys((row.scenario, row.load) for row in run.noise_floor)
+    lines = []
+    for scenario, load in cells:
+        rows = [row for row in run.noise_floor if (row.scenario, row.load) == (scenario, load)]
+        floors = ", ".join(f"{metric_text(row.metric).label} {percent(row.floor)}" for row in rows)
+        lines.append((scenario, load, floors))
+    return lines
 
 
 def percent(fraction: float | None) -> str:
@@ -126,7 +154,7 @@ def estimate_lines(run: Run) -> list[EstimateLine]:
     return [
         EstimateLine(
             row.scenario, row.load, row.dataplane, metric_text(row.metric).label, row.component,
-            Figure(quantity(row.estimate, row.unit), "", row.estimate), interval(row.low, row.high, row.unit),
+            Figure(quantity(row.estimate, row.unit), row.estimate), interval(row.low, row.high, row.unit),
             f"{row.blocks}" + (f" (+{row.void} void)" if row.void else ""),
         )
         for row in run.estimates if row.against is None
@@ -165,71 +193,6 @@ def _bound(row: TargetRow) -> str:
 def _found(row: TargetRow) -> str:
     within = ratio_interval(row.low, row.high)
     return ratio(row.estimate) + (f" ({within})" if within else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A matrix's cell: what a plane did with a flow over all blocks."""
-
-    outcome: str
-    observed: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """The reachability matrix of a scenario: a row a flow (with what is expected), a column a plane."""
-
-    planes: list[str]
-    rows: list[tuple[str, str, list[Probe | None]]]
-
-
-def matrix(run: Run, scenario: ScenarioRow) -> Matrix:
-    """Expected against observed, with each plane's own evidence."""
-    rows = [row for row in run.conformance if row.scenario == scenario.name]
-    planes = [plane.name for plane in run.dataplanes if any(row.dataplane == plane.name for row in rows)]
-    flows = dict.fromkeys((row.source, row.destination, row.port, row.family, row.expected) for row in rows)
-    lines = []
-    for flow in flows:
-        same = [row for row in rows if (row.source, row.destination, row.port, row.family, row.expected) == flow]
-        probes = [_probe([row for row in same if row.dataplane == plane]) for plane in planes]
-        source, destination, port, family, expected = flow
-        lines.append((f"{source} → {destination}:{port}, IPv{family}", expected, probes))
-    return Matrix(planes, lines)
-
-
-def _probe(rows: Sequence[ConformanceRow]) -> Probe | None:
-    """The worst outcome over the blocks, and how often it came."""
-    if not rows:
-        return None
-    rank = {"fail": 0, "error": 1, "unsupported": 2, "pass": 3}
-    worst = min(rows, key=lambda row: rank[row.outcome])
-    same = [row for row in rows if row.outcome == worst.outcome]
-    counted = "" if len(same) == len(rows) else f" in {len(same)} of {len(rows)} blocks"
-    notes = [note for note in (worst.evidence, worst.reason if worst.outcome != "pass" else None) if note]
-    return Probe(worst.outcome, (worst.observed or "nothing") + counted, "; ".join(notes))
-
-
-@dataclass(frozen=True, slots=True)
-class SupportTable:
-    """A row a feature, a column a plane: the answer, and how it denies or why not."""
-
-    planes: list[str]
-    rows: list[tuple[str, list[Figure]]]
-
-
-def support_table(run: Run) -> SupportTable:
-    """What each plane says it supports, with reasons."""
-    features = dict.fromkeys(feature for plane in run.dataplanes for feature in plane.supports)
-    rows = []
-    for feature in features:
-        cells = []
-        for plane in run.dataplanes:
-            said = plane.supports.get(feature)
-            note = "" if said is None else said.reason or (f"denies: {said.denies}" if said.denies else "")
-            cells.append(Figure("not asked" if said is None else said.answer, note))
-        rows.append((feature, cells))
-    return SupportTable([plane.name for plane in run.dataplanes], rows)
 
 
 def load_lines(scenario: ScenarioRow) -> list[tuple[str, str, str]]:

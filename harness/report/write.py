@@ -12,15 +12,16 @@ def write_reports(folder: Path) -> list[Path]:
 
     Each file replaces an older one only when it is whole.
     """
-    from harness.report.html import render  # noqa: PLC0415 -- matplotlib and pandas, only when a report is made
+    from harness.report.html import Page  # noqa: PLC0415 -- matplotlib and pandas, only when a report is made
     from harness.report.pdf import write_pdf  # noqa: PLC0415 -- weasyprint, the same
+    from harness.report.samples import Samples  # noqa: PLC0415 -- pandas, the same
 
     run = read_run(folder)
-    html = render(folder)
+    page = Page(run, Samples(folder))
     try:
         return [
-            _replace(folder / "report.html", lambda part: part.write_text(html)),
-            _replace(folder / "report.pdf", lambda part: write_pdf(html, part)),
+            _replace(folder / "report.html", lambda part: part.write_text(page.render(paper=False))),
+            _replace(folder / "report.pdf", lambda part: write_pdf(page.render(paper=True), part)),
             _replace(folder / "junit.xml", lambda part: part.write_text(junit_xml(run))),
         ]
     except OSError as fault:

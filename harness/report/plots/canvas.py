@@ -1,5 +1,6 @@
 """One look for every plot: colours that stay with a plane, dark text, SVG that can stand inside a page."""
 
+import base64
 import io
 import re
 from contextlib import AbstractContextManager
@@ -29,6 +30,7 @@ PLANE_COLOURS = {
 _OTHER_COLOURS = ("#7a2e2e", "#2e5d7a", "#5d2e7a", "#3d6b1f")
 PLANE_MARKERS = {"plain": "o", "sidecar": "s", "sidecar-mtls": "D", "ebpf": "^", "ebpf-sockmap": "v"}
 
+_FONT = "font-family=\"'DejaVu Sans', Verdana, sans-serif\""
 _STYLE = {
     "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 9.5,
@@ -45,6 +47,7 @@ _STYLE = {
     "ytick.color": INK,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.8,
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "meshproof",
 }
@@ -59,6 +62,11 @@ class Plot:
     caption: str
     alt: str
     svg: str
+
+    @property
+    def data_uri(self) -> str:
+        """The plot as an image's source. Laying out paper is faster when the page's styles need not be tried on it."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
 
 
 def styled() -> AbstractContextManager[None]:
@@ -99,7 +107,14 @@ def _inline(svg: str, key: str, title: str, alt: str) -> str:
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", body)
     body = re.sub(r"href=\"#([^\"]+)\"", rf'href="#{key}-\1"', body)
     body = re.sub(r" (?:width|height)=\"[\d.]+pt\"", "", body, count=2)
+    body = re.sub(r" style=\"([^\"]*)\"", _attributes, body)
     names = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(alt)}</desc>'
     opening = body[: body.index(">")]
-    labelled = f'{opening} role="img" aria-labelledby="{key}-title {key}-desc">{names}'
+    labelled = f'{opening} {_FONT} role="img" aria-labelledby="{key}-title {key}-desc">{names}'
     return labelled + body[len(opening) + 1 :]
+
+
+def _attributes(style: re.Match[str]) -> str:
+    """Inline styles as attributes, which laying out paper reads several times faster; one font for all."""
+    pairs = (part.partition(":") for part in style[1].split(";"))
+    return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs if name.strip() != "font-family")

@@ -11,10 +11,12 @@ from harness.report.lookup import Cell, Figures
 from harness.report.metrics import metric_text
 from harness.report.plots.canvas import Plot, canvas, colour, finish
 from harness.report.plots.rows import Row, draw_rows
-from harness.report.quantity import digits, quantity
+from harness.report.quantity import quantity, scale_for
 from harness.report.samples import Counted, Samples, merge, percentiles
 
 _TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
+# Dashes let a curve be seen that lies on another.
+_DASHES: dict[str, tuple[int, tuple[float, ...]]] = {"ebpf": (0, (5.0, 2.0)), "ebpf-sockmap": (0, (1.5, 1.5))}
 _BEYOND = 10  # a percentile is drawn only where at least so many requests were slower
 
 
@@ -24,17 +26,17 @@ def curve_plot(key: str, cell: Cell, histograms: Mapping[str, Sequence[Counted]]
     ends: list[tuple[str, float, float]] = []
     for plane, blocks in histograms.items():
         for block in blocks if len(blocks) > 1 else ():
-            _line(axes, plane, block, linewidth=0.7, alpha=0.22)
-        ends.append((plane, *_line(axes, plane, merge(list(blocks)), linewidth=2.0)))
+            axes.plot(*_curve(block), color=colour(plane), linewidth=0.7, alpha=0.22)
+        place, latency = _curve(merge(list(blocks)))
+        axes.plot(place, latency, color=colour(plane), linewidth=1.9, linestyle=_DASHES.get(plane, "-"))
+        ends.append((plane, float(place[-1]), float(latency[-1])))
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: quantity(value, "s")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _axis_time(value)))
     right = max(end[1] for end in ends)
     marks = [tick for tick in _TICKS if _nines(tick) <= right + 0.01]
-    axes.set_xticks(
-        [_nines(tick) for tick in marks], [f"{digits(tick * 100)} %" if tick < 0.999 else f"{tick:.2%}" for tick in marks]
-    )
+    axes.set_xticks([_nines(tick) for tick in marks], [f"{tick * 100:g} %" for tick in marks])
     axes.set_xlim(0, right * 1.42)
     axes.set_xlabel("percentile of requests (each step to the right is ten times rarer)", fontsize=8.5)
     axes.grid(True)
@@ -49,17 +51,20 @@ def curve_plot(key: str, cell: Cell, histograms: Mapping[str, Sequence[Counted]]
     return finish(key, f"Latency by percentile, {cell.load.name}", caption, f"Medians read off the curves: {said}.", figure)
 
 
+def _axis_time(seconds: float) -> str:
+    scale = scale_for("s", seconds)
+    return f"{seconds / scale.factor:g} {scale.unit}"
+
+
 def _nines(fraction: float) -> float:
     return float(-np.log10(1.0 - fraction))
 
 
-def _line(axes: Axes, plane: str, counted: Counted, linewidth: float, alpha: float = 1.0) -> tuple[float, float]:
+def _curve(counted: Counted) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     total = int(counted[1].sum())
     last = max(_nines(1 - min(_BEYOND / total, 0.5)), _nines(0.5))
-    place: npt.NDArray[np.float64] = np.linspace(0.0, last, 160)
-    latency = percentiles(counted, 1.0 - 10.0**-place)
-    axes.plot(place, latency, color=colour(plane), linewidth=linewidth, alpha=alpha)
-    return float(place[-1]), float(latency[-1])
+    place: npt.NDArray[np.float64] = np.linspace(_nines(0.05), last, 120)
+    return place, percentiles(counted, 1.0 - 10.0**-place)
 
 
 def _label_ends(axes: Axes, ends: list[tuple[str, float, float]]) -> None:

@@ -1,4 +1,4 @@
-"""One metric of one load as a panel: throughput, new connections, bulk transfer."""
+"""One metric of one load as a panel: throughput, bulk transfer, kernel events per request."""
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import metric_text
@@ -12,6 +12,7 @@ _TITLES = {
     ("throughput", "connections"): "Most requests a second, a new connection each",
     ("bulk", "bulk"): "One TCP stream, as fast as it goes",
 }
+_NOTES = {"trace": "Counted by cgroup over client, server and the data plane's own processes. "}
 
 
 def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: str) -> Plot:
@@ -20,11 +21,10 @@ def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: 
     rows = [
         Row(plane, figures.absolute(cell, plane, metric), samples.blocks(*where, plane, metric)) for plane in figures.planes
     ]
-    unit = next(row.estimate.unit for row in rows if row.estimate is not None)
+    unit = next((row.estimate.unit for row in rows if row.estimate is not None), "1")
     title = _TITLES.get((metric, cell.load.kind), metric_text(metric).label)
     figure, (axes,) = canvas(rows=len(rows))
     draw_rows(axes, rows, unit, "", better="less is better" if metric_text(metric).lower_is_better else "more is better")
     said = ", ".join(f"{row.plane} {quantity(row.estimate.estimate, unit)}" for row in rows if row.estimate)
-    return finish(
-        key, title, f"Load {cell.load.name}. Medians over blocks; thick bar: interval; thin ticks: single blocks.", said, figure
-    )
+    caption = f"Load {cell.load.name}. {_NOTES.get(cell.load.kind, '')}Medians; thick bar: interval; ticks: single blocks."
+    return finish(key, title, caption, said, figure)

@@ -1,58 +1,78 @@
-"""Paired ratios of one pair of planes in one scenario, on a log axis around 1."""
+"""Paired ratios to one plane in one scenario, on a log axis around 1, grouped by metric."""
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from harness.report.lookup import Figures
+from harness.report.lookup import Cell, Figures
 from harness.report.metrics import HEADLINE, metric_text
-from harness.report.plots.canvas import FAINT, Plot, canvas, colour, finish
+from harness.report.plots.canvas import FAINT, INK, Plot, canvas, colour, finish
 from harness.report.quantity import ratio
-from harness.report.run import ScenarioRow
+from harness.report.run import EstimateRow, ScenarioRow
 
 _TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
 def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str) -> Plot | None:
     """Every plane's headline ratios to ``against``; the grey band is the noise floor. None where there is no ratio."""
-    rows = []
-    for metric in HEADLINE:
-        for cell in figures.cells(scenario, metric)[:1]:
-            for plane in figures.planes:
-                found = figures.ratio(cell, plane, against, metric)
-                if found is not None and found.estimate:
-                    rows.append((metric, plane, found, figures.noise(cell, metric)))
-    if not rows:
+    groups = _groups(figures, scenario, against)
+    if not groups:
         return None
-    figure, (axes,) = canvas(height=0.8 + 0.235 * len(rows))
+    count = sum(len(rows) + 1 for _, _, rows in groups)
+    figure, (axes,) = canvas(height=0.75 + 0.205 * count)
     axes.set_xscale("log")
-    for place, (_, plane, row, noise) in enumerate(rows):
-        if noise is not None and noise.floor:
-            axes.fill_betweenx([place - 0.5, place + 0.5], 1 / (1 + noise.floor), 1 + noise.floor, color=FAINT, linewidth=0)
-        if row.low and row.high:
-            axes.plot([row.low, row.high], [place, place], color=colour(plane), linewidth=3, solid_capstyle="butt")
-        axes.plot([row.estimate], [place], "o", color=colour(plane), markersize=4.5)
+    bounds, ticks, place = [1.0], [], 0
+    for metric, cell, rows in groups:
         axes.text(
-            1.01,
+            0.0,
             place,
-            ratio(row.estimate),
+            f" {metric_text(metric).label}",
             transform=axes.get_yaxis_transform(),
             va="center",
-            color=colour(plane),
+            color=INK,
             weight="bold",
         )
-    values = [bound for _, _, row, _ in rows for bound in (row.estimate, row.low, row.high) if bound]
-    axes.set_xlim(min([0.8, *values]) * 0.9, max([1.25, *values]) * 1.1)
+        noise = figures.noise(cell, metric)
+        if noise is not None and noise.floor:
+            span = [place + 0.5, place + len(rows) + 0.5]
+            axes.fill_betweenx(span, 1 / (1 + noise.floor), 1 + noise.floor, color=FAINT, linewidth=0)
+        for row in rows:
+            place += 1
+            ink = colour(row.dataplane)
+            middle = row.estimate or 1.0
+            low, high = row.low or middle, row.high or middle
+            axes.plot([low, high], [place, place], color=ink, linewidth=3.5, solid_capstyle="butt")
+            axes.plot([middle], [place], "o", color=ink, markersize=4)
+            words = ratio(row.estimate)
+            axes.text(1.01, place, words, transform=axes.get_yaxis_transform(), va="center", color=ink, weight="bold")
+            bounds += [low, high]
+            ticks.append((place, row.dataplane))
+        place += 1
+    axes.set_xlim(min([0.8, *bounds]) * 0.9, max([1.25, *bounds]) * 1.1)
     axes.axvline(1.0, color="#555555", linewidth=0.9)
-    labels = [f"{metric_text(metric).label}  {plane}" for metric, plane, *_ in rows]
-    axes.set_yticks(range(len(rows)), labels, fontsize=8)
-    for label, (_, plane, *_rest) in zip(axes.get_yticklabels(), rows, strict=True):
+    axes.set_yticks([at for at, _ in ticks], [plane for _, plane in ticks], fontsize=8.5)
+    for label, (_, plane) in zip(axes.get_yticklabels(), ticks, strict=True):
         label.set_color(colour(plane))
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_ylim(place - 0.4, -0.6)
     axes.xaxis.set_major_locator(FixedLocator(_TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(axis="x")
     axes.set_xlabel(f"times {against}, log scale")
-    said = "; ".join(f"{plane} {metric_text(metric).noun} {ratio(row.estimate)} times" for metric, plane, row, _ in rows)
-    caption = f"Medians of the ratios within each block, {against} = 1. Bar: interval. Grey: below the noise floor."
-    return finish(key, f"Times {against}", caption, said, figure)
+    said = "; ".join(
+        f"{row.dataplane} {metric_text(metric).noun} {ratio(row.estimate)} times" for metric, _, rows in groups for row in rows
+    )
+    caption = f"Medians of the ratios within each block; {against} is 1. Bar: interval. Grey band: noise floor."
+    return finish(key, f"{scenario.title}: times {against}", caption, said, figure)
+
+
+def _groups(figures: Figures, scenario: ScenarioRow, against: str) -> list[tuple[str, Cell, list[EstimateRow]]]:
+    groups = []
+    for metric in HEADLINE:
+        cell = figures.main_cell(scenario, metric)
+        if cell is None:
+            continue
+        found = [figures.ratio(cell, plane, against, metric) for plane in figures.planes]
+        rows = [row for row in found if row is not None and row.estimate and row.estimate > 0]
+        if rows:
+            groups.append((metric, cell, rows))
+    return groups

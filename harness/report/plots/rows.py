@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report.plots.canvas import colour, marker
 from harness.report.quantity import quantity, scale_for
 from harness.report.run import EstimateRow
+
+_SPELT = {"/s": "per second"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +35,36 @@ def draw_rows(axes: Axes, rows: Sequence[Row], unit: str, title: str, *, better:
         value = row.estimate.estimate / scale.factor
         axes.plot([0, value], [place, place], color=ink, linewidth=1.0, alpha=0.35, solid_capstyle="butt")
         blocks = [block / scale.factor for block in row.blocks]
-        axes.plot(blocks, [place] * len(blocks), "|", color=ink, alpha=0.45, markersize=8)
+        ticks = [(block, place + end) for block in blocks for end in (-0.17, 0.17, float("nan"))]
+        axes.plot([x for x, _ in ticks], [y for _, y in ticks], color=ink, linewidth=1.0, alpha=0.5)
         if row.estimate.low is not None and row.estimate.high is not None:
             ends = [row.estimate.low / scale.factor, row.estimate.high / scale.factor]
             axes.plot(ends, [place, place], color=ink, linewidth=3.0, solid_capstyle="butt")
         axes.plot([value], [place], marker(row.plane), color=ink, markersize=6)
         right = max([value, *blocks, (row.estimate.high or 0.0) / scale.factor])
-        axes.text(right + 0.025 * largest, place, quantity(row.estimate.estimate, unit), va="center", color=ink, weight="bold")
+        words = quantity(row.estimate.estimate, unit)
+        axes.annotate(
+            words,
+            (right, place),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            color=ink,
+            weight="bold",
+            annotation_clip=False,
+        )
     axes.set_yticks(range(len(rows)), [row.plane for row in rows])
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(colour(row.plane))
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.set_xlim(0, largest * 1.27)
+    axes.set_xlim(0, largest * 1.3)
     axes.grid(axis="x")
     axes.set_title(title)
-    axes.set_xlabel(f"{scale.unit.removeprefix('/') and _spelt(scale.unit)}{better}")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.set_xlabel(", ".join(part for part in (_SPELT.get(scale.unit, scale.unit), better) if part))
 
 
 def _most(row: EstimateRow | None) -> float:
     return 0.0 if row is None else max(row.estimate or 0.0, row.high or 0.0)
-
-
-def _spelt(unit: str) -> str:
-    return {"/s": "per second"}.get(unit, unit) + ", "

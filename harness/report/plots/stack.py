@@ -1,6 +1,6 @@
 """A metric by component, stacked: CPU per request, memory."""
 
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.lookup import Cell, Figures
@@ -44,7 +44,7 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
         words = "not measured" if total is None else quantity(total, unit)
         end = max(left, (total or 0.0) / scale.factor)
         axes.text(end + 0.02 * span, place, words, va="center", color=colour(plane), weight="bold")
-    _name_components(axes, order)
+    _name_components(figure, order)
     axes.set_yticks(range(len(parts)), list(parts))
     for label, plane in zip(axes.get_yticklabels(), parts, strict=True):
         label.set_color(colour(plane))
@@ -77,13 +77,12 @@ def _total(figures: Figures, cell: Cell, plane: str, metric: str) -> float | Non
     return sum(row.estimate or 0.0 for row in parts.values()) if parts else None
 
 
-def _name_components(axes: Axes, order: dict[str, str]) -> None:
+def _name_components(figure: Figure, order: dict[str, str]) -> None:
     """The components' names on their colours, above the bars, in the order of the bars."""
-    axes.legend(
+    figure.legend(
         handles=[Patch(facecolor=shade, label=name) for name, shade in order.items()],
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=len(order),
+        loc="outside upper left",
+        ncols=5,
         frameon=False,
         fontsize=8.5,
         handlelength=1.0,

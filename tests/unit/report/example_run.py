@@ -42,6 +42,7 @@ PAIRS = [
     *((plane, "plain") for plane in ("sidecar", "sidecar-mtls", "ebpf", "ebpf-sockmap")),
     *((plane, rival) for plane in ("ebpf", "ebpf-sockmap") for rival in ("sidecar", "sidecar-mtls")),
 ]
+TOLD = {"latency_p50": "p50", "cpu_per_request": "CPU per request", "bulk": "bulk rate"}
 Sample = tuple[str, str, str, float]
 
 
@@ -250,7 +251,7 @@ def targets(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             reached = row["high"] <= bound if direction == "at most" else row["low"] >= bound
             missed = row["low"] > bound if direction == "at most" else row["high"] < bound
             outcome = "reached" if reached else "missed" if missed else "inconclusive"
-        text = f"{plane} against {rival}: {metric} {direction} {bound:.2f} times"
+        text = f"{plane} against {rival}: {TOLD[metric]} {direction} {bound:.2f} times"
         judged.append(
             {"id": name, "text": text, "scenario": scenario, "load": load, "metric": metric, "dataplane": plane}
             | {"against": rival, "direction": direction, "bound": bound, "floor": 0.021, "outcome": outcome}
