@@ -27,10 +27,10 @@ from harness.traffic.port import LoadResult
 
 HERE = Path(__file__).parent
 PROBES = {
-    "sched_switch": "on_switch",
-    "sys_enter": "on_syscall",
-    "net_dev_queue": "on_queue",
-    "netif_receive_skb": "on_receive",
+    b"sched_switch": b"on_switch",
+    b"sys_enter": b"on_syscall",
+    b"net_dev_queue": b"on_queue",
+    b"netif_receive_skb": b"on_receive",
 }
 OFFSETS = {
     "DEVICE_OF_SKB": ("sk_buff", "dev"),
@@ -73,7 +73,7 @@ def _program() -> Any:
     flags += ["-I/usr/include", f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}"]
     try:
         with _stub_headers():
-            bpf = BPF(src_file=str(HERE / "events.c"), cflags=flags)
+            bpf = BPF(text=(HERE / "events.c").read_bytes(), cflags=flags)
         for function in PROBES.values():
             bpf.load_func(function, BPF.RAW_TRACEPOINT)
     except Exception as error:  # bcc raises bare Exception, and prints the compiler's words itself
@@ -81,7 +81,7 @@ def _program() -> Any:
     return bpf
 
 
-def _detach(bpf: Any, tracepoint: str) -> None:
+def _detach(bpf: Any, tracepoint: bytes) -> None:
     bpf.detach_raw_tracepoint(tp=tracepoint)
 
 
@@ -97,7 +97,7 @@ class EventsReading:
         self._packets: dict[str, dict[str, int]] = {}
 
     def begin(self) -> None:
-        for table, keys in ((self._bpf["tasks"], self._cgroups), (self._bpf["packets"], self._namespaces)):
+        for table, keys in ((self._bpf[b"tasks"], self._cgroups), (self._bpf[b"packets"], self._namespaces)):
             table.clear()
             for key in keys:
                 table[table.Key(key)] = table.Leaf()  # a structure of zeros for each CPU
@@ -105,13 +105,13 @@ class EventsReading:
             try:
                 self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
             except Exception as error:  # bcc raises bare Exception
-                raise MeterError(f"tracepoint {tracepoint} cannot be traced: {error}") from None
+                raise MeterError(f"tracepoint {tracepoint.decode()} cannot be traced: {error}") from None
             self._attached.callback(_detach, self._bpf, tracepoint)
 
     def end(self) -> None:
         self._attached.close()
-        self._tasks = _sums(self._bpf["tasks"], self._cgroups, TASK_METRICS)
-        self._packets = _sums(self._bpf["packets"], self._namespaces, PACKET_METRICS)
+        self._tasks = _sums(self._bpf[b"tasks"], self._cgroups, TASK_METRICS)
+        self._packets = _sums(self._bpf[b"packets"], self._namespaces, PACKET_METRICS)
 
     def metrics(self, load: LoadResult) -> Sequence[Metric]:
         if not load.count:

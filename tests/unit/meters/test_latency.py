@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.meters.latency import METERS, PERCENTILES, histogram_of, percentile
@@ -31,6 +31,7 @@ def figures(result: LoadResult) -> dict[str, float]:
     return {metric.name: metric.value for metric in METERS[0].open(None).metrics(result)}  # type: ignore[arg-type] # no subject is read
 
 
+@settings(max_examples=30)  # each walks an hour's worth of slots in Python
 @given(times)
 def test_percentiles_are_those_of_the_sorted_times_to_three_digits(latencies: list[int]) -> None:
     found = figures(load(latencies))
