@@ -1,6 +1,8 @@
 """One Envoy beside every pod, set up as Istio sets up its sidecars: in plaintext, and with mutual TLS."""
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +25,7 @@ from harness.envoy import configuration
 from harness.envoy.certificates import Authority, spiffe_id
 from harness.envoy.delivery import await_version, write_json, write_listeners
 from harness.envoy.errors import EnvoyError, NotAccepted
-from harness.envoy.evidence import latest_denial
+from harness.envoy.evidence import Denials
 from harness.envoy.listeners import Sidecar
 from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, Proxy
 from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, RULESET
@@ -55,10 +57,13 @@ class SidecarAttachment:
         self._revision = 0
         self._selection = Selection(lab.topology)
         self._sidecars: dict[Proxy, Sidecar] = {}
+        self._denials: dict[Proxy, Denials] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{plane}-", dir=lab.folder))
+        self._folder.chmod(0o755)
         authority = Authority(lab.name) if encrypted else None
         for index, pod in enumerate(lab.pods):
-            folder = lab.folder / plane / str(index)
-            folder.mkdir(parents=True)
+            folder = self._folder / str(index)
+            folder.mkdir()
             self._prepare(pod, folder, tuning, authority)
         self._hand_over(())
 
@@ -71,7 +76,9 @@ class SidecarAttachment:
         write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
-        self._sidecars[Proxy(pod, folder, tuning)] = sidecar
+        proxy = Proxy(pod, folder, tuning)
+        self._sidecars[proxy] = sidecar
+        self._denials[proxy] = Denials(folder)
 
     def _each(self, step: Callable[[Proxy], None]) -> None:
         """One step at every proxy, several at a time; the first error is raised when all are through."""
@@ -86,6 +93,7 @@ class SidecarAttachment:
         deadline = time.monotonic() + READY_SECONDS
         for proxy in self._sidecars:
             proxy.await_ready(deadline - time.monotonic())
+        self._await_revision(deadline - time.monotonic())
         self._each(lambda proxy: _nft(proxy, REDIRECT, RULESET))
 
     def stop(self) -> None:
@@ -98,6 +106,10 @@ class SidecarAttachment:
         self._each(unredirect)
         self._each(Proxy.stop)
 
+    def forget(self) -> None:
+        """Remove configuration, keys and logs; kept where attaching failed, as the error names them."""
+        shutil.rmtree(self._folder)
+
     def _hand_over(self, policies: Sequence[NetworkPolicy]) -> None:
         for proxy, sidecar in self._sidecars.items():
             built = configuration.listeners_of(proxy.pod.pod, proxy.folder, sidecar, policies, self._selection)
@@ -108,19 +120,24 @@ class SidecarAttachment:
         self._revision += 1
         self._hand_over(policies)
         try:
-            await_version(list(self._sidecars), str(self._revision), CONVERGENCE_SECONDS)
+            self._await_revision(CONVERGENCE_SECONDS)
         except NotAccepted as error:
             raise NotConverged(f"{self._plane}: {error}") from None
         except EnvoyError as error:
             raise DataPlaneError(f"{self._plane}: {error}") from None
+        for denials in self._denials.values():
+            denials.forget()
         return Revision(self._revision, time.monotonic() - begun)
 
+    def _await_revision(self, seconds: float) -> None:
+        await_version(list(self._sidecars), str(self._revision), seconds)
+
     def evidence(self, flow: Flow) -> Evidence | None:
-        """Ingress is judged at the server's sidecar, egress at the client's; the client's word is taken first."""
+        """Egress is judged at the client's sidecar, and first; ingress at the server's. Only the present revision counts."""
         source, destination = self._proxy(flow.source), self._proxy(flow.destination)
         addresses = source.pod.pod.ip(flow.family), destination.pod.pod.ip(flow.family)
         for proxy in (source, destination):
-            denial = latest_denial(proxy.folder, *addresses, flow.port)
+            denial = self._denials[proxy].latest(*addresses, flow.port)
             if denial is not None:
                 detail = f"{denial.direction} of {proxy.pod.pod.ref}" + (f", peer {denial.peer}" if denial.peer else "")
                 return Evidence(self._plane, denial.details, detail=detail)
@@ -195,13 +212,18 @@ class SidecarPlane:
         except EnvoyError as error:
             raise DataPlaneError(f"{self.name}: {error}") from None
         try:
-            try:
-                attachment.start()
-            except (EnvoyError, LabError) as error:
-                raise DataPlaneError(f"{self.name}: {error}") from None
+            attachment.start()
+        except (EnvoyError, LabError) as error:
+            attachment.stop()
+            raise DataPlaneError(f"{self.name}: {error}") from None
+        except BaseException:
+            attachment.stop()
+            raise
+        try:
             yield attachment
         finally:
             attachment.stop()
+            attachment.forget()
 
 
 DATA_PLANES = (

@@ -26,7 +26,7 @@ class Denial:
 
 
 def denial_log(direction: str, folder: Path) -> dict[str, Any]:
-    """The listener's access log, which takes only what RBAC denied: it costs an allowed connection one expression when it ends."""
+    """The listener's access log, which takes only what RBAC denied; an allowed connection costs one expression."""
     line = {
         "direction": direction,
         "source": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
@@ -51,13 +51,26 @@ def denial_log(direction: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def latest_denial(folder: Path, source: str, destination: str, port: int) -> Denial | None:
-    """The last denial that the Envoy of ``folder`` recorded of connections from ``source`` to ``destination``:``port``."""
-    path = folder / DENIALS_FILE
-    if not path.exists():
+class Denials:
+    """Reads what the Envoy of one folder refused."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / DENIALS_FILE
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """Look no more at what was refused until now."""
+        self._forgotten = self._path.stat().st_size if self._path.exists() else 0
+
+    def latest(self, source: str, destination: str, port: int) -> Denial | None:
+        """The last refusal of a connection from the address ``source`` to ``destination``:``port``."""
+        if not self._path.exists():
+            return None
+        with self._path.open() as log:
+            log.seek(self._forgotten)
+            lines = log.readlines()
+        for text in reversed(lines):
+            line = json.loads(text)
+            if (line["source"], line["destination"], line["port"]) == (source, destination, port):
+                return Denial(**line)
         return None
-    for text in reversed(path.read_text().splitlines()):
-        line = json.loads(text)
-        if (line["source"], line["destination"], line["port"]) == (source, destination, port):
-            return Denial(**line)
-    return None

@@ -25,6 +25,21 @@ container has, keeps two labs apart and is gone with the process."""
 AS_PROXY = (f"--reuid={PROXY_ID}", f"--regid={PROXY_ID}", "--clear-groups", "--")
 
 
+def command(folder: Path, tuning: Tuning, epoch: int) -> list[str]:
+    """Envoy's command line; ``epoch`` counts hot restarts."""
+    options = {
+        "--config-path": folder / BOOTSTRAP_FILE,
+        "--concurrency": tuning.concurrency,
+        "--restart-epoch": epoch,
+        "--drain-time-s": tuning.drain_seconds,
+        "--drain-strategy": "immediate",
+        "--parent-shutdown-time-s": tuning.handover_seconds,
+        "--log-level": "warning",
+        "--file-flush-min-size-kb": 0,  # a denial is in the log when it happens, not ten seconds later
+    }
+    return [str(envoy_binary()), *(str(word) for option in options.items() for word in option)]
+
+
 class Proxy:
     """The Envoy of one pod; its configuration lies in ``folder``. Methods raise EnvoyError."""
 
@@ -45,7 +60,7 @@ class Proxy:
         """Start it; returns at once."""
         self._epoch = 0
         wrapper = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", PRIVATE_MEMORY, "sh", *AS_PROXY]
-        self._process = self.pod.start([*wrapper, *self._command()], component=COMPONENT)
+        self._process = self.pod.start([*wrapper, *command(self.folder, self._tuning, self._epoch)], component=COMPONENT)
 
     def await_ready(self, seconds: float) -> None:
         """Return when it serves."""
@@ -71,27 +86,13 @@ class Proxy:
         old = self._started()
         self._epoch += 1
         wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", "setpriv", *AS_PROXY]
-        self._process = self.pod.start([*wrapper, *self._command()], component=COMPONENT)
+        self._process = self.pod.start([*wrapper, *command(self.folder, self._tuning, self._epoch)], component=COMPONENT)
         try:
             old.wait(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             old.stop()
             raise EnvoyError(f"{self._where()}: the old process did not end in a hot restart; {self.last_words()}") from None
         self._await_ready(self._process, deadline)
-
-    def _command(self) -> list[str]:
-        tuning = self._tuning
-        options = {
-            "--config-path": self.folder / BOOTSTRAP_FILE,
-            "--concurrency": tuning.concurrency,
-            "--restart-epoch": self._epoch,
-            "--drain-time-s": tuning.drain_seconds,
-            "--drain-strategy": "immediate",
-            "--parent-shutdown-time-s": tuning.handover_seconds,
-            "--log-level": "warning",
-            "--file-flush-min-size-kb": 0,  # a denial is in the log when it happens, not ten seconds later
-        }
-        return [str(envoy_binary()), *(str(word) for option in options.items() for word in option)]
 
     def _started(self) -> Process:
         if self._process is None:

@@ -1,0 +1,120 @@
+"""What a sidecar is configured with, apart from policy."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from harness.envoy import configuration, process, tls
+from harness.envoy.listeners import Sidecar
+from harness.envoy.protocol import Protocol, declared_protocols
+from harness.envoy.selection import Selection
+from harness.envoy.tuning import Tuning
+from harness.model.topology import ContainerPort, Namespace, Pod, Topology
+
+PORTS = (ContainerPort("http", 8080), ContainerPort("tcp-line", 2525), ContainerPort("odd", 7000))
+PODS = tuple(
+    Pod(name, "shop", "n1", ports=PORTS, ips=(f"10.0.0.{number}", f"fd00::{number}")) for number, name in enumerate("ab", 1)
+)
+TOPOLOGY = Topology("t", ("n1",), (Namespace("shop"),), PODS)
+FOLDER = Path("/folder")
+CREDENTIALS = tls.Credentials(FOLDER / "c", FOLDER / "k", FOLDER / "a")
+
+
+def sidecar(tuning: Tuning, credentials: tls.Credentials | None = None) -> Sidecar:
+    return configuration.sidecar_of(PODS[0], TOPOLOGY, tuning, credentials)
+
+
+def everything(tuning: Tuning) -> str:
+    described = sidecar(tuning, CREDENTIALS)
+    return repr(
+        (
+            process.command(FOLDER, tuning, 0),
+            configuration.bootstrap_of(PODS[0], FOLDER, described),
+            configuration.listeners_of(PODS[0], FOLDER, described, (), Selection(TOPOLOGY)),
+        )
+    )
+
+
+def listeners(credentials: tls.Credentials | None) -> dict[str, dict]:
+    built = configuration.listeners_of(PODS[0], FOLDER, sidecar(Tuning(), credentials), (), Selection(TOPOLOGY))
+    return {listener["name"]: listener for listener in built}
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Tuning), ids=lambda field: field.name)
+def test_every_tuning_field_reaches_envoy(field):
+    value = field.default
+    other = (not value) if isinstance(value, bool) else (value or 0) + 7
+    assert everything(dataclasses.replace(Tuning(), **{field.name: other})) != everything(Tuning())
+
+
+def test_both_listeners_take_both_families():
+    for name, port in (("outbound", 15001), ("inbound", 15006)):
+        listener = listeners(None)[name]
+        addresses = [listener["address"], *(more["address"] for more in listener["additional_addresses"])]
+        taken = [(address["socket_address"]["address"], address["socket_address"]["port_value"]) for address in addresses]
+        assert taken == [("0.0.0.0", port), ("::", port)]  # noqa: S104 - what a sidecar listens on, in its pod
+
+
+def test_with_certificates_nothing_arrives_but_mutual_tls():
+    chains = [chain for chain in listeners(CREDENTIALS)["inbound"]["filter_chains"] if chain["name"] != "black-hole"]
+    assert chains
+    for chain in chains:
+        assert chain["filter_chain_match"]["transport_protocol"] == "tls"
+        context = chain["transport_socket"]["typed_config"]
+        assert context["require_client_certificate"] is True
+        assert context["common_tls_context"]["validation_context"]["trusted_ca"] == {"filename": "/folder/a"}
+    assert "default_filter_chain" not in listeners(CREDENTIALS)["inbound"]
+
+
+def test_each_application_protocol_that_a_client_sends_has_a_chain_at_the_server():
+    offered = set()
+    for tuning in (Tuning(), Tuning(mtls_http2=True)):
+        bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(tuning, CREDENTIALS))
+        for cluster in bootstrap["static_resources"]["clusters"]:
+            if "transport_socket" in cluster:
+                offered.update(cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"])
+    chains = listeners(CREDENTIALS)["inbound"]["filter_chains"]
+    taken = {alpn for chain in chains for alpn in chain["filter_chain_match"].get("application_protocols", ())}
+    assert offered == taken
+
+
+def test_every_cluster_that_a_listener_names_exists():
+    for credentials in (None, CREDENTIALS):
+        bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(Tuning(), credentials))
+        names = {cluster["name"] for cluster in bootstrap["static_resources"]["clusters"]}
+        for listener in listeners(credentials).values():
+            for chain in listener["filter_chains"]:
+                proxy = chain["filters"][-1]["typed_config"]
+                used = proxy.get("cluster") or proxy["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"]
+                assert used in names
+
+
+def test_own_ports_lead_nowhere():
+    for listener, port in (("outbound", 15001), ("inbound", 15006)):
+        for credentials in (None, CREDENTIALS):
+            [chain] = [c for c in listeners(credentials)[listener]["filter_chains"] if c["name"] == "black-hole"]
+            assert chain["filter_chain_match"] == {"destination_port": port}
+
+
+def test_names_of_ports_tell_the_protocol():
+    ports = {name: number for number, name in enumerate(("http", "http-admin", "http2", "grpc-web", "tcp", "tcp-x", "web"), 1)}
+    declared = declared_protocols([Pod("a", "s", "n", ports=tuple(ContainerPort(name, port) for name, port in ports.items()))])
+    assert {name: declared.get(port) for name, port in ports.items()} == {
+        "http": Protocol.HTTP1,
+        "http-admin": Protocol.HTTP1,
+        "http2": Protocol.HTTP2,
+        "grpc-web": Protocol.HTTP2,
+        "tcp": Protocol.TCP,
+        "tcp-x": Protocol.TCP,
+        "web": None,
+    }
+
+
+def test_port_that_two_pods_declare_differently_is_sniffed():
+    def declaring(name: str, protocol: str = "TCP") -> Pod:
+        return Pod(name, "s", "n", ports=(ContainerPort(name, 80, protocol),))
+
+    assert declared_protocols([declaring("http"), declaring("tcp")]) == {}
+    assert declared_protocols([declaring("http"), declaring("web")]) == {}
+    assert declared_protocols([declaring("http"), declaring("dns", "UDP")]) == {80: Protocol.HTTP1}
