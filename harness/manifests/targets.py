@@ -30,7 +30,7 @@ class TargetShape(Shape):
     at_least: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     equal: bool | None = Field(
         default=None,
-        description="Whether both planes do the same for the user; left out against the control, which does nothing.",
+        description="Whether both planes do the same for the user; left out against the control.",
     )
 
     @model_validator(mode="after")
