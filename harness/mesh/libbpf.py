@@ -13,6 +13,9 @@ BPF_TCX_EGRESS = 47
 BPF_TC_INGRESS = 1
 BPF_TC_EGRESS = 2
 BPF_TC_F_REPLACE = 1
+BPF_SK_SKB_STREAM_VERDICT = 5
+BPF_SK_MSG_VERDICT = 7
+BPF_F_BEFORE = 8
 
 PRINT_CALLBACK = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 RING_CALLBACK = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
@@ -84,6 +87,12 @@ class TcOptions(Structure):
     )
 
 
+class LinkCreateOptions(Structure):
+    """The head of ``struct bpf_link_create_opts``."""
+
+    _fields_ = (("sz", c_size_t), ("flags", c_uint32))
+
+
 class ProgramInfo(Structure):
     """The head of ``struct bpf_prog_info``: as much as the mesh reads of it."""
 
@@ -127,6 +136,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map_delete_batch": (c_int, (c_int, c_void_p, POINTER(c_uint32), c_void_p)),
     # Programs and links
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOptions))),
+    "bpf_prog_attach": (c_int, (c_int, c_int, c_int, c_uint32)),
     "bpf_link_create": (c_int, (c_int, c_int, c_int, c_void_p)),
     "bpf_link_update": (c_int, (c_int, c_int, c_void_p)),
     "bpf_link_detach": (c_int, (c_int,)),
