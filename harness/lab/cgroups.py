@@ -46,19 +46,25 @@ def pids(cgroup: Path) -> list[int]:
 def kill(cgroup: Path, seconds: float = 10.0) -> int:
     """SIGKILL everything in ``cgroup`` and below; returns how many when all are gone. Raises LabError after ``seconds``."""
     try:
-        count = len(pids(cgroup))
-        (cgroup / "cgroup.kill").write_text("1")
         with (cgroup / "cgroup.events").open() as events:
+            if not _populated(events.fileno()):
+                return 0
+            count = len(pids(cgroup))
+            (cgroup / "cgroup.kill").write_text("1")
             _await_empty(cgroup, events.fileno(), time.monotonic() + seconds)
     except FileNotFoundError:
         return 0  # it is gone with all that was in it
     return count
 
 
+def _populated(events: int) -> bool:
+    return b"populated 1" in os.pread(events, 256, 0)
+
+
 def _await_empty(cgroup: Path, events: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(events, select.POLLPRI)
-    while b"populated 0" not in os.pread(events, 256, 0):
+    while _populated(events):
         left = deadline - time.monotonic()
         if left <= 0:
             raise LabError(

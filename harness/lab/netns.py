@@ -6,7 +6,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import TypeVar
 
@@ -34,16 +35,17 @@ def up(topology: Topology, *, keep: bool = False) -> Iterator[NetnsLab]:
     """
     _require_root()
     planned = plan(topology)
-    made = _claim(planned, keep)
-    construction = Construction(made, planned)
-    lab = NetnsLab(made, planned)
+    lab = None
     try:
+        with _interrupt_deferred():
+            lab = NetnsLab(_claim(planned, keep), planned)
+        construction = Construction(lab.record, planned)
         _in_thread(construction.build, on_interrupt=construction.stop)
-    except OSError as error:
-        _down(lab)
-        raise LabError(f"the lab could not be made: {error}; nothing is left of it") from error
-    except BaseException:
-        _down(lab)
+    except BaseException as error:
+        if lab is not None:
+            _down(lab)
+        if isinstance(error, OSError):
+            raise LabError(f"the lab could not be made: {error}; nothing is left of it") from error
         raise
     if keep:
         yield lab
@@ -67,9 +69,15 @@ def reopen(name: str) -> NetnsLab:
 
 
 def labs() -> Sequence[LabRecord]:
-    """All labs of this machine, whoever made them, also what is left of those whose owner died."""
-    with record.locked():
-        return [record.read(name) for name in record.names() if not record.unrecorded(name)]
+    """All labs of this machine, whoever made them, also what is left of those whose owner died.
+
+    A record that cannot be read is passed over here, so that it is in nobody's way; ``clean`` tells of it.
+    """
+    found = []
+    for name in record.names():
+        with suppress(LabError):
+            found.append(record.read(name))
+    return found
 
 
 def clean(all_labs: bool = False) -> list[str]:
@@ -85,17 +93,16 @@ def clean(all_labs: bool = False) -> list[str]:
             shutil.rmtree(record.RUN / name)
             said.append(f"lab {name}: removed an empty folder")
     for name in names:
-        if not (record.RUN / name).exists():
-            continue
         try:
             found = record.read(name)
             if found.owner_alive and not found.kept and not all_labs:
                 said.append(f"lab {name}: left, for process {found.owner} is using it (--all removes it too)")
                 continue
-            removed = _in_thread(lambda found=found: remove(found))  # type: ignore[misc]
+            removed = _in_thread(partial(remove, found))
             said.append(f"lab {name}: removed {', '.join(removed)}")
         except LabError as error:
-            said.append(f"lab {name}: {error}")
+            if (record.RUN / name).exists():  # else its owner took it down meanwhile
+                said.append(f"lab {name}: {error}")
     return said
 
 
@@ -133,7 +140,7 @@ def _claim(planned: Plan, keep: bool) -> LabRecord:
 def _down(lab: NetnsLab) -> None:
     with _interrupt_deferred():
         try:
-            _in_thread(lambda: remove(lab.record))
+            _in_thread(partial(remove, lab.record))
         finally:
             lab.reap()
 
@@ -153,9 +160,10 @@ def _in_thread(work: Callable[[], _T], on_interrupt: Callable[[], None] | None =
     try:
         thread.join()
     except BaseException:
-        if on_interrupt is not None:
-            on_interrupt()
-        thread.join()
+        with _interrupt_deferred():
+            if on_interrupt is not None:
+                on_interrupt()
+            thread.join()
         raise
     return outcome.result()
 
@@ -175,7 +183,7 @@ def _interrupt_deferred() -> Iterator[None]:
     try:
         yield
     finally:
-        for deferred, handler in before.items():
-            signal.signal(deferred, handler)
-        for deferred in arrived:
-            signal.raise_signal(deferred)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for again in arrived:
+            signal.raise_signal(again)

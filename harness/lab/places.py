@@ -98,6 +98,8 @@ class NetnsPlace:
                 path.touch(exist_ok=False)
             except FileExistsError:
                 continue  # of another process that opened the same lab
+            except OSError as error:
+                raise LabError(f"{self._label}: cannot write the log {path}: {error.strerror}") from None
             return path
 
 

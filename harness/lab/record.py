@@ -77,6 +77,21 @@ def locked() -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def removing(record: LabRecord) -> Iterator[None]:
+    """Nobody else removes the same lab while the context is open."""
+    try:
+        handle = os.open(record.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield  # somebody has; what the lab's owner was making in the meantime may still be there
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def free_name() -> str:
     """A name that no lab has; it stays free only under the lock."""
     while True:

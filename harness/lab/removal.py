@@ -8,10 +8,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from harness.lab import cgroups
-from harness.lab.namespaces import NETNS, OWN, enter_new, entered_new, forget, unmount
+from harness.lab.namespaces import NETNS, OWN, enter, enter_new, entered_new, forget, unmount
 from harness.lab.netlink import Netlink, namespace_id
 from harness.lab.port import LabError
-from harness.lab.record import LabRecord
+from harness.lab.record import LabRecord, removing
+from harness.lab.sockets import end_orphans, orphans
 
 _POLL = 0.002
 
@@ -23,19 +24,19 @@ def remove(record: LabRecord, seconds: float = 30.0) -> list[str]:
     Raises LabError where a process that the lab did not start holds a namespace, after everything else is gone.
     """
     removed: list[str] = []
-    cgroup = Path(record.cgroup)
-    killed = cgroups.kill(cgroup)
-    if killed:
-        removed.append(f"{killed} processes")
-    if unmount(record.bpffs):
-        removed.append("bpf file system")
-    if cgroups.remove(cgroup):
-        removed.append("cgroups")
-    held = _remove_namespaces(record.namespaces, removed, seconds)
-    shutil.rmtree(record.folder)
-    removed.append("files")
+    with removing(record):
+        if killed := cgroups.kill(Path(record.cgroup)):
+            removed.append(f"{killed} processes")
+        if unmount(record.bpffs):
+            removed.append("bpf file system")
+        if cgroups.remove(Path(record.cgroup)):
+            removed.append("cgroups")
+        held = _remove_namespaces(record.namespaces, removed, seconds)
+        if record.folder.exists():
+            shutil.rmtree(record.folder)
+            removed.append("files")
     if held:
-        raise LabError(f"lab {record.name}: {'; '.join(held)}. End those programs: the kernel then removes the namespaces")
+        raise LabError(f"lab {record.name}: {'; '.join(held)}; end those programs, and the kernel removes the namespaces")
     return removed
 
 
@@ -47,6 +48,10 @@ def _remove_namespaces(names: Sequence[str], removed: list[str], seconds: float)
     last namespace, dropped after all others had lost their numbers, loses its own, theirs are gone with every link.
     """
     inodes = _inodes(names)
+    if orphans() > 0:
+        for path in inodes.values():
+            enter(path)
+            end_orphans()
     with ExitStack() as stack:
         enter_new()
         watcher = stack.enter_context(Netlink())

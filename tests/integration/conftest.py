@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from harness.lab import netns
 from harness.lab.port import Lab
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
