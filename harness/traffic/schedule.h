@@ -36,15 +36,17 @@ static double uniform(void)
 	return ((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-/* Fill `intended` with offsets from the start, where `fill`; returns how many requests there are in `seconds`. */
-static size_t schedule(double seconds, bool fill)
+/* Fill `intended` with offsets from the start, where `fill`; returns how many requests there are in `length` ns. */
+static size_t schedule(uint64_t length, bool fill)
 {
+	double at = option.poisson ? -log1p(-uniform()) / option.rate : 0;
 	size_t count = 0;
 
-	for (double at = option.poisson ? -log1p(-uniform()) / option.rate : 0; at < seconds; count++) {
+	while ((uint64_t)(at * 1e9) < length) {
 		if (fill)
 			records[count].intended = at * 1e9;
-		at = option.poisson ? at - log1p(-uniform()) / option.rate : (count + 1) / option.rate;
+		count++;
+		at = option.poisson ? at - log1p(-uniform()) / option.rate : count / option.rate;
 	}
 	return count;
 }
@@ -53,14 +55,14 @@ static size_t schedule(double seconds, bool fill)
 static size_t prepare_records(void)
 {
 	double seconds = option.warmup + option.seconds;
-	uint64_t seed = option.seed;
-	size_t planned = option.rate > 0 ? schedule(seconds, false) : seconds * CLOSED_LOOP_CEILING;
+	uint64_t length = llround(seconds * 1e9), seed = option.seed;
+	size_t planned = option.rate > 0 ? schedule(length, false) : seconds * CLOSED_LOOP_CEILING;
 	records = calloc(planned + 1, sizeof(*records));
 	if (!records)
 		die(FAILED, "no memory for %zu requests", planned);
 	option.seed = seed;
 	if (option.rate > 0)
-		schedule(seconds, true);
+		schedule(length, true);
 	return planned;
 }
 
