@@ -74,6 +74,9 @@ def ratios(figures: pd.DataFrame, pairs: Sequence[Pair]) -> Iterator[Estimate]:
 
 
 def paired_ratios(above: "pd.Series[float]", below: "pd.Series[float]") -> "pd.Series[float]":
-    """Ratios of the blocks that have both values, and a denominator that is finite and not 0."""
-    usable = above.notna() & below.notna() & (below != 0) & np.isfinite(below)
+    """Ratios of the blocks that have both values, unless both are infinite or the denominator is 0.
+
+    A value is infinite where requests were never answered; a finite one against it is 0 times as much, and counts.
+    """
+    usable = above.notna() & below.notna() & (below != 0) & (np.isfinite(above) | np.isfinite(below))
     return above[usable] / below[usable]

@@ -71,6 +71,13 @@ def test_ratios_are_taken_within_blocks() -> None:
     assert found.blocks == 6
 
 
+def test_a_block_in_which_one_plane_never_answered_counts_in_both_directions() -> None:
+    table = figures({"ebpf": [2.0] * 6, "sidecar": [math.inf, *[4.0] * 5]})
+    over, under = ratios(table, [Pair("ebpf", "sidecar", True), Pair("sidecar", "ebpf", True)])
+    assert (over.low, over.estimate, over.high, over.blocks) == (0.0, 0.5, 0.5, 6)
+    assert (under.low, under.estimate, under.high, under.blocks) == (2.0, 2.0, math.inf, 6)
+
+
 def test_a_void_block_enters_no_estimate_and_is_counted() -> None:
     table = figures({"plain": [1.0] * 7, "ebpf": [2.0] * 6 + [99.0]}, void={7: "late"})
     found = {row.dataplane: row for row in absolute(table)}
