@@ -52,9 +52,7 @@ class Map:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Insert or replace one entry."""
-        status = library().bpf_map_update_elem(
-            self.fd, self._sized(key, self.key_size), self._sized(value, self.value_size), 0
-        )
+        status = library().bpf_map_update_elem(self.fd, self._sized(key, self.key_size), self._sized(value, self.value_size), 0)
         checked(status, f"map {self.name}: update")
 
     def put_many(self, entries: Mapping[bytes, bytes]) -> None:

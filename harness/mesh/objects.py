@@ -84,8 +84,10 @@ class BpfObject:
 
     def close(self) -> None:
         """Give all descriptors back."""
-        for part in (*self.maps.values(), *self.programs.values()):
-            part.close()
+        for shared in self.maps.values():
+            shared.close()
+        for program in self.programs.values():
+            program.close()
 
 
 def load(path: Path, *, shared: Mapping[str, Map] | None = None, log: Path | None = None) -> BpfObject:

@@ -1,0 +1,127 @@
+"""Our eBPF mesh: policy by identity in tc programs, without a proxy and without an agent process."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+
+from harness.dataplanes.port import (
+    Attachment,
+    Component,
+    DataPlaneError,
+    Feature,
+    No,
+    NotConverged,
+    RestartKind,
+    Revision,
+    Support,
+    Yes,
+)
+from harness.lab.port import Lab
+from harness.mesh.agent import Options
+from harness.mesh.drops import reasons
+from harness.mesh.grants import EGRESS, PolicyError
+from harness.mesh.hooks import HookKind
+from harness.mesh.identity import IdentityError
+from harness.mesh.layout import PROTOCOLS
+from harness.mesh.libbpf import BpfError
+from harness.mesh.mesh import Mesh, attached
+from harness.mesh.objects import LoadFailed
+from harness.mesh.routes import RoutesError
+from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.policy import NetworkPolicy
+
+HOOK = "MESHPROOF_EBPF_HOOK"
+"""``tcx`` or ``clsact`` in this environment variable overrules what the kernel offers."""
+
+HOST_ROUTING = "MESHPROOF_EBPF_HOST_ROUTING"
+"""``0`` in this environment variable sends every packet through the nodes' stacks, to measure what going past them gives."""
+
+_DROPPED = Yes(denies=Verdict.DROPPED)
+_SUPPORT: dict[Feature, Support] = {
+    Feature.POLICY_TCP: _DROPPED,
+    Feature.POLICY_UDP: _DROPPED,
+    Feature.POLICY_ICMP: _DROPPED,
+    Feature.POLICY_CIDR: _DROPPED,
+    Feature.IPV6: Yes(),
+    Feature.REVOKE_OPEN_CONNECTIONS: _DROPPED,
+    Feature.ENCRYPTION: No("packets between nodes are sent as they are"),
+    Feature.L7_HTTP: No("packets are judged by addresses and ports; requests are not parsed"),
+    Feature.HOT_RESTART: Yes(),
+    Feature.SAME_NODE_FAST_PATH: No("sockets of one node are joined only by ebpf-sockmap"),
+}
+
+
+class EbpfAttachment:
+    """The mesh in force on a lab."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+        try:
+            generation, seconds = self._mesh.apply(policies)
+        except (BpfError, PolicyError) as error:
+            raise NotConverged(f"ebpf: the policies are not enforced: {error}") from error
+        return Revision(generation, seconds)
+
+    def evidence(self, flow: Flow) -> Evidence | None:
+        topology = self._mesh.lab.topology
+        source, destination = (str(ip_address(topology.pod(ref).ip(flow.family))) for ref in (flow.source, flow.destination))
+        found = self._mesh.latest_drop(source, destination, PROTOCOLS[flow.protocol], flow.port)
+        if found is None:
+            return None
+        agent, drop = found
+        reason = reasons()[drop.reason]
+        rule = self._mesh.rule(drop)
+        way = "egress" if drop.direction == EGRESS else "ingress"
+        return Evidence("ebpf", reason.name, str(rule) if rule else None, f"{way} on node {agent.node.name}: {reason.text}")
+
+    def components(self) -> Sequence[Component]:
+        """Programs in the kernel only: there is no agent process, the harness does what one would do."""
+        return (Component("bpf", programs=tuple(id_ for agent in self._mesh.agents for id_ in agent.programs)),)
+
+    def restart(self, component: str, how: RestartKind) -> None:
+        if component != "bpf":
+            raise DataPlaneError(f"ebpf has no component {component!r}; it has only bpf")
+        if how is not RestartKind.HOT:
+            raise DataPlaneError(f"ebpf has no process that a {how} restart could stop; its programs are replaced hot")
+        try:
+            for agent in self._mesh.agents:
+                agent.reload()
+        except (BpfError, LoadFailed) as error:
+            raise DataPlaneError(f"ebpf: the programs were not replaced: {error}") from error
+
+
+class Ebpf:
+    """Programs on tcx, or clsact below Linux 6.6, on every pod's veth and every wire."""
+
+    name = "ebpf"
+    title = "eBPF mesh"
+
+    def supports(self, feature: Feature) -> Support:
+        return _SUPPORT[feature]
+
+    @contextmanager
+    def attach(self, lab: Lab) -> Iterator[Attachment]:
+        entered = False
+        try:
+            with attached(lab, options()) as mesh:
+                entered = True
+                yield EbpfAttachment(mesh)
+        except (BpfError, LoadFailed, IdentityError, RoutesError) as error:
+            raise DataPlaneError(f"ebpf could not be {'detached' if entered else 'attached'}: {error}") from error
+
+
+def options() -> Options:
+    """What the environment chooses. Raises DataPlaneError for words that mean nothing."""
+    hook = os.environ.get(HOOK)
+    if hook is not None and hook not in tuple(HookKind):
+        raise DataPlaneError(f"{HOOK}={hook}: write tcx or clsact, or leave it unset")
+    routing = os.environ.get(HOST_ROUTING, "1")
+    if routing not in ("0", "1"):
+        raise DataPlaneError(f"{HOST_ROUTING}={routing}: write 0 or 1, or leave it unset")
+    return Options(HookKind(hook) if hook else None, routing == "1")
+
+
+DATA_PLANES = (Ebpf(),)

@@ -1,0 +1,209 @@
+"""What NetworkPolicies grant, identity by identity: selection, defaults and names resolved, nothing numbered yet.
+
+Source of the semantics: networking.k8s.io/v1 (https://kubernetes.io/docs/concepts/services-networking/network-policies/)
+and the API server's defaulting and validation of it. Where that is silent: an ipBlock also matches pods' addresses.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from harness.mesh.cidrclasses import Block
+from harness.mesh.identity import Identity
+from harness.mesh.layout import PROTOCOLS, Network
+from harness.mesh.portclasses import PortRange
+from harness.mesh.selectors import matches
+from harness.model.origin import Origin
+from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, Rule
+from harness.model.topology import Topology
+
+EGRESS, INGRESS = 0, 1
+_TYPES = {"Egress": EGRESS, "Ingress": INGRESS}
+
+
+class PolicyError(Exception):
+    """A policy that cannot be enforced as written: ``file:line``, what was found, what to do."""
+
+    def __init__(self, origin: Origin, what: str) -> None:
+        super().__init__(f"{origin}: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One thing that one rule allows. ``peer`` None is anybody, ``port`` None any protocol, a str all ports of that one."""
+
+    subject: int
+    direction: int
+    peer: int | Block | None
+    port: PortRange | str | None
+    origin: Origin
+
+
+@dataclass(slots=True)
+class Granted:
+    """All grants, and who is isolated in which direction by which policy (the first one)."""
+
+    isolated: dict[tuple[int, int], Origin] = field(default_factory=dict)
+    grants: list[Grant] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The identities that policies choose from, and the pods' addresses with their identity."""
+
+    identities: tuple[Identity, ...]
+    addresses: tuple[tuple[str, Identity], ...]
+
+    @classmethod
+    def of(cls, topology: Topology, by_pod: dict[str, Identity]) -> "Cluster":
+        """The cluster of a topology whose pods have these identities."""
+        unique = {identity.number: identity for identity in by_pod.values()}
+        addresses = tuple((ip, by_pod[pod.ref]) for pod in topology.pods for ip in pod.ips)
+        return cls(tuple(unique[number] for number in sorted(unique)), addresses)
+
+
+def granted(policies: Sequence[NetworkPolicy], cluster: Cluster) -> Granted:
+    """Resolve ``policies`` over ``cluster``. Raises PolicyError."""
+    result = Granted()
+    for policy in policies:
+        here = [identity for identity in cluster.identities if identity.namespace == policy.namespace]
+        subjects = [identity for identity in here if matches(policy.pod_selector, identity.labels)]
+        for direction in _directions(policy):
+            for subject in subjects:
+                result.isolated.setdefault((direction, subject.number), policy.origin)
+            for rule in (policy.egress if direction == EGRESS else policy.ingress) or ():
+                result.grants.extend(_rule_grants(rule, direction, subjects, policy.namespace, cluster))
+    return result
+
+
+def _directions(policy: NetworkPolicy) -> list[int]:
+    """``policyTypes``, by default Ingress, and Egress if the policy has egress rules."""
+    if not policy.policy_types:
+        return [INGRESS, EGRESS] if policy.egress else [INGRESS]
+    unknown = [name for name in policy.policy_types if name not in _TYPES]
+    if unknown:
+        raise PolicyError(policy.origin, f"policyTypes: {unknown[0]!r} is neither Ingress nor Egress")
+    return sorted({_TYPES[name] for name in policy.policy_types})
+
+
+def _rule_grants(rule: Rule, direction: int, subjects: Sequence[Identity], namespace: str, cluster: Cluster) -> Iterator[Grant]:
+    """Absent and empty lists of peers or ports both mean all of them."""
+    peers: list[Identity | Block | None] = []
+    for peer in rule.peers or ():
+        peers.extend(_peers(peer, namespace, cluster))
+    if not rule.peers:
+        peers = [None]
+    for port in rule.ports or (None,):
+        if port is not None and isinstance(port.port, str):
+            yield from _named_grants(port, rule.origin, direction, subjects, peers, cluster)
+            continue
+        wanted = None if port is None else _numeric(port)
+        for peer_or_any in dict.fromkeys(map(_plain, peers)):
+            for subject in subjects:
+                yield Grant(subject.number, direction, peer_or_any, wanted, rule.origin)
+
+
+def _plain(peer: Identity | Block | None) -> int | Block | None:
+    return peer.number if isinstance(peer, Identity) else peer
+
+
+def _named_grants(
+    port: PolicyPort,
+    origin: Origin,
+    direction: int,
+    subjects: Sequence[Identity],
+    peers: Iterable[Identity | Block | None],
+    cluster: Cluster,
+) -> Iterator[Grant]:
+    """A named port is whatever the destination pod calls so: the subject for ingress, each peer for egress."""
+    if port.end_port is not None:
+        raise PolicyError(port.origin, f"endPort needs a numeric port, not the name {port.port!r}")
+    if direction == INGRESS:
+        for subject in subjects:
+            for number in _resolve(port, subject):
+                for peer in dict.fromkeys(map(_plain, peers)):
+                    yield Grant(subject.number, direction, peer, number, origin)
+        return
+    destinations = [found for peer in peers for found in _destinations(peer, cluster)]
+    for plain, identity in dict.fromkeys((_plain(peer), identity.number) for peer, identity in destinations):
+        holder = next(known for known in cluster.identities if known.number == identity)
+        for number in _resolve(port, holder):
+            for subject in subjects:
+                yield Grant(subject.number, direction, plain, number, origin)
+
+
+def _destinations(peer: Identity | Block | None, cluster: Cluster) -> Iterator[tuple[Identity | Block, Identity]]:
+    """The pods behind a peer; those in a block by their address, since others of their identity may lie outside it."""
+    if isinstance(peer, Identity):
+        yield peer, peer
+    elif peer is None:
+        yield from ((identity, identity) for identity in cluster.identities)
+    else:
+        for address, identity in cluster.addresses:
+            if peer.holds(ip_address(address)):
+                yield Block(ip_network(address)), identity
+
+
+def _resolve(port: PolicyPort, holder: Identity) -> list[PortRange]:
+    protocol = _protocol(port)
+    return [
+        PortRange(protocol, named.port, named.port)
+        for named in holder.ports
+        if named.name == port.port and named.protocol == protocol
+    ]
+
+
+def _protocol(port: PolicyPort) -> str:
+    protocol = port.protocol or "TCP"
+    if protocol not in PROTOCOLS:
+        raise PolicyError(port.origin, f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+    return protocol
+
+
+def _numeric(port: PolicyPort) -> PortRange | str:
+    protocol = _protocol(port)
+    if port.port is None:
+        if port.end_port is not None:
+            raise PolicyError(port.origin, "endPort without port: write the port where the range begins")
+        return protocol
+    first = int(port.port)
+    last = first if port.end_port is None else port.end_port
+    if not 1 <= first <= last <= 65535:
+        raise PolicyError(port.origin, f"ports {first} to {last} are not a range within 1 to 65535")
+    return PortRange(protocol, first, last)
+
+
+def _peers(peer: Peer, namespace: str, cluster: Cluster) -> list[Identity | Block]:
+    if peer.ip_block is not None:
+        if peer.pod_selector is not None or peer.namespace_selector is not None:
+            raise PolicyError(peer.origin, "a peer is either an ipBlock or selectors, not both")
+        return [_block(peer.ip_block, peer.origin)]
+    if peer.pod_selector is None and peer.namespace_selector is None:
+        raise PolicyError(peer.origin, "a peer without podSelector, namespaceSelector or ipBlock means nothing")
+    pods = peer.pod_selector or LabelSelector()
+    return [
+        identity
+        for identity in cluster.identities
+        if matches(pods, identity.labels)
+        and (
+            identity.namespace == namespace
+            if peer.namespace_selector is None
+            else matches(peer.namespace_selector, identity.namespace_labels)
+        )
+    ]
+
+
+def _block(block: IPBlock, origin: Origin) -> Block:
+    cidr = _network(block.cidr, origin)
+    holes = tuple(_network(text, origin) for text in block.except_)
+    for hole in holes:
+        if hole.version != cidr.version or hole.prefixlen <= cidr.prefixlen or hole.network_address not in cidr:
+            raise PolicyError(origin, f"except {hole} does not lie inside {cidr}")
+    return Block(cidr, holes)
+
+
+def _network(text: str, origin: Origin) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise PolicyError(origin, f"{text!r} is not a CIDR: {error}") from None

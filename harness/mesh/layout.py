@@ -1,0 +1,60 @@
+"""Keys and values of the BPF maps as Python packs them. bpf/*.h is the source; a test compares both by BTF."""
+
+import struct
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+SCHEMA = 1
+"""Part of every pin's path; counted up when a map's layout changes, for a reopened map must be what it was."""
+
+U32 = struct.Struct("=I")
+ENDPOINT = struct.Struct("=IHHHH")  # identity, hop, flags, CIDR class in each bank
+HOP = struct.Struct("=IHH6s6s")  # ifindex, kind, MTU, destination MAC, source MAC
+SUBJECT = struct.Struct("=IHxx")  # rule, shapes
+POLICY_KEY = struct.Struct("=IIHBB")  # subject, peer, port class, protocol, direction | bank << 1
+CIDR_KEY = struct.Struct("=II16s")  # prefix length, bank, address
+DROP_EVENT = struct.Struct("=Q16s16sIIIII2s2sBBBBxxxx")
+
+BANKS = 2
+DIRECTIONS = 2
+IDENTITIES = 16384
+HOPS = 8192
+
+HOST_IDENTITY = 1
+WORLD_IDENTITY = 2
+FIRST_IDENTITY = 16
+
+ENDPOINT_LOCAL = 1
+ENDPOINT_HOST = 2
+
+HOP_STACK = 0
+HOP_POD = 1
+HOP_WIRE = 2
+
+PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
+PORT_TABLES = tuple(PROTOCOLS)
+"""In the order of their tables in ``port_classes``."""
+
+PEER_IS_CIDR = 0x8000_0000
+CIDR_BANK_BITS = 32
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def address_key(address: str) -> bytes:
+    """The key of endpoints4 or endpoints6."""
+    return ip_address(address).packed
+
+
+def cidr_key(bank: int, network: Network) -> bytes:
+    """The key of ``cidrs``; IPv4 lies in ::ffff:0:0/96."""
+    packed = network.network_address.packed
+    length = network.prefixlen
+    if network.version == 4:
+        packed, length = b"\0" * 10 + b"\xff\xff" + packed, length + 96
+    return CIDR_KEY.pack(CIDR_BANK_BITS + length, bank, packed)
+
+
+def event_address(family: int, packed: bytes) -> str:
+    """An address as an event carries it."""
+    return str(ip_address(packed[:4] if family == 4 else packed))

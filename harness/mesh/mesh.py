@@ -1,0 +1,93 @@
+"""The mesh on all nodes of a lab: one policy, put in force everywhere, and one memory of what was dropped."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from harness.lab.port import Lab
+from harness.mesh.agent import Agent, Options
+from harness.mesh.events import Drop
+from harness.mesh.grants import Cluster
+from harness.mesh.identity import identities
+from harness.mesh.policy import Compiled, compile_policies
+from harness.mesh.rcu import wait_for_running_programs
+from harness.model.origin import Origin
+from harness.model.policy import NetworkPolicy
+
+_REMEMBERED = 65536
+_GENERATIONS = 8
+
+
+class Mesh:
+    """The agents of a lab. Made by ``attached``."""
+
+    def __init__(self, lab: Lab, agents: Sequence[Agent]) -> None:
+        self.lab = lab
+        self.agents = agents
+        self._identities = identities(lab.topology)
+        self._cluster = Cluster.of(lab.topology, self._identities)
+        self._compiled: dict[int, Compiled] = {}
+        self._latest: dict[tuple[str, str, int, int], tuple[Agent, Drop]] = {}
+
+    def apply(self, policies: Sequence[NetworkPolicy]) -> tuple[int, float]:
+        """Enforce exactly ``policies`` on every node; the generation that is in force now, and the seconds it took.
+
+        First every node's idle bank is filled, then all are put in force one after the other, then the packets that
+        were on their way through the programs are waited for. Raises PolicyError before anything is changed.
+        """
+        started = time.monotonic()
+        compiled = compile_policies(policies, self._cluster)
+        for agent in self.agents:
+            agent.tables.stage(compiled)
+        for agent in self.agents:
+            agent.tables.flip()
+        generation = self.agents[0].tables.generation if self.agents else 0
+        self._compiled[generation] = compiled
+        self._compiled.pop(generation - _GENERATIONS, None)
+        wait_for_running_programs()
+        return generation, time.monotonic() - started
+
+    def latest_drop(self, source: str, destination: str, protocol: int, port: int) -> tuple[Agent, Drop] | None:
+        """The latest drop of a flow, of packets in either direction, and the node where it was."""
+        self._drain()
+        found = [
+            self._latest.get((source, destination, protocol, port)),
+            self._latest.get((destination, source, protocol, -port)),
+        ]
+        return max((drop for drop in found if drop), key=lambda drop: drop[1].time, default=None)
+
+    def rule(self, drop: Drop) -> Origin | None:
+        """Where the policy was written that a drop names, as far back as it is remembered."""
+        compiled = self._compiled.get(drop.generation)
+        return compiled.rule(drop.rule) if compiled else None
+
+    def _drain(self) -> None:
+        """Keyed both ways: by the destination's port for packets to a server, by the negated source's for its answers."""
+        for agent in self.agents:
+            for drop in agent.drops():
+                for port in (drop.destination_port, -drop.source_port):
+                    key = (drop.source, drop.destination, drop.protocol, port)
+                    self._latest.pop(key, None)
+                    self._latest[key] = (agent, drop)
+        while len(self._latest) > _REMEMBERED:
+            del self._latest[next(iter(self._latest))]
+
+
+@contextmanager
+def attached(lab: Lab, options: Options) -> Iterator[Mesh]:
+    """The mesh in force on ``lab``, with no policy; left, nothing of it remains.
+
+    Programs meet filled tables from their first packet: nothing is dropped by attaching. Raises LoadFailed, BpfError.
+    """
+    by_pod = identities(lab.topology)
+    with ExitStack() as undo:
+        agents = []
+        for node in lab.nodes:
+            agent = Agent(node, lab, by_pod, options)
+            undo.callback(agent.close)
+            agents.append(agent)
+        mesh = Mesh(lab, agents)
+        mesh.apply(())
+        for agent in agents:
+            agent.attach()
+        yield mesh

@@ -1,0 +1,156 @@
+"""The same-node path: messages go from socket to socket between pods of one node that asked for it.
+
+Each node has a table of sockets of its own. Nodes of a lab share one kernel, so a common table would join sockets of
+different nodes without a wire between them.
+"""
+
+import ctypes
+import os
+import platform
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from harness.lab.build import BPF_SOURCES, bpf_object, vmlinux_header
+from harness.lab.port import LabNode, LabPod
+from harness.mesh.layout import U32
+from harness.mesh.libbpf import (
+    BPF_F_BEFORE,
+    BPF_SK_MSG_VERDICT,
+    BPF_SK_SKB_STREAM_VERDICT,
+    BPF_TCX_INGRESS,
+    LinkCreateOptions,
+    checked,
+    library,
+)
+from harness.mesh.maps import Map
+from harness.mesh.objects import BpfObject, load
+from harness.model.topology import Pod
+
+ANNOTATION = "meshproof.io/sockmap"
+"""Of a pod: ``enabled`` lets its sockets use the same-node path, ``disabled`` or nothing leaves them with TCP."""
+
+HEADER = BPF_SOURCES / "session.h"
+SOURCE = BPF_SOURCES / "sockmap.bpf.c"
+
+_PATH_COUNT = struct.Struct("=QQ")  # messages, bytes
+_CENSUS = struct.Struct("=Q")
+_LINE = re.compile(r"\t(PATH|SOCKETS|SEGMENTS)_(?P<name>\w+) = (?P<number>\d+), /\* (?P<text>.*) \*/")
+_QUEUE_LENGTH = re.compile(r"\nstruct sk_psock \{[^}]*\bmsg_tot_len;")
+
+
+class BadAnnotation(ValueError):
+    """A pod's annotation has a value that means nothing: which pod, what was found, what may be written."""
+
+
+def asked_for(pod: Pod) -> bool:
+    """Whether ``pod`` opted in. Raises BadAnnotation."""
+    value = pod.annotations.get(ANNOTATION, "disabled")
+    if value not in ("enabled", "disabled"):
+        raise BadAnnotation(f"pod {pod.ref}: annotation {ANNOTATION} is {value!r}; write enabled or disabled")
+    return value == "enabled"
+
+
+@cache
+def obstacle() -> str | None:
+    """Why this kernel cannot offer the path, or None.
+
+    A kernel whose FIONREAD leaves redirected bytes out lets programs hang that ask it how much there is to read, nginx
+    among them. The mending of FIONREAD brought the field that is looked for, and newer kernels have all else.
+    """
+    if _QUEUE_LENGTH.search((vmlinux_header() / "vmlinux.h").read_text(encoding="ascii")):
+        return None
+    return (
+        f"on Linux {platform.release()} FIONREAD does not count redirected bytes, so that servers such as nginx would "
+        "hang; use a kernel that has it mended (6.18, or Debian's 6.12 backport)"
+    )
+
+
+@cache
+def names(enumeration: str, header: Path = HEADER) -> tuple[str, ...]:
+    """The names of ``send_path`` or ``census`` by number, as counts are reported. Raises ValueError on other lines."""
+    body = header.read_text(encoding="utf-8").split(f"enum {enumeration} {{\n", 1)[1].split("\n}", 1)[0]
+    found: list[str] = []
+    for line in body.splitlines()[:-1]:  # the last one is the count of them
+        match = _LINE.fullmatch(line)
+        if not match or int(match["number"]) != len(found):
+            raise ValueError(f"{header}: {line.strip()!r} is not `NAME = {len(found)}, /* text */`")
+        prefix = "" if match[1] == "PATH" else f"{match[1]}_"
+        found.append(f"{prefix}{match['name']}".lower())
+    return tuple(found)
+
+
+class SameNodePath:
+    """The path on one node. Its programs and table are pinned, so that they outlive this process."""
+
+    def __init__(self, node: LabNode, pods: Sequence[LabPod], mesh: Mapping[str, Map], pins: Path) -> None:
+        """Let sockets of ``pods``, which are on ``node``, join. ``mesh`` are the maps of the node's packet programs.
+
+        The files in ``pins``, a folder on the lab's bpf file system, are the path's own. Raises LoadFailed, BpfError.
+        """
+        pins.mkdir(parents=True, exist_ok=True)
+        self._pins: list[Path] = []
+        self._links: list[int] = []
+        self._object: BpfObject = load(bpf_object(SOURCE), shared=mesh)
+        try:
+            self._attach(node, pods, pins)
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self, node: LabNode, pods: Sequence[LabPod], pins: Path) -> None:
+        maps, programs = self._object.maps, self._object.programs
+        for program, kind in (("sockmap_send", BPF_SK_MSG_VERDICT), ("sockmap_receive", BPF_SK_SKB_STREAM_VERDICT)):
+            status = library().bpf_prog_attach(programs[program].fd, maps["sockets"].fd, kind, 0)
+            checked(status, f"attach {program} to the sockets of node {node.name}")
+        # A table that no process and no file refers to loses its programs.
+        maps["sockets"].pin(self._pin(pins / "sockets"))
+        options = LinkCreateOptions(sz=ctypes.sizeof(LinkCreateOptions), flags=BPF_F_BEFORE)
+        with node.entered():
+            for pod in pods:
+                link = library().bpf_link_create(
+                    programs["sockmap_enter"].fd, pod.host_ifindex, BPF_TCX_INGRESS, ctypes.byref(options)
+                )
+                self._links.append(checked(link, f"attach sockmap_enter to {pod.host_ifname} of node {node.name}"))
+                path = self._pin(pins / f"sockmap_enter-{pod.host_ifname}")
+                checked(library().bpf_obj_pin(link, str(path).encode()), f"pin a link at {path}")
+
+    def _pin(self, path: Path) -> Path:
+        self._pins.append(path)
+        return path
+
+    @property
+    def programs(self) -> tuple[int, ...]:
+        """The programs' ids in the kernel."""
+        return tuple(self._object.programs[name].id for name in ("sockmap_enter", "sockmap_send", "sockmap_receive"))
+
+    def counts(self) -> dict[str, int]:
+        """Messages and bytes by path, and what became of sockets, since the path was made."""
+        found: dict[str, int] = {}
+        for number, name in enumerate(names("send_path")):
+            each = [_PATH_COUNT.unpack(value) for value in self._counters("paths", number)]
+            found[name] = sum(messages for messages, _ in each)
+            found[f"{name}_bytes"] = sum(amount for _, amount in each)
+        for number, name in enumerate(names("census")):
+            found[name] = sum(_CENSUS.unpack(value)[0] for value in self._counters("census", number))
+        return found
+
+    def _counters(self, map_name: str, number: int) -> list[bytes]:
+        return self._object.maps[map_name].per_cpu(U32.pack(number))
+
+    def close(self) -> None:
+        """No socket joins any more, and those that have joined send by TCP from now on.
+
+        They stay in the kernel's table until they close: taking one out would lose what is queued in it. The table
+        refers to its sockets and each of them, by its programs, to the table; the last one to close frees it.
+        """
+        self._object.maps["detached"].put(U32.pack(0), U32.pack(1))
+        for link in self._links:
+            library().bpf_link_detach(link)  # its interface, and with it the link, may be gone already
+            os.close(link)
+        for path in self._pins:
+            path.unlink(missing_ok=True)
+        self._links, self._pins = [], []
+        self._object.close()

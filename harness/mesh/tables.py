@@ -1,0 +1,112 @@
+"""Compiled policies in one node's maps: the idle bank is filled, then a single store puts it in force."""
+
+import array
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from harness.mesh.layout import (
+    BANKS,
+    DIRECTIONS,
+    ENDPOINT,
+    IDENTITIES,
+    POLICY_KEY,
+    PORT_TABLES,
+    SUBJECT,
+    U32,
+    address_key,
+    cidr_key,
+)
+from harness.mesh.maps import Map
+from harness.mesh.policy import Compiled
+
+PORTS = 65536
+_PORT_TABLE_BYTES = PORTS * 2
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who an address is and how this node reaches it."""
+
+    identity: int
+    hop: int
+    flags: int
+
+
+class Tables:
+    """The writer of one node's maps. There is only one, so that a bank's contents are known without reading them."""
+
+    def __init__(self, maps: Mapping[str, Map], endpoints: Mapping[str, Endpoint]) -> None:
+        self._maps = maps
+        self._endpoints = endpoints
+        self._classes: list[dict[str, int]] = [{} for _ in range(BANKS)]
+        self._held: dict[str, list[dict[bytes, bytes]]] = {name: [{} for _ in range(BANKS)] for name in ("policies", "cidrs")}
+        self._subjects = maps["subjects"].memory()
+        self._ports = maps["port_classes"].memory()
+        self._config = maps["mesh_config"].memory()
+        self._generation = ctypes.c_uint32.from_buffer(self._config)
+
+    @property
+    def generation(self) -> int:
+        """The number of the policy in force; 0 before the first."""
+        return self._generation.value
+
+    def stage(self, compiled: Compiled) -> None:
+        """Write ``compiled`` into the idle bank; packets are still judged by the other. Raises BpfError."""
+        bank = (self.generation + 1) % BANKS
+        policies = {
+            POLICY_KEY.pack(key.subject, key.peer, key.port_class, key.protocol, key.direction | bank << 1): U32.pack(rule)
+            for key, rule in compiled.entries.items()
+        }
+        self._replace("policies", bank, policies)
+        self._replace("cidrs", bank, {cidr_key(bank, network): U32.pack(of) for network, of in compiled.cidrs.of.items()})
+        self._write_subjects(bank, compiled)
+        self._write_ports(bank, compiled)
+        self._write_endpoints(bank, compiled)
+
+    def flip(self) -> None:
+        """Put the staged bank in force: one aligned 32-bit store, which every packet reads once."""
+        self._generation.value = (self._generation.value + 1) & 0xFFFFFFFF
+
+    def close(self) -> None:
+        """Unmap the arrays."""
+        del self._generation
+        for memory in (self._subjects, self._ports, self._config):
+            memory.close()
+
+    def _replace(self, name: str, bank: int, wanted: dict[bytes, bytes]) -> None:
+        held = self._held[name][bank]
+        self._maps[name].remove_many([key for key in held if key not in wanted])
+        self._maps[name].put_many({key: value for key, value in wanted.items() if held.get(key) != value})
+        self._held[name][bank] = wanted
+
+    def _write_subjects(self, bank: int, compiled: Compiled) -> None:
+        size = DIRECTIONS * IDENTITIES * SUBJECT.size
+        image = bytearray(size)
+        for (direction, identity), subject in compiled.subjects.items():
+            SUBJECT.pack_into(image, (direction * IDENTITIES + identity) * SUBJECT.size, subject.rule, subject.shapes)
+        self._subjects[bank * size : (bank + 1) * size] = bytes(image)
+
+    def _write_ports(self, bank: int, compiled: Compiled) -> None:
+        for table, protocol in enumerate(PORT_TABLES):
+            image = array.array("H", bytes(_PORT_TABLE_BYTES))
+            for first, last, number in compiled.ports.spans.get(protocol, ()):
+                image[first : last + 1] = array.array("H", [number]) * (last + 1 - first)
+            start = (bank * len(PORT_TABLES) + table) * _PORT_TABLE_BYTES
+            self._ports[start : start + _PORT_TABLE_BYTES] = image.tobytes()
+
+    def _write_endpoints(self, bank: int, compiled: Compiled) -> None:
+        """An endpoint's value holds both banks' CIDR class, and is replaced as a whole: readers see the old or the new."""
+        first = not any(self._classes)
+        before = self._classes[bank]
+        classes = {address: compiled.cidrs.holding(ip_address(address)) for address in self._endpoints}
+        self._classes[bank] = classes
+        changed: dict[str, dict[bytes, bytes]] = {"endpoints4": {}, "endpoints6": {}}
+        for address, endpoint in self._endpoints.items():
+            if first or before.get(address, 0) != classes[address]:
+                banks = [held.get(address, 0) for held in self._classes]
+                value = ENDPOINT.pack(endpoint.identity, endpoint.hop, endpoint.flags, *banks)
+                changed["endpoints6" if ":" in address else "endpoints4"][address_key(address)] = value
+        for name, entries in changed.items():
+            self._maps[name].put_many(entries)
