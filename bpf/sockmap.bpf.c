@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * Data between two pods of one node goes from socket to socket instead of through TCP (docs/decisions/0030 to 0033).
+ *
+ * sockmap_enter runs before from_pod and lets sockets join; sockmap_send chooses the way of each message;
+ * sockmap_receive puts what still comes by TCP into the same queue, so that a reader sees one stream.
+ */
+#include "session.h"
+#include "verdict.h"
+#include <bpf/bpf_core_read.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define TCX_NEXT (-1)
+#define O_NONBLOCK 04000
+#define PSOCK_POINTER (~7ULL) /* the low bits of sk_user_data are flags */
+
+/* The first packets of an undecided socket are all looked at, then every second power of two. */
+#define EAGER_PACKETS 16
+
+/* An skb of at most BIG TCP's 512 KB is cut by at most 4,095 bytes at a time. */
+#define TRIM_STEP 4095
+#define TRIM_STEPS 129
+
+/* What may wait in a socket: bytes, and messages (a struct sk_msg each, however short). */
+const volatile __u32 queue_bytes = 256 << 10;
+const volatile __u32 queue_messages = 1024;
+
+/* Set when the mesh is detached: sockets that have entered then use TCP only, until they close. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} detached SEC(".maps");
+
+/* The sequence number up to which a socket's TCP data has been queued; older bytes are a retransmission. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, __u32);
+} queued_to SEC(".maps");
+
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
+
+/* A kernel object by address. Reading one that is gone yields anything, but never faults. */
+#define KERNEL(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
+
+static __always_inline bool nonblocking(const struct sock *sk)
+{
+	const struct socket *owner = sk->sk_socket;
+
+	return owner && owner->file && owner->file->f_flags & O_NONBLOCK;
+}
+
+static __always_inline bool before(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) < 0;
+}
+
+/* Whether the program has sent or read: only then does it use the socket in the mode that it means to. */
+static __always_inline bool in_use(const struct tcp_sock *tcp)
+{
+	return tcp->bytes_sent || tcp->bytes_received != tcp->rcv_nxt - tcp->copied_seq;
+}
+
+/* The packet's fields, if it is a plain segment of `sk` as both ends see the connection, without translation between. */
+static __always_inline bool describe(struct __sk_buff *skb, struct bpf_sock *sk, struct packet *p)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (parse_v4(skb, p) || p->source.word[0] != sk->src_ip4 || p->destination.word[0] != sk->dst_ip4)
+			return false;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct address source = {{sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]}};
+		struct address destination = {{sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]}};
+
+		if (parse_v6(skb, p) || !same_address(&p->source, &source) ||
+		    !same_address(&p->destination, &destination))
+			return false;
+	} else {
+		return false;
+	}
+	p->tcp_flags = 0;
+	return p->protocol == IPPROTO_TCP && p->kind == PACKET_CONTINUES && !p->flags &&
+	       p->source_port == bpf_htons(sk->src_port) && p->destination_port == sk->dst_port;
+}
+
+/* The socket at the other end of `p`'s connection, if it has come to the rendezvous and is open. */
+static __always_inline bool find_peer(const struct packet *p, struct socket_name *peer)
+{
+	struct socket_name *found;
+	struct sock_common *common;
+	struct ct_key6 key;
+
+	rendezvous_key(&key, p, false);
+	found = bpf_map_lookup_elem(&rendezvous, &key);
+	if (!found)
+		return false;
+	*peer = *found;
+	/* An earlier connection may have had the same addresses and ports. */
+	common = &KERNEL(struct tcp_sock, peer->socket)->inet_conn.icsk_inet.sk.__sk_common;
+	return common->skc_cookie.counter == peer->cookie && common->skc_state == TCP_ESTABLISHED;
+}
+
+static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk, struct session *session)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct socket_name self, peer;
+	struct endpoint *to;
+	struct packet p = {};
+	struct ct_key6 key;
+
+	if (!tcp || !in_use(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
+		return;
+	/* What the kernel's own queues for redirected data do not honour. */
+	if (tcp->inet_conn.icsk_ulp_ops || tcp->inet_conn.icsk_inet.sk.sk_rcvlowat > 1)
+		return;
+	if (!describe(skb, sk, &p) || check_source(skb, find_endpoint(p.family, &p.source), FROM_POD))
+		return;
+	to = find_endpoint(p.family, &p.destination);
+	if (!to || !(to->flags & ENDPOINT_LOCAL)) {
+		session->settled = true;
+		return;
+	}
+	self.socket = (__u64)tcp;
+	self.cookie = bpf_get_socket_cookie(skb);
+	rendezvous_key(&key, &p, true);
+	bpf_map_update_elem(&rendezvous, &key, &self, BPF_ANY);
+	if (!find_peer(&p, &peer))
+		return;
+	session->flow = p;
+	session->cookie = self.cookie;
+	session->peer = peer.socket;
+	session->peer_cookie = peer.cookie;
+	session->settled = true;
+	count_census(bpf_map_update_elem(&sockets, &self.cookie, sk, BPF_NOEXIST) ? SOCKETS_REFUSED : SOCKETS_ENTERED);
+}
+
+/*
+ * At the node's end of a pod's veth. It runs on the receiving side of the veth's backlog, where the packet still
+ * belongs to the socket that sent it, but that socket's lock is not held: so it may be put into a map.
+ */
+SEC("tc")
+int sockmap_enter(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct session *session;
+
+	if (!sk)
+		return TCX_NEXT;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP || sk->state != BPF_TCP_ESTABLISHED)
+		return TCX_NEXT;
+	session = bpf_sk_storage_get(&sessions, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!session || session->settled)
+		return TCX_NEXT;
+	session->packets += 1;
+	if (session->packets <= EAGER_PACKETS || !(session->packets & (session->packets - 1)))
+		consider(skb, sk, session);
+	return TCX_NEXT;
+}
+
+/* Whether conntrack holds the connection as judged, at both its ends, under the policy in force. */
+static __always_inline bool judged(struct session *session)
+{
+	__u32 generation = current_generation(), now = ct_now(), side = source_side(&session->flow);
+	struct ct_entry *entry = ct_find(&session->flow, side);
+
+	if (!entry || !ct_settles(entry, &session->flow, side, generation, now))
+		return false;
+	/* Redirected data shows no packet to conntrack, yet keeps the connection alive. */
+	ct_note(entry, &session->flow, entry->initiator != side, now);
+	return true;
+}
+
+/*
+ * Whether all that `self` sent by TCP is in the peer's one queue. Its rcv_nxt and that queue change under the peer's
+ * lock, which the redirection takes before it queues: what is seen as arrived here is queued by then.
+ */
+static __always_inline bool in_order(const struct tcp_sock *self, const struct tcp_sock *peer)
+{
+	const struct sock *sk = &peer->inet_conn.icsk_inet.sk;
+	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)sk->sk_user_data & PSOCK_POINTER);
+
+	return peer->rcv_nxt == self->write_seq && !sk->sk_receive_queue.qlen && !psock->ingress_skb.qlen;
+}
+
+static __always_inline __u32 choose(struct sk_msg_md *msg, struct session *session)
+{
+	struct tcp_sock *self = bpf_skc_to_tcp_sock(msg->sk);
+	struct tcp_sock *peer = KERNEL(struct tcp_sock, session->peer);
+	struct sock *sk = &peer->inet_conn.icsk_inet.sk;
+	__u32 first = 0, *off = bpf_map_lookup_elem(&detached, &first);
+	__u32 queued = sk->sk_backlog.rmem_alloc.counter;
+
+	if (!self || !off || *off)
+		return PATH_DETACHED;
+	if (sk->__sk_common.skc_cookie.counter != session->peer_cookie)
+		return PATH_PEER_ABSENT;
+	if (!nonblocking(sk))
+		return PATH_PEER_BLOCKING;
+	if (self->inet_conn.icsk_ulp_ops || peer->inet_conn.icsk_ulp_ops || sk->sk_rcvlowat > 1)
+		return PATH_LAYERED;
+	if (!judged(session))
+		return PATH_POLICY;
+	if (!in_order(self, peer))
+		return PATH_ORDER;
+	if (!queued)
+		session->burst = 0;
+	if (queued >= queue_bytes || session->burst >= queue_messages)
+		return PATH_QUEUE_FULL;
+	if (bpf_msg_redirect_hash(msg, &sockets, &session->peer_cookie, BPF_F_INGRESS) != SK_PASS)
+		return PATH_PEER_ABSENT;
+	session->burst += 1;
+	return PATH_REDIRECTED;
+}
+
+/* Every message of a socket that has entered. What is not redirected is sent by TCP: nothing is refused here. */
+SEC("sk_msg")
+int sockmap_send(struct sk_msg_md *msg)
+{
+	struct session *session = bpf_sk_storage_get(&sessions, msg->sk, NULL, 0);
+
+	if (session)
+		count_path(choose(msg, session), msg->size);
+	return SK_PASS;
+}
+
+/*
+ * Every TCP segment of a socket that has entered, on its way into the queue of redirected messages. The kernel takes
+ * segments as they lie: of one that was half read when the socket entered, or that repeats bytes, it would deliver
+ * the old bytes again. So they are cut off.
+ */
+SEC("sk_skb/stream_verdict")
+int sockmap_receive(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u32 *known = bpf_map_lookup_elem(&queued_to, &cookie);
+	struct tcp_skb_cb *segment = KERNEL(struct tcp_skb_cb, &KERNEL(struct sk_buff, skb)->cb);
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	__u32 due, surplus, end = segment->end_seq;
+
+	if (!tcp)
+		return SK_PASS;
+	due = tcp->copied_seq;
+	if (known && before(due, *known))
+		due = *known;
+	if (before(segment->seq, due)) {
+		surplus = due - segment->seq;
+		count_census(SEGMENTS_TRIMMED);
+		for (int i = 0; i < TRIM_STEPS && surplus; i++) {
+			__u32 step = surplus < TRIM_STEP ? surplus : TRIM_STEP;
+
+			if (bpf_skb_adjust_room(skb, -(__s32)step, 0, 0)) {
+				count_census(SEGMENTS_UNTRIMMED);
+				break;
+			}
+			surplus -= step;
+		}
+	}
+	bpf_map_update_elem(&queued_to, &cookie, &end, BPF_ANY);
+	return SK_PASS;
+}
