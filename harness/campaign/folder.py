@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from harness.campaign.journal import CampaignError, Journal, Record
 from harness.campaign.plan import Mode, Plan, plan
@@ -15,8 +16,18 @@ JOURNAL = "journal.jsonl"
 
 
 def digest(scenario: BenchScenario) -> str:
-    """A short fingerprint of all that a scenario asks, policies and topology included."""
-    return hashlib.sha256(json.dumps(asdict(scenario), sort_keys=True, default=str).encode()).hexdigest()[:16]
+    """A short fingerprint of all that a scenario asks, policies and topology included, wherever its files are."""
+    written = json.dumps(_placeless(asdict(scenario)), sort_keys=True, default=str)
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def _placeless(value: Any) -> Any:
+    """A value without the origins in it: the same files, named from another folder, are the same scenario."""
+    if isinstance(value, dict):
+        return {key: _placeless(each) for key, each in value.items() if key != "origin"}
+    if isinstance(value, list | tuple):
+        return [_placeless(each) for each in value]
+    return value
 
 
 def default_folder(results: Path) -> Path:

@@ -3,13 +3,13 @@
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness import dataplanes, meters, traffic
+from harness import meters, traffic
 from harness.campaign.folder import begin, default_folder, newest, resume
 from harness.campaign.journal import Journal
 from harness.campaign.plan import Mode, Plan, plan
@@ -17,6 +17,8 @@ from harness.campaign.run import Campaign
 from harness.campaign.summary import summarise
 from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.dataplanes import find
+from harness.dataplanes.port import DataPlane
 from harness.lab.build import ROOT
 from harness.lab.machine import fingerprint
 from harness.manifests.bench import load_bench
@@ -75,7 +77,7 @@ def bench(
             campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
             journal = begin(folder, campaign, machine, sys.argv)
         _measure(campaign, folder, journal)
-        status = summarise(folder, campaign, journal, load_targets(), dataplanes.registered())
+        status = summarise(folder, campaign, journal, load_targets(), _planes(campaign))
         journal.close()
         for path in write_reports(folder):
             say(f"wrote {path}")
@@ -94,11 +96,12 @@ def _planned(
     if mode is Mode.QUICK and not everything:
         known = [scenario for scenario in known if scenario.quick]
     campaign = plan(known, names, mode, blocks=blocks, seed=seed)
-    planes = dataplanes.registered()
-    for arm in campaign.arms:
-        if arm.dataplane not in planes:
-            raise UsageError(f"no data plane is called {arm.dataplane!r}: there are {', '.join(sorted(planes))}")
+    _planes(campaign)  # a name that stands for none is refused before anything is made
     return campaign
+
+
+def _planes(campaign: Plan) -> Mapping[str, DataPlane]:
+    return {arm.dataplane: find(arm.dataplane) for arm in campaign.arms}
 
 
 def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
@@ -116,7 +119,7 @@ def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
     try:
         with interruptible(), Display() as display:
             Campaign(
-                campaign, folder, journal, display, planes=dataplanes.registered(), loads=traffic.registered(),
+                campaign, folder, journal, display, planes=_planes(campaign), loads=traffic.registered(),
                 meters=usable, rerun_until=until,
             ).run()  # fmt: skip
     except KeyboardInterrupt:

@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
-from harness import dataplanes
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.dataplanes import find
+from harness.dataplanes.port import DataPlane
 from harness.lab import netns
 from harness.lab.port import LabError
+from harness.lab.record import LabRecord
 from harness.manifests.bench import load_bench
 from harness.model.bench import BenchScenario
 from harness.traffic.nginx import serve
@@ -39,23 +41,21 @@ def up(
 
     def command() -> int:
         asked = load_bench([scenario])[0]
-        planes = dataplanes.registered()
-        if dataplane not in planes:
-            raise UsageError(f"no data plane is called {dataplane!r}: there are {', '.join(sorted(planes))}")
-        return _keep(lambda ready: _hold(asked, dataplane, ready))
+        plane = find(dataplane)
+        return _keep(lambda ready: _hold(asked, plane, ready))
 
     return guarded(command)
 
 
-def _hold(scenario: BenchScenario, dataplane: str, ready: Callable[[str], None]) -> None:
+def _hold(scenario: BenchScenario, plane: DataPlane, ready: Callable[[str], None]) -> None:
     """What the keeper does: make everything, say that it is ready, and wait for a signal to end."""
     with ExitStack() as stack:
         lab = stack.enter_context(netns.up(scenario.topology, keep=False))
         for pod in lab.pods:
             stack.enter_context(serve(pod, scenario.port, lab.folder))
-        attachment = stack.enter_context(dataplanes.registered()[dataplane].attach(lab))
+        attachment = stack.enter_context(plane.attach(lab))
         attachment.apply(scenario.policies)
-        lines = [f"lab {lab.name}: {dataplane} on {scenario.topology.name}, policies of {scenario.name} applied"]
+        lines = [f"lab {lab.name}: {plane.name} on {scenario.topology.name}, policies of {scenario.name} applied"]
         lines += [f"  {pod.pod.ref} on {pod.pod.node}: {' '.join(pod.pod.ips)}" for pod in lab.pods]
         ready("\n".join(lines))
         while True:
@@ -97,7 +97,7 @@ def _keep(hold: Callable[[Callable[[str], None]], None]) -> int:
     os._exit(ended)
 
 
-def _chosen(name: str | None) -> netns.LabRecord:
+def _chosen(name: str | None) -> LabRecord:
     """The lab that is meant."""
     held = [record for record in netns.labs() if name is None or record.name == name]
     if not held:

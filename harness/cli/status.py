@@ -8,6 +8,7 @@ from enum import IntEnum
 from types import FrameType
 
 from harness.campaign.journal import CampaignError
+from harness.dataplanes import NoSuchDataPlane
 from harness.dataplanes.port import DataPlaneError
 from harness.lab.port import LabError
 from harness.manifests.errors import ManifestError
@@ -34,6 +35,7 @@ class UsageError(Exception):
 FAILURES: dict[type[Exception], Status] = {
     ManifestError: Status.BAD_INPUT,
     RunError: Status.BAD_INPUT,
+    NoSuchDataPlane: Status.BAD_INPUT,
     UsageError: Status.BAD_INPUT,
     CampaignError: Status.CANNOT,
     DataPlaneError: Status.CANNOT,

@@ -3,7 +3,11 @@
 import pkgutil
 from importlib import import_module
 
-from harness.dataplanes.port import DataPlane
+from harness.dataplanes.port import DataPlane, Tunable
+
+
+class NoSuchDataPlane(Exception):
+    """A name that stands for no data plane, with those that there are."""
 
 
 def registered() -> dict[str, DataPlane]:
@@ -13,3 +17,20 @@ def registered() -> dict[str, DataPlane]:
         for plane in getattr(import_module(f"{__name__}.{module.name}"), "DATA_PLANES", ()):
             planes[plane.name] = plane
     return planes
+
+
+def find(name: str) -> DataPlane:
+    """The data plane called ``name``, or ``name@settings`` of one that can be tuned. Raises NoSuchDataPlane."""
+    planes = registered()
+    base, at, settings = name.partition("@")
+    plane = planes.get(base)
+    if plane is None:
+        raise NoSuchDataPlane(f"no data plane is called {base!r}: there are {', '.join(sorted(planes))}")
+    if not at:
+        return plane
+    if not isinstance(plane, Tunable):
+        raise NoSuchDataPlane(f"{base} has no settings to tune: give its name without {at + settings!r}")
+    try:
+        return plane.tuned(settings)
+    except ValueError as error:
+        raise NoSuchDataPlane(f"{name}: {error}") from None

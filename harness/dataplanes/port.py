@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.lab.port import Lab, Place
 from harness.model.flow import Evidence, Flow, Verdict
@@ -122,3 +122,12 @@ class DataPlane(Protocol):
     def supports(self, feature: Feature) -> Support: ...
 
     def attach(self, lab: Lab) -> AbstractContextManager[Attachment]: ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A data plane whose settings can be chosen, so that a sweep can find its best ones."""
+
+    def tuned(self, settings: str) -> DataPlane:
+        """The same plane with other settings, called ``name@settings``. Raises ValueError saying what there is to choose."""
+        ...

@@ -9,9 +9,9 @@ from harness.campaign.samples import gather
 
 def cell(journal: Journal, arm: str, *, attempt: int = 1, void: str | None = None, value: float = 1.0, **other: Any) -> None:
     fields = {
-        "block": 1, "scenario": "http", "load": "latency", "load_kind": "latency", "arm": arm,
-        "dataplane": arm.partition("#")[0], "attempt": attempt, "void": void, "rate": 1000, "metrics": [["latency_p50", "", "s", value]],
-        "attachments": {"histogram": f"{arm}/{attempt}"},
+        "block": 1, "scenario": "http", "load": "latency", "load_kind": "latency", "rate": 1000,
+        "arm": arm, "dataplane": arm.partition("#")[0], "attempt": attempt, "void": void,
+        "metrics": [["latency_p50", "", "s", value]], "attachments": {"histogram": f"{arm}/{attempt}"},
     }  # fmt: skip
     journal.append("cell", **{**fields, **other})
 
