@@ -8,8 +8,8 @@ from markupsafe import Markup, escape
 
 from harness import __version__
 from harness.report import sentences, tables, verdicts
-from harness.report.lookup import Figures
-from harness.report.metrics import METRICS, metric_text
+from harness.report.lookup import KINDS, Figures
+from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
 from harness.report.plots.canvas import colour
 from harness.report.quantity import duration
@@ -61,22 +61,30 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"colour": colour, "duration": duration, "breakable": _breakable}
+        environment.filters |= {"colour": colour, "duration": duration, "breakable": _breakable, "css": _css}
         return environment.get_template("report.html.j2").render(self._values, paper=paper)
 
 
 def missing(run: Run) -> list[tuple[str, str]]:
-    """Metrics that a reader would look for and that have no figure, with the reason where the run gives one."""
+    """What a reader would look for in these loads and will not find, with the reason where the run gives one."""
     reasons = {row.metric: row.reason for row in run.unmeasured}
-    present = {row.metric for row in run.estimates if row.estimate is not None}
-    names = [name for name in METRICS if name in reasons or (name in _EXPECTED and name not in present)]
-    names += [name for name in reasons if name not in METRICS]
-    return [(metric_text(name).label, reasons.get(name, "the run does not say why")) for name in names]
+    by_meter = {metric: reasons[meter] for meter, metrics in METERS.items() if meter in reasons for metric in metrics}
+    known = by_meter | {name: reason for name, reason in reasons.items() if name not in METERS}
+    present = {row.metric for row in run.estimates if row.value is not None}
+    kinds = {load.kind for scenario in run.scenarios for load in scenario.loads}
+    names = [name for name in _EXPECTED if name not in present and kinds.intersection(KINDS[name])]
+    names += [name for name in known if name not in names and name not in present]
+    return [(metric_text(name).label, known.get(name, "the run does not say why")) for name in names]
 
 
 def _breakable(text: str) -> Markup:
     """A place to break a line after each punctuation mark inside a long name, so that tables fit on paper."""
     return Markup(re.sub(r"(?<=[_/\[:.])(?=\w)", "<wbr>", str(escape(text))))  # noqa: S704 -- escaped just before
+
+
+def _css(word: str) -> str:
+    """A verdict as the name of a style class: ``not reached`` as ``not-reached``."""
+    return word.replace(" ", "-")
 
 
 def _drawn(plot: Plot) -> tuple[Plot, Markup]:

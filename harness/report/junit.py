@@ -34,7 +34,7 @@ def junit_xml(run: Run) -> str:
 
 
 def _case(suite: ElementTree.Element, row: ConformanceRow) -> None:
-    name = f"{row.flow} is {row.expected} [block {row.block}]"
+    name = f"{row.flow} is {row.expected}" + (f" [block {row.block}]" if row.block else "")
     case = ElementTree.SubElement(suite, "testcase", classname=_clean(f"{row.scenario}.{row.dataplane}"), name=_clean(name))
     tag = {"fail": "failure", "error": "error", "unsupported": "skipped"}.get(row.outcome)
     if tag is None:

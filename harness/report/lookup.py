@@ -10,12 +10,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "latency_p90": ("latency",),
     "latency_p99": ("latency",),
     "latency_p999": ("latency",),
-    "cpu_per_request": ("cost", "maximum"),
+    "cpu_per_request": ("cost",),
+    "cpu_per_gigabyte": ("bulk",),
     "context_switches": ("trace",),
     "syscalls": ("trace",),
     "stack_traversals": ("trace",),
     "bpf_run_time": ("cost", "trace", "maximum"),
-    "pss": ("cost", "maximum"),
+    "pss": ("cost",),
+    "bpf_memory": ("cost",),
     "throughput": ("maximum", "connections"),
     "bulk": ("bulk",),
 }
@@ -44,12 +46,12 @@ class Figures:
     def absolute(self, cell: Cell, plane: str, metric: str, component: str = "") -> EstimateRow | None:
         """The estimate in its own unit, or None where there is no figure."""
         row = self._rows.get((cell.scenario.name, cell.load.name, plane, metric, component, None))
-        return row if row is not None and row.estimate is not None else None
+        return row if row is not None and row.value is not None else None
 
     def ratio(self, cell: Cell, plane: str, against: str, metric: str) -> EstimateRow | None:
         """The paired ratio of ``plane`` to ``against``, or None where there is no figure."""
         row = self._rows.get((cell.scenario.name, cell.load.name, plane, metric, "", against))
-        return row if row is not None and row.estimate is not None else None
+        return row if row is not None and row.value is not None else None
 
     def components(self, cell: Cell, plane: str, metric: str) -> dict[str, EstimateRow]:
         """The metric's parts by component, without the whole."""

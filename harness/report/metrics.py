@@ -18,14 +18,21 @@ METRICS: dict[str, MetricText] = {
     "latency_p99": MetricText("Latency p99", "p99 latency"),
     "latency_p999": MetricText("Latency p99.9", "p99.9 latency"),
     "latency_max": MetricText("Latency maximum", "longest latency"),
+    "latency_mean": MetricText("Latency mean", "mean latency"),
+    "service_time_p50": MetricText("Service time p50", "p50 service time"),
     "cpu_per_request": MetricText("CPU per request", "CPU per request"),
+    "cpu_user_per_request": MetricText("User CPU per request", "user CPU per request"),
+    "cpu_system_per_request": MetricText("System CPU per request", "system CPU per request"),
+    "cpu_per_gigabyte": MetricText("CPU per gigabyte", "CPU per gigabyte"),
     "throughput": MetricText("Throughput", "throughput", lower_is_better=False),
     "bulk": MetricText("Bulk transfer", "bulk rate", lower_is_better=False),
     "pss": MetricText("Memory (PSS)", "memory (PSS)"),
+    "bpf_memory": MetricText("Memory of BPF maps", "memory of BPF maps"),
     "context_switches": MetricText("Context switches per request", "context switches per request"),
     "syscalls": MetricText("System calls per request", "system calls per request"),
     "stack_traversals": MetricText("Stack traversals per request", "stack traversals per request"),
     "bpf_run_time": MetricText("Time per BPF program run", "time per BPF program run"),
+    "bpf_time_per_request": MetricText("BPF time per request", "BPF time per request"),
     "lag_p99": MetricText("Generator's own lag p99", "generator lag p99"),
     "errors": MetricText("Failed requests", "failed requests"),
 }
@@ -38,3 +45,14 @@ def metric_text(name: str) -> MetricText:
     """The texts of a metric; one that this report does not know is shown under its own name."""
     plain = name.replace("_", " ")
     return METRICS.get(name, MetricText(plain[:1].upper() + plain[1:], plain))
+
+
+METERS: dict[str, tuple[str, ...]] = {
+    "latency": ("latency_p50",),
+    "cpu": ("cpu_per_request",),
+    "memory": ("pss",),
+    "events": ("context_switches", "syscalls", "stack_traversals"),
+    "bpf-time": ("bpf_run_time",),
+    "bpf-memory": ("bpf_memory",),
+}
+"""What a reader misses where a meter could not read."""

@@ -1,5 +1,6 @@
 """Figures as people read them: a number with the prefix that fits, and no more digits than it carries."""
 
+import math
 from dataclasses import dataclass
 
 _SCALES: dict[str, list[tuple[float, str]]] = {
@@ -17,6 +18,11 @@ class Scale:
     factor: float
     unit: str
 
+    @property
+    def suffix(self) -> str:
+        """The unit as it follows a number: `` µs``, ``/s``, or nothing."""
+        return self.unit if not self.unit or self.unit.startswith("/") else f" {self.unit}"
+
     def number(self, value: float) -> str:
         """The figure without its unit."""
         return digits(value / self.factor)
@@ -26,7 +32,7 @@ def scale_for(unit: str, largest: float) -> Scale:
     """The prefix in which ``largest`` (in ``unit``) has one to three digits before the point."""
     steps = _SCALES.get(unit)
     if steps is None:
-        return Scale(1.0, {"1/s": "/s", "1": "", "ratio": "times"}.get(unit, unit))
+        return Scale(1.0, {"1/s": "/s", "1": "", "ratio": "", "requests": ""}.get(unit, unit))
     for factor, name in steps:
         if abs(largest) >= factor * 0.9995:
             return Scale(factor, name)
@@ -49,33 +55,43 @@ def digits(value: float) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """``1.23e-4, "s"`` as ``123 µs``; None as "not measured"."""
+    """``1.23e-4, "s"`` as ``123 µs``; None as "not measured", infinity as "no answer"."""
     if value is None:
         return _UNKNOWN
+    if math.isinf(value):
+        return "no answer"
     scale = scale_for(unit, value)
-    number = scale.number(value)
-    return f"{number}{scale.unit}" if scale.unit.startswith("/") else f"{number} {scale.unit}".rstrip()
+    return f"{scale.number(value)}{scale.suffix}"
 
 
-def interval(low: float | None, high: float | None, unit: str, joined: str = " to ") -> str:
-    """``99.0 to 105 µs`` in one unit; empty where the blocks were too few for an interval."""
-    if low is None or high is None:
-        return ""
+def interval(bounds: tuple[float, float] | None, unit: str) -> str:
+    """``99.0 to 105 µs`` in one unit; "no interval" where the blocks were too few for one."""
+    if bounds is None:
+        return "no interval"
+    low, high = bounds
+    if math.isinf(high):
+        return f"{quantity(low, unit)} or more" if math.isfinite(low) else quantity(low, unit)
     scale = scale_for(unit, max(abs(low), abs(high)))
-    tail = scale.unit if scale.unit.startswith("/") or not scale.unit else f" {scale.unit}"
-    return f"{scale.number(low)}{joined}{scale.number(high)}{tail}"
+    return f"{scale.number(low)} to {scale.number(high)}{scale.suffix}"
 
 
 def ratio(value: float | None) -> str:
     """A ratio with two decimals below 10, so that 1.00 and 1.05 line up."""
     if value is None:
         return _UNKNOWN
-    return f"{value:.2f}" if abs(value) < 10 else digits(value)
+    if math.isinf(value):
+        return "unbounded"
+    return f"{value:.2f}" if abs(value) < 9.995 else digits(value)
 
 
-def ratio_interval(low: float | None, high: float | None) -> str:
-    """``0.99 to 1.05``; empty where there is none."""
-    return "" if low is None or high is None else f"{ratio(low)} to {ratio(high)}"
+def ratio_interval(bounds: tuple[float, float] | None) -> str:
+    """``0.99 to 1.05``; "no interval" where the blocks were too few for one."""
+    if bounds is None:
+        return "no interval"
+    low, high = bounds
+    if math.isinf(high):
+        return f"{ratio(low)} or more" if math.isfinite(low) else "unbounded"
+    return f"{ratio(low)} to {ratio(high)}"
 
 
 def duration(seconds: float) -> str:

@@ -87,10 +87,30 @@ class ScenarioRow(_Row):
         return next((load for load in self.loads if load.name == name), None)
 
 
-class EstimateRow(_Row):
+class _Interval(_Row):
+    """What an estimate and a target have in common. JSON has no infinity: where ``level`` is not 0, null stands for it.
+
+    No figure is negative, so infinity is always upwards.
+    """
+
+    estimate: Number
+    low: Number
+    high: Number
+    level: Number
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The interval, infinite where it is unbounded; None where the blocks were too few for one."""
+        if not self.level:
+            return None
+        return math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
+
+
+class EstimateRow(_Interval):
     """One metric of one cell over all blocks (``against`` null), or its paired ratio to another plane.
 
-    ``cell`` is ``scenario/load``. ``low`` and ``high`` are null where the blocks are too few for an interval.
+    ``cell`` is ``scenario/load``. ``level`` is 0 or null where the blocks are too few for an interval. ``estimate`` is null
+    where it is infinite: the latency of requests that were never answered.
     """
 
     cell: str
@@ -98,15 +118,18 @@ class EstimateRow(_Row):
     dataplane: str
     metric: str
     unit: str
-    estimate: Number
-    low: Number
-    high: Number
-    level: Number
     against: str | None
     blocks: int
     void: int
     component: str = ""
     equal_features: bool | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The estimate, infinite for what never came; None where no block counts."""
+        if self.estimate is None:
+            return math.inf if self.blocks else None
+        return self.estimate
 
     @property
     def load(self) -> str:
@@ -134,14 +157,17 @@ class VoidRow(_Row):
 
 
 class UnmeasuredRow(_Row):
-    """A metric that no meter could read on this machine, and why."""
+    """A meter (or a metric) that could not be read on this machine, and why."""
 
     metric: str
     reason: str
 
 
 class ConformanceRow(_Row):
-    """One probe of a hand-written reachability matrix on one plane in one block."""
+    """One probe of a hand-written reachability matrix on one plane; block 0 is the survey before the first block.
+
+    ``evidence`` is what the plane itself says of a denial, ``rule`` the file and line that it denied by, where it knows.
+    """
 
     scenario: str
     dataplane: str
@@ -156,9 +182,10 @@ class ConformanceRow(_Row):
     outcome: Literal["pass", "fail", "unsupported", "error"]
     evidence: str | None = None
     reason: str | None = None
+    rule: str | None = None
 
 
-class TargetRow(_Row):
+class TargetRow(_Interval):
     """A stated goal for a paired ratio and what became of it; reached only if the whole interval is."""
 
     id: str
@@ -168,14 +195,10 @@ class TargetRow(_Row):
     metric: str
     dataplane: str
     against: str
-    direction: str
+    direction: Literal["at most", "at least"]
     bound: float
-    estimate: Number
-    low: Number
-    high: Number
-    level: Number
     floor: Number
-    outcome: str
+    outcome: Literal["reached", "not reached", "inconclusive", "void"]
     equal: bool | None = None
 
 

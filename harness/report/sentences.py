@@ -37,34 +37,33 @@ def offered(load: LoadRow) -> str:
 
 
 def equality(equal: bool | None) -> str:
-    """Whether a pair does the same work."""
-    return {True: "equal", False: "unequal", None: "not stated"}[equal]
+    """Whether a pair does the same work; "control" where one of the two does nothing at all."""
+    return {True: "equal", False: "unequal", None: "control"}[equal]
 
 
 def distinguishable(row: EstimateRow, noise: NoiseRow | None) -> bool:
-    """Whether a paired ratio may be printed as an effect."""
-    if not row.estimate or row.low is None or row.high is None:
+    """Whether a paired ratio may be printed as an effect; without a noise floor, none may. As in harness.judge.noise."""
+    bounds, value = row.bounds, row.value
+    if bounds is None or value is None or noise is None or noise.floor is None:
         return False
-    beyond_one = row.low > 1 or row.high < 1
-    floor = noise.floor if noise is not None and noise.floor is not None else 0.0
-    return beyond_one and max(row.estimate, 1 / row.estimate) - 1 > floor
+    return not bounds[0] <= 1 <= bounds[1] and abs(value - 1) > noise.floor
 
 
 def finding(row: EstimateRow, noise: NoiseRow | None, *, indicative: bool) -> str:
     """One phrase about a paired ratio: "1.12 times the CPU per request (1.08 to 1.15)"."""
     noun = metric_text(row.metric).noun
-    if indicative or row.low is None or row.high is None:
-        return f"about {ratio(row.estimate)} times the {noun}"
-    within = ratio_interval(row.low, row.high)
+    if indicative or row.bounds is None:
+        return f"about {ratio(row.value)} times the {noun}"
+    within = ratio_interval(row.bounds)
     if distinguishable(row, noise):
-        return f"{ratio(row.estimate)} times the {noun} ({within})"
-    return f"{noun} not distinguishable ({ratio(row.estimate)} times, {within})"
+        return f"{ratio(row.value)} times the {noun} ({within})"
+    return f"{noun} not distinguishable ({ratio(row.value)} times, {within})"
 
 
 def answers(figures: Figures, scenario: ScenarioRow) -> list[PairAnswer]:
     """For each pair that was compared in the scenario, what came out; the pairs' table has the rest."""
     found = []
-    for plane, against in figures.pairs(scenario):
+    for plane, against in _told_pairs(figures, scenario):
         phrases = []
         for metric in _TOLD:
             cell = figures.main_cell(scenario, metric)
@@ -74,6 +73,13 @@ def answers(figures: Figures, scenario: ScenarioRow) -> list[PairAnswer]:
         if phrases:
             found.append(PairAnswer(plane, against, equality(figures.equal(scenario, plane, against)), phrases))
     return found
+
+
+def _told_pairs(figures: Figures, scenario: ScenarioRow) -> list[tuple[str, str]]:
+    """The pairs worth a sentence: each plane against the first one, and those that a target names; without targets, all."""
+    named = {(row.dataplane, row.against) for row in figures.run.targets}
+    pairs = figures.pairs(scenario)
+    return [pair for pair in pairs if not named or pair in named or pair[1] == figures.planes[0]]
 
 
 def policy_sentence(run: Run) -> str:
@@ -88,7 +94,9 @@ def policy_sentence(run: Run) -> str:
         if wrong:
             parts.append(f"{plane} was wrong in {len(wrong)} of {len(judged)} probes")
         elif len(judged) < len(rows):
-            parts.append(f"{plane} was right in {len(judged)} probes and does not support the other {len(rows) - len(judged)}")
+            parts.append(
+                f"{plane} was right in {len(judged)} probes, and {len(rows) - len(judged)} ask for what it does not do"
+            )
         elif rows:
             parts.append(f"{plane} was right in all {len(rows)} probes")
     return "Policy: " + "; ".join(parts) + "."

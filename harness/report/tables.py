@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.report.lookup import Cell, Figures
+from harness.report.lookup import KINDS, Cell, Figures
 from harness.report.metrics import HEADLINE, metric_text
 from harness.report.quantity import digits, interval, quantity, ratio, ratio_interval
 from harness.report.run import EstimateRow, NoiseRow, Run, ScenarioRow, TargetRow
@@ -28,7 +28,11 @@ class Glance:
 
 def glance(figures: Figures, scenario: ScenarioRow) -> Glance:
     """Medians with their ratios to the run's first plane."""
-    cells = [(metric, cell) for metric in (*HEADLINE, "pss") if (cell := figures.main_cell(scenario, metric)) is not None]
+    cells = [
+        (metric, cell)
+        for metric in (*HEADLINE, "pss", "bpf_memory")
+        if (cell := figures.main_cell(scenario, metric)) is not None
+    ]
     columns = [(metric_text(metric).label, cell.load.name) for metric, cell in cells]
     base = figures.planes[0]
     rows = [(plane, [_glance_figure(figures, cell, plane, base, metric) for metric, cell in cells]) for plane in figures.planes]
@@ -40,7 +44,7 @@ def _glance_figure(figures: Figures, cell: Cell, plane: str, base: str, metric: 
     if row is None:
         return Figure("not measured")
     against = figures.ratio(cell, plane, base, metric)
-    return Figure(quantity(row.estimate, row.unit), row.estimate, "" if against is None else ratio(against.estimate))
+    return Figure(quantity(row.value, row.unit), row.value, "" if against is None else ratio(against.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ class Effect:
 def effect(row: EstimateRow, noise: NoiseRow | None, *, indicative: bool) -> Effect:
     """What a paired ratio says, and whether it may be called an effect."""
     word = "" if indicative else "not distinguishable"
-    if not indicative and row.estimate and distinguishable(row, noise):
-        word = "better" if (row.estimate < 1) == metric_text(row.metric).lower_is_better else "worse"
-    return Effect(ratio(row.estimate), ratio_interval(row.low, row.high) or "no interval", word, row.estimate)
+    if not indicative and row.value is not None and distinguishable(row, noise):
+        word = "better" if (row.value < 1) == metric_text(row.metric).lower_is_better else "worse"
+    return Effect(ratio(row.value), ratio_interval(row.bounds), word, row.estimate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def ratio_lines(figures: Figures) -> list[RatioLine]:
                     pair=f"{row.dataplane} / {row.against}",
                     equality=equality(row.equal_features),
                     effect=effect(row, noise, indicative=figures.run.indicative),
-                    level=percent(row.level),
+                    level=percent(row.level or None),
                     floor=percent(noise.floor if noise else None),
                 )
             )
@@ -120,13 +124,15 @@ def ratio_lines(figures: Figures) -> list[RatioLine]:
 
 
 def noise_lines(run: Run) -> list[tuple[str, str, str]]:
-    """Scenario, load, and the floor of each metric."""
-    cells = dict.fromkeys((row.scenario, row.load) for row in run.noise_floor)
+    """Scenario, load, and the floor of each headline metric where it means something."""
     lines = []
-    for scenario, load in cells:
-        rows = [row for row in run.noise_floor if (row.scenario, row.load) == (scenario, load)]
-        floors = ", ".join(f"{metric_text(row.metric).label} {percent(row.floor)}" for row in rows)
-        lines.append((scenario, load, floors))
+    for scenario in run.scenarios:
+        for load in scenario.loads:
+            rows = [row for row in run.noise_floor if (row.scenario, row.load) == (scenario.name, load.name)]
+            told = [row for row in rows if row.metric in HEADLINE and load.kind in KINDS.get(row.metric, ())]
+            if told:
+                floors = ", ".join(f"{metric_text(row.metric).label} {percent(row.floor)}" for row in told)
+                lines.append((scenario.name, load.name, floors))
     return lines
 
 
@@ -154,7 +160,7 @@ def estimate_lines(run: Run) -> list[EstimateLine]:
     return [
         EstimateLine(
             row.scenario, row.load, row.dataplane, metric_text(row.metric).label, row.component,
-            Figure(quantity(row.estimate, row.unit), row.estimate), interval(row.low, row.high, row.unit),
+            Figure(quantity(row.value, row.unit), row.estimate), interval(row.bounds, row.unit),
             f"{row.blocks}" + (f" (+{row.void} void)" if row.void else ""),
         )
         for row in run.estimates if row.against is None
@@ -179,20 +185,15 @@ def target_lines(run: Run) -> list[TargetLine]:
     """Targets with outcomes; a quick run's are not judged."""
     return [
         TargetLine(
-            row.id, row.text, f"{row.scenario}, {row.load}", _bound(row), _found(row),
+            row.id, row.text, f"{row.scenario}, {row.load}", f"{row.direction} {ratio(row.bound)}", _found(row),
             equality(row.equal), percent(row.floor), "not judged" if run.indicative else row.outcome,
         )
         for row in run.targets
     ]  # fmt: skip
 
 
-def _bound(row: TargetRow) -> str:
-    return f"{row.direction.replace('_', ' ')} {ratio(row.bound)}"
-
-
 def _found(row: TargetRow) -> str:
-    within = ratio_interval(row.low, row.high)
-    return ratio(row.estimate) + (f" ({within})" if within else "")
+    return ratio(row.estimate) if row.bounds is None else f"{ratio(row.estimate)} ({ratio_interval(row.bounds)})"
 
 
 def load_lines(scenario: ScenarioRow) -> list[tuple[str, str, str]]:

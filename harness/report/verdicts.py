@@ -24,29 +24,43 @@ class Matrix:
 
 
 def matrix(run: Run, scenario: ScenarioRow) -> Matrix:
-    """Expected against observed, with each plane's own evidence."""
+    """Expected against observed, with each plane's own evidence. IPv4 and IPv6 share a row where nothing differs."""
     rows = [row for row in run.conformance if row.scenario == scenario.name]
     planes = [plane.name for plane in run.dataplanes if any(row.dataplane == plane.name for row in rows)]
-    flows = dict.fromkeys((row.source, row.destination, row.port, row.family, row.expected) for row in rows)
-    lines = []
-    for flow in flows:
-        same = [row for row in rows if (row.source, row.destination, row.port, row.family, row.expected) == flow]
+    families: dict[tuple[str, str], list[tuple[list[Probe | None], list[int]]]] = {}
+    for source, target, port, family, expected in dict.fromkeys(_flow(row) for row in rows):
+        same = [row for row in rows if _flow(row) == (source, target, port, family, expected)]
         probes = [_probe([row for row in same if row.dataplane == plane]) for plane in planes]
-        source, destination, port, family, expected = flow
-        lines.append((f"{source} → {destination}:{port}, IPv{family}", expected, probes))
-    return Matrix(planes, lines)
+        seen = families.setdefault((f"{source} → {target}:{port}", expected), [])
+        alike = next((numbers for other, numbers in seen if other == probes), None)
+        if alike is None:
+            seen.append((probes, [family]))
+        else:
+            alike.append(family)
+    return Matrix(
+        planes,
+        [
+            (f"{flow}, {' and '.join(f'IPv{number}' for number in numbers)}", expected, probes)
+            for (flow, expected), seen in families.items()
+            for probes, numbers in seen
+        ],
+    )
+
+
+def _flow(row: ConformanceRow) -> tuple[str, str, int, int, str]:
+    return row.source, row.destination, row.port, row.family, row.expected
 
 
 def _probe(rows: Sequence[ConformanceRow]) -> Probe | None:
-    """The worst outcome over the blocks, and how often it came."""
+    """The worst outcome, and in how many of the plane's probes of this flow it came."""
     if not rows:
         return None
     rank = {"fail": 0, "error": 1, "unsupported": 2, "pass": 3}
     worst = min(rows, key=lambda row: rank[row.outcome])
     same = [row for row in rows if row.outcome == worst.outcome]
-    counted = "" if len(same) == len(rows) else f" in {len(same)} of {len(rows)} blocks"
-    notes = [note for note in (worst.evidence, worst.reason if worst.outcome != "pass" else None) if note]
-    return Probe(worst.outcome, (worst.observed or "nothing") + counted, "; ".join(notes))
+    counted = "" if len(same) == len(rows) else f" in {len(same)} of {len(rows)} probes"
+    notes = [worst.evidence, worst.rule, worst.reason if worst.outcome != "pass" else None]
+    return Probe(worst.outcome, (worst.observed or "nothing") + counted, "; ".join(note for note in notes if note))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,14 @@ from harness.report.run import ScenarioRow
 from harness.report.samples import Samples
 from harness.report.sentences import offered
 
+_BILLED = "CPU time as billed by cgroup accounting."
+_STACKS = (
+    ("cpu_per_request", "CPU per request by component", _BILLED),
+    ("cpu_per_gigabyte", "CPU per gigabyte by component", _BILLED),
+    ("pss", "Memory of the data plane's processes", "Proportional set size: shared pages are shared out."),
+    ("bpf_memory", "Memory of the data plane's BPF maps", "What the kernel holds for them."),
+)
+
 __all__ = ["Plot", "figure_plots", "ratio_plots"]
 
 
@@ -46,13 +54,11 @@ def _latency(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Itera
 
 
 def _cost(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Iterator[Plot]:
-    for cell in figures.cells(scenario, "cpu_per_request"):
-        caption = f"CPU time as billed by cgroup accounting, {offered(cell.load)}."
-        key = _key(scenario, cell.load.name, "cpu")
-        yield stack_plot(key, figures, cell, "cpu_per_request", "CPU per request by component", caption)
-    for cell in figures.cells(scenario, "pss")[:1]:
-        caption = "Proportional set size of the data plane's own processes: shared pages are shared out."
-        yield stack_plot(_key(scenario, "pss"), figures, cell, "pss", "Memory of the data plane", caption)
+    for metric, title, caption in _STACKS:
+        cells = figures.cells(scenario, metric)
+        for cell in cells[:1] if metric in ("pss", "bpf_memory") else cells:
+            name = f"{title}, {cell.load.name}" if len(cells) > 1 else title
+            yield stack_plot(_key(scenario, cell.load.name, metric), figures, cell, metric, name, caption)
     for metric in ("context_switches", "syscalls", "stack_traversals"):
         for cell in figures.cells(scenario, metric):
             yield rate_plot(_key(scenario, cell.load.name, metric), figures, cell, samples, metric)

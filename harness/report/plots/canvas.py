@@ -9,6 +9,7 @@ from html import escape
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK = "#1a1a1a"
@@ -95,7 +96,8 @@ def canvas(panels: int = 1, rows: int = 5, height: float | None = None) -> tuple
 def finish(key: str, title: str, caption: str, alt: str, figure: Figure) -> Plot:
     """The figure as a Plot."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # savefig would draw twice, once only to find its backend
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return Plot(key, title, caption, alt, _inline(buffer.getvalue(), key, title, alt))
 
 

@@ -99,8 +99,6 @@ def dots_plot(key: str, figures: Figures, cell: Cell, samples: Samples, offered:
             for plane in figures.planes
         ]
         draw_rows(axes, rows, "s", metric_text(metric).label, better="less is better")
-        said += [
-            f"{row.plane} {metric_text(metric).noun} {quantity(row.estimate.estimate, 's')}" for row in rows if row.estimate
-        ]
+        said += [f"{row.plane} {metric_text(metric).noun} {quantity(row.estimate.value, 's')}" for row in rows if row.estimate]
     caption = f"Medians over blocks, {offered}. Thick bar: interval; thin ticks: single blocks."
     return finish(key, f"p50 and p99, {cell.load.name}", caption, "; ".join(said) + ".", figure)

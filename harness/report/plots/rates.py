@@ -12,7 +12,11 @@ _TITLES = {
     ("throughput", "connections"): "Most requests a second, a new connection each",
     ("bulk", "bulk"): "One TCP stream, as fast as it goes",
 }
-_NOTES = {"trace": "Counted by cgroup over client, server and the data plane's own processes. "}
+_NOTES = {
+    "context_switches": "Of client, server and the data plane's own processes. ",
+    "syscalls": "Of client, server and the data plane's own processes. ",
+    "stack_traversals": "Packets handed to a network device or taken from one, in pods and nodes. ",
+}
 
 
 def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: str) -> Plot:
@@ -25,6 +29,6 @@ def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: 
     title = _TITLES.get((metric, cell.load.kind), metric_text(metric).label)
     figure, (axes,) = canvas(rows=len(rows))
     draw_rows(axes, rows, unit, "", better="less is better" if metric_text(metric).lower_is_better else "more is better")
-    said = ", ".join(f"{row.plane} {quantity(row.estimate.estimate, unit)}" for row in rows if row.estimate)
-    caption = f"Load {cell.load.name}. {_NOTES.get(cell.load.kind, '')}Medians; thick bar: interval; ticks: single blocks."
+    said = ", ".join(f"{row.plane} {quantity(row.estimate.value, unit)}" for row in rows if row.estimate)
+    caption = f"Load {cell.load.name}. {_NOTES.get(metric, '')}Medians; thick bar: interval; ticks: single blocks."
     return finish(key, title, caption, said, figure)

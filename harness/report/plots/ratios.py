@@ -1,5 +1,7 @@
 """Paired ratios to one plane in one scenario, on a log axis around 1, grouped by metric."""
 
+import math
+
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.report.lookup import Cell, Figures
@@ -33,12 +35,12 @@ def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str)
         noise = figures.noise(cell, metric)
         if noise is not None and noise.floor:
             span = [place + 0.5, place + len(rows) + 0.5]
-            axes.fill_betweenx(span, 1 / (1 + noise.floor), 1 + noise.floor, color=FAINT, linewidth=0)
+            axes.fill_betweenx(span, max(1 - noise.floor, 0.01), 1 + noise.floor, color=FAINT, linewidth=0)
         for row in rows:
             place += 1
             ink = colour(row.dataplane)
             middle = row.estimate or 1.0
-            low, high = row.low or middle, row.high or middle
+            low, high = (bound if 0 < bound < math.inf else middle for bound in row.bounds or (middle, middle))
             axes.plot([low, high], [place, place], color=ink, linewidth=3.5, solid_capstyle="butt")
             axes.plot([middle], [place], "o", color=ink, markersize=4)
             words = ratio(row.estimate)
