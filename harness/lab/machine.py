@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.lab import cgroups, facts
+from harness.lab import cgroups, facts, kernel
 from harness.lab.build import BTF
 from harness.lab.facts import fingerprint
 from harness.lab.namespaces import OWN, entered_new, mount, unmount
@@ -77,14 +77,9 @@ def _root() -> Finding:
     )  # fmt: skip
 
 
-def _release() -> tuple[int, int]:
-    major, minor, *_ = platform.release().split(".")
-    return int(major), int("".join(character for character in minor if character.isdigit()) or 0)
-
-
 def _kernel() -> Finding:
     return Finding(
-        "kernel", _release() >= OLDEST_KERNEL, f"Linux {platform.release()}",
+        "kernel", kernel.version() >= OLDEST_KERNEL, f"Linux {platform.release()}",
         f"install Linux {OLDEST_KERNEL[0]}.{OLDEST_KERNEL[1]} or newer (Debian 12 ships 6.1)",
         "labs (cgroup.kill is missing) and the data planes ebpf and ebpf-sockmap",
     )  # fmt: skip
@@ -113,7 +108,7 @@ def _btf() -> Finding:
 
 
 def _tc() -> Finding:
-    kind = "tcx" if _release() >= TCX_KERNEL else f"clsact, since Linux {platform.release()} has no tcx (6.6 has)"
+    kind = "tcx" if kernel.version() >= TCX_KERNEL else f"clsact, since Linux {platform.release()} has no tcx (6.6 has)"
     return Finding("BPF on links", True, kind)
 
 

@@ -58,7 +58,7 @@ class NetnsPlace:
         uid: int | None = None,
         gid: int | None = None,
     ) -> processes.LabProcess:
-        command = self._command(argv, component, uid, gid, env)
+        command = self._command(argv, component, uid, gid, env, tells=True)
         process = processes.LabProcess(self._netns, command, self._new_log(component), env)
         self._started.append(process)
         return process
@@ -74,20 +74,27 @@ class NetnsPlace:
         gid: int | None = None,
         check: bool = True,
     ) -> Completed:
-        command = self._command(argv, component, uid, gid, None)
+        command = self._command(argv, component, uid, gid)
         return processes.run(self._netns, command, shown=argv, where=self._label, seconds=seconds, stdin=stdin, check=check)
 
     def become(self, argv: Sequence[str], *, component: str = "tool") -> NoReturn:
-        processes.become(self._netns, self._command(argv, component, None, None, None))
+        processes.become(self._netns, self._command(argv, component))
 
     def entered(self) -> AbstractContextManager[None]:
         return entered(self._netns)
 
     def _command(
-        self, argv: Sequence[str], component: str, uid: int | None, gid: int | None, env: Mapping[str, str] | None
+        self,
+        argv: Sequence[str],
+        component: str,
+        uid: int | None = None,
+        gid: int | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        tells: bool = False,
     ) -> list[str]:
         try:
-            return processes.command(argv, self.component_cgroup(component), uid, gid, env)
+            return processes.command(argv, self.component_cgroup(component), uid, gid, env, tells=tells)
         except LabError as error:
             raise LabError(f"{self._label}: {error}") from None
 

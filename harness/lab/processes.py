@@ -14,11 +14,21 @@ from harness.lab.namespaces import enter, entered
 from harness.lab.port import Completed, LabError
 
 _JOIN = 'echo 0 > "$0" || exit 126; exec "$@"'
+_JOIN_AND_TELL = _JOIN + " </dev/null"
 """The child moves itself into its cgroup (file ``$0``) and then becomes the program. Done by a shell after the fork, because
-Python's own hook between fork and exec can deadlock in a process with threads."""
+Python's own hook between fork and exec can deadlock in a process with threads. The second form starts with a pipe for standard
+input, so that its end, met by /dev/null, tells that the cgroup is joined: nothing of a lab ever runs outside."""
 
 
-def command(argv: Sequence[str], cgroup: Path, uid: int | None, gid: int | None, env: Mapping[str, str] | None) -> list[str]:
+def command(
+    argv: Sequence[str],
+    cgroup: Path,
+    uid: int | None = None,
+    gid: int | None = None,
+    env: Mapping[str, str] | None = None,
+    *,
+    tells: bool = False,
+) -> list[str]:
     """``argv`` made to join ``cgroup`` and to drop to ``uid``/``gid`` first; raises LabError where the program is missing."""
     path = (env or os.environ).get("PATH", os.defpath)
     if shutil.which(argv[0], path=path) is None:
@@ -29,18 +39,25 @@ def command(argv: Sequence[str], cgroup: Path, uid: int | None, gid: int | None,
         drop += [] if uid is None else [f"--reuid={uid}"]
         drop += [] if gid is None else [f"--regid={gid}"]
         drop += ["--"]
-    return ["/bin/sh", "-c", _JOIN, str(cgroup / "cgroup.procs"), *drop, *argv]
+    return ["/bin/sh", "-c", _JOIN_AND_TELL if tells else _JOIN, str(cgroup / "cgroup.procs"), *drop, *argv]
 
 
 class LabProcess:
     """A program that was started in a lab, the leader of a process group of its own."""
 
     def __init__(self, netns: Path, argv: Sequence[str], log: Path, env: Mapping[str, str] | None) -> None:
+        """``argv`` is a ``command`` that tells; returns when it is in its cgroup."""
         self._log = log
-        with log.open("ab") as output, entered(netns):
-            self._child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True
-            )
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as joined, log.open("ab") as output:
+            try:
+                with entered(netns):
+                    self._child = subprocess.Popen(
+                        argv, stdin=writing, stdout=output, stderr=output, env=env, start_new_session=True
+                    )
+            finally:
+                os.close(writing)
+            joined.read()
 
     @property
     def pid(self) -> int:

@@ -106,6 +106,9 @@ def write(record: LabRecord) -> None:
     partial = path.with_suffix(".partial")
     try:
         record.folder.mkdir(mode=0o755)
+    except OSError as error:
+        raise LabError(f"cannot make {record.folder}: {error.strerror}; nothing was made") from None
+    try:
         with partial.open("wb") as file:
             file.write(_ADAPTER.dump_json(record))
             file.flush()
@@ -113,8 +116,7 @@ def write(record: LabRecord) -> None:
         partial.rename(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        if record.folder.is_dir():
-            record.folder.rmdir()
+        record.folder.rmdir()
         raise LabError(f"cannot write the lab's record {path}: {error.strerror}; nothing was made") from None
 
 
@@ -133,6 +135,9 @@ def read(name: str) -> LabRecord:
         raise LabError(
             f"{path}: format {record.format} of lab {record.name!r}; this version reads format {FORMAT} of its own name"
         )
+    foreign = [each for each in record.namespaces if not each.startswith(f"mp-{name}_")]
+    if foreign or Path(record.cgroup).name != f"meshproof-{name}":
+        raise LabError(f"{path} names {', '.join([*foreign, record.cgroup])}, which no lab makes; nothing is done by it")
     return record
 
 

@@ -1,5 +1,6 @@
 """Taking apart what a record names, and waiting until the kernel has let go of it."""
 
+import errno
 import os
 import shutil
 import time
@@ -25,13 +26,15 @@ def remove(record: LabRecord, seconds: float = 30.0) -> list[str]:
     """
     removed: list[str] = []
     with removing(record):
-        if killed := cgroups.kill(Path(record.cgroup)):
-            removed.append(f"{killed} processes")
+        deadline = time.monotonic() + seconds
+        processes, groups = _kill_and_remove(Path(record.cgroup), deadline)
+        if processes:
+            removed.append(f"{processes} process{'es' if processes > 1 else ''}")
+        if groups:
+            removed.append("cgroups")
         if unmount(record.bpffs):
             removed.append("bpf file system")
-        if cgroups.remove(Path(record.cgroup)):
-            removed.append("cgroups")
-        held = _remove_namespaces(record.namespaces, removed, seconds)
+        held = _remove_namespaces(record.namespaces, removed, deadline)
         if record.folder.exists():
             shutil.rmtree(record.folder)
             removed.append("files")
@@ -40,7 +43,19 @@ def remove(record: LabRecord, seconds: float = 30.0) -> list[str]:
     return removed
 
 
-def _remove_namespaces(names: Sequence[str], removed: list[str], seconds: float) -> list[str]:
+def _kill_and_remove(cgroup: Path, deadline: float) -> tuple[int, bool]:
+    """End all processes; how many, and whether there was a cgroup. Again when one joined after the others were killed."""
+    killed = 0
+    while True:
+        killed += cgroups.kill(cgroup)
+        try:
+            return killed, cgroups.remove(cgroup)
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise LabError(f"cannot remove {error.filename}: {error.strerror}") from None
+
+
+def _remove_namespaces(names: Sequence[str], removed: list[str], deadline: float) -> list[str]:
     """Remove named namespaces and wait for the kernel; returns who still holds any.
 
     A namespace of ours numbers them all (ip-netns(8), ``set``): the kernel drops a number when nobody uses that namespace
@@ -58,16 +73,15 @@ def _remove_namespaces(names: Sequence[str], removed: list[str], seconds: float)
         _watch(watcher, inodes.values())
         forgotten = [name for name in names if forget(name)]
         if forgotten:
-            removed.append(f"{len(forgotten)} network namespaces")
+            removed.append(f"{len(forgotten)} network namespace{'s' if len(forgotten) > 1 else ''}")
         if not inodes:
             return []
-        deadline = time.monotonic() + seconds
         if not _all_gone(watcher, deadline):
             return _holders(inodes)
         with entered_new():
             _watch(watcher, [OWN])
         if not _all_gone(watcher, deadline):
-            raise LabError(f"the kernel did not take {len(inodes)} network namespaces apart within {seconds:g} s")
+            raise LabError(f"the kernel is still taking {len(inodes)} network namespaces apart; it goes on by itself")
     return []
 
 

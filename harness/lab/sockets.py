@@ -4,10 +4,14 @@ A connection that is closed while its last bytes cannot be delivered (a policy d
 goes on sending for about 100 s, and only then lets go of the namespace.
 """
 
-import platform
 import socket
 import struct
 from pathlib import Path
+
+from harness.lab import kernel
+
+DESTROYS_ORPHANS = (6, 11)
+"""Since then SOCK_DESTROY ends orphans too; before, it took their data and left them for ever (commit bac76cf89816)."""
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY, _SOCK_DESTROY = 20, 21
@@ -33,7 +37,7 @@ def orphans() -> int:
 def end_orphans() -> None:
     """Have the kernel end all TCP connections of the calling thread's namespace; for use when its programs are gone."""
     Path("/proc/sys/net/ipv4/tcp_orphan_retries").write_text("1")
-    if can_destroy_orphans(platform.release()):
+    if kernel.version() >= DESTROYS_ORPHANS:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as diag:
             found = [(family, each) for family in (socket.AF_INET, socket.AF_INET6) for each in _connections(diag, family)]
             for family, identity in found:
@@ -41,15 +45,9 @@ def end_orphans() -> None:
                 diag.send(_request(_SOCK_DESTROY, _REQUEST, family, identity))
 
 
-def can_destroy_orphans(release: str) -> bool:
-    """Whether SOCK_DESTROY ends orphans too. Before 6.11 it took their data and left them, for ever (bac76cf89816 mends it)."""
-    major, minor = (int(number) for number in release.split("-")[0].split(".")[:2])
-    return (major, minor) >= (6, 11)
-
-
 def _connections(diag: socket.socket, family: int) -> list[bytes]:
     diag.send(_request(_SOCK_DIAG_BY_FAMILY, _REQUEST | _DUMP, family, bytes(48)))
-    found = []
+    found: list[bytes] = []
     while True:
         data = diag.recv(_BUFFER)
         while data:
