@@ -36,7 +36,7 @@ struct {
 /* What became of sockets; named for users as paths are. */
 enum census {
 	SOCKETS_ENTERED = 0, /* sockets that joined the same-node path */
-	SOCKETS_REFUSED = 1, /* sockets that the kernel did not let join: the table is full, or they are another's */
+	SOCKETS_REFUSED = 1, /* sockets that the kernel did not let join: closing, the table full, or in another table */
 	SEGMENTS_TRIMMED = 2, /* TCP segments that began with bytes which had been read already */
 	SEGMENTS_UNTRIMMED = 3, /* of those, the ones that could not be cut for want of memory: a corrupt stream */
 	CENSUS

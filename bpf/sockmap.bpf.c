@@ -14,8 +14,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define O_NONBLOCK 04000
 #define PSOCK_POINTER (~7ULL) /* the low bits of sk_user_data are flags */
 
-/* The first packets of an undecided socket are all looked at, then every second power of two. */
-#define EAGER_PACKETS 16
+/* The first packets of an undecided socket are all looked at, then those whose number is a power of two. */
+#define EAGER_PACKETS 128
 
 /* An skb of at most BIG TCP's 512 KB is cut by at most 4,095 bytes at a time. */
 #define TRIM_STEP 4095

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.mesh.libbpf import (
+    BPF_F_BEFORE,
     BPF_TC_EGRESS,
     BPF_TC_F_REPLACE,
     BPF_TC_INGRESS,
     BPF_TCX_EGRESS,
     BPF_TCX_INGRESS,
     BpfError,
+    LinkCreateOptions,
     TcHook,
     TcOptions,
     checked,
@@ -55,13 +57,15 @@ class Hook(Protocol):
 
 
 class TcxHook:
-    """A bpf_link, pinned so that it outlives its loader."""
+    """A bpf_link, pinned so that it outlives its loader. With ``first`` it runs before what is there already."""
 
-    def __init__(self, program: Program, ifindex: int, side: Side, pin: Path) -> None:
+    def __init__(self, program: Program, ifindex: int, side: Side, pin: Path, *, first: bool = False) -> None:
         kind = BPF_TCX_INGRESS if side is Side.INGRESS else BPF_TCX_EGRESS
         self._name = f"{program.name} on {side} of interface {ifindex}"
         self._pin = pin
-        self._fd = checked(library().bpf_link_create(program.fd, ifindex, kind, None), f"attach {self._name}")
+        order = LinkCreateOptions(sz=ctypes.sizeof(LinkCreateOptions), flags=BPF_F_BEFORE if first else 0)
+        link = library().bpf_link_create(program.fd, ifindex, kind, ctypes.byref(order))
+        self._fd = checked(link, f"attach {self._name}")
         checked(library().bpf_obj_pin(self._fd, str(pin).encode()), f"pin the link of {self._name} at {pin}")
 
     def replace(self, program: Program) -> None:

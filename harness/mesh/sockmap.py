@@ -4,33 +4,33 @@ Each node has a table of sockets of its own. Nodes of a lab share one kernel, so
 different nodes without a wire between them.
 """
 
-import ctypes
-import os
 import platform
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 from harness.lab.build import BPF_SOURCES, bpf_object, vmlinux_header
 from harness.lab.port import LabNode, LabPod
+from harness.mesh.hooks import Side, TcxHook
 from harness.mesh.layout import U32
 from harness.mesh.libbpf import (
-    BPF_F_BEFORE,
     BPF_SK_MSG_VERDICT,
     BPF_SK_SKB_STREAM_VERDICT,
-    BPF_TCX_INGRESS,
-    LinkCreateOptions,
     checked,
     library,
 )
 from harness.mesh.maps import Map
-from harness.mesh.objects import BpfObject, load
+from harness.mesh.objects import load
 from harness.model.topology import Pod
 
 ANNOTATION = "meshproof.io/sockmap"
 """Of a pod: ``enabled`` lets its sockets use the same-node path, ``disabled`` or nothing leaves them with TCP."""
+
+PINS = "sockmap-1"
+"""The folders of pins on a lab's bpf file system start with this; the number counts map layouts."""
 
 HEADER = BPF_SOURCES / "session.h"
 SOURCE = BPF_SOURCES / "sockmap.bpf.c"
@@ -88,43 +88,37 @@ class SameNodePath:
     def __init__(self, node: LabNode, pods: Sequence[LabPod], mesh: Mapping[str, Map], pins: Path) -> None:
         """Let sockets of ``pods``, which are on ``node``, join. ``mesh`` are the maps of the node's packet programs.
 
-        The files in ``pins``, a folder on the lab's bpf file system, are the path's own. Raises LoadFailed, BpfError.
+        ``pins`` is a folder on the lab's bpf file system that does not exist yet. Raises LoadFailed, BpfError.
         """
-        pins.mkdir(parents=True, exist_ok=True)
-        self._pins: list[Path] = []
-        self._links: list[int] = []
-        self._object: BpfObject = load(bpf_object(SOURCE), shared=mesh)
-        try:
-            self._attach(node, pods, pins)
-        except BaseException:
-            self.close()
-            raise
+        with ExitStack() as undo:
+            pins.mkdir()
+            undo.callback(pins.rmdir)
+            shared = {name: map_ for name, map_ in mesh.items() if "." not in name}
+            self._object = load(bpf_object(SOURCE), shared=shared)
+            undo.callback(self._object.close)
+            self._attach_table(node, pins / "sockets", undo)
+            undo.callback(self._object.maps["detached"].put, U32.pack(0), U32.pack(1))
+            with node.entered():
+                for pod in pods:
+                    # Before the packet programs: what they allow, they end the run of programs with.
+                    pin = pins / f"{Side.INGRESS}-{pod.host_ifindex}"
+                    hook = TcxHook(self._object.programs["sockmap_enter"], pod.host_ifindex, Side.INGRESS, pin, first=True)
+                    undo.callback(hook.remove)
+            self._undo = undo.pop_all()
 
-    def _attach(self, node: LabNode, pods: Sequence[LabPod], pins: Path) -> None:
-        maps, programs = self._object.maps, self._object.programs
+    def _attach_table(self, node: LabNode, pin: Path, undo: ExitStack) -> None:
+        """A table that no process and no file refers to loses its programs: hence the pin."""
+        table = self._object.maps["sockets"]
         for program, kind in (("sockmap_send", BPF_SK_MSG_VERDICT), ("sockmap_receive", BPF_SK_SKB_STREAM_VERDICT)):
-            status = library().bpf_prog_attach(programs[program].fd, maps["sockets"].fd, kind, 0)
+            status = library().bpf_prog_attach(self._object.programs[program].fd, table.fd, kind, 0)
             checked(status, f"attach {program} to the sockets of node {node.name}")
-        # A table that no process and no file refers to loses its programs.
-        maps["sockets"].pin(self._pin(pins / "sockets"))
-        options = LinkCreateOptions(sz=ctypes.sizeof(LinkCreateOptions), flags=BPF_F_BEFORE)
-        with node.entered():
-            for pod in pods:
-                link = library().bpf_link_create(
-                    programs["sockmap_enter"].fd, pod.host_ifindex, BPF_TCX_INGRESS, ctypes.byref(options)
-                )
-                self._links.append(checked(link, f"attach sockmap_enter to {pod.host_ifname} of node {node.name}"))
-                path = self._pin(pins / f"sockmap_enter-{pod.host_ifname}")
-                checked(library().bpf_obj_pin(link, str(path).encode()), f"pin a link at {path}")
-
-    def _pin(self, path: Path) -> Path:
-        self._pins.append(path)
-        return path
+        table.pin(pin)
+        undo.callback(pin.unlink)
 
     @property
     def programs(self) -> tuple[int, ...]:
         """The programs' ids in the kernel."""
-        return tuple(self._object.programs[name].id for name in ("sockmap_enter", "sockmap_send", "sockmap_receive"))
+        return tuple(program.id for program in self._object.programs.values())
 
     def counts(self) -> dict[str, int]:
         """Messages and bytes by path, and what became of sockets, since the path was made."""
@@ -146,11 +140,4 @@ class SameNodePath:
         They stay in the kernel's table until they close: taking one out would lose what is queued in it. The table
         refers to its sockets and each of them, by its programs, to the table; the last one to close frees it.
         """
-        self._object.maps["detached"].put(U32.pack(0), U32.pack(1))
-        for link in self._links:
-            library().bpf_link_detach(link)  # its interface, and with it the link, may be gone already
-            os.close(link)
-        for path in self._pins:
-            path.unlink(missing_ok=True)
-        self._links, self._pins = [], []
-        self._object.close()
+        self._undo.close()
