@@ -76,11 +76,13 @@ def interval(bounds: tuple[float, float] | None, unit: str) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio with two decimals below 10, so that 1.00 and 1.05 line up."""
+    """A ratio with two decimals below 10, so that 1.00 and 1.05 line up; a third where two would hide on which side of 1 it is."""
     if value is None:
         return _UNKNOWN
     if math.isinf(value):
         return "unbounded"
+    if value != 1 and f"{value:.2f}" == "1.00":
+        return f"{value:.3f}"
     return f"{value:.2f}" if abs(value) < 9.995 else digits(value)
 
 

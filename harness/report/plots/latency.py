@@ -63,7 +63,7 @@ def _nines(fraction: float) -> float:
 def _curve(counted: Counted) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     total = int(counted[1].sum())
     last = max(_nines(1 - min(_BEYOND / total, 0.5)), _nines(0.5))
-    place: npt.NDArray[np.float64] = np.linspace(_nines(0.05), last, 120)
+    place: npt.NDArray[np.float64] = np.linspace(_nines(0.05), last, 80)
     return place, percentiles(counted, 1.0 - 10.0**-place)
 
 

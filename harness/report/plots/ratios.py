@@ -11,6 +11,7 @@ from harness.report.quantity import ratio
 from harness.report.run import EstimateRow, ScenarioRow
 
 _TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+_FINE_TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0)
 
 
 def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str) -> Plot | None:
@@ -55,7 +56,7 @@ def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str)
         label.set_color(colour(plane))
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(place - 0.4, -0.6)
-    axes.xaxis.set_major_locator(FixedLocator(_TICKS))
+    axes.xaxis.set_major_locator(FixedLocator(_FINE_TICKS if max(bounds) < 2.2 and min(bounds) > 0.45 else _TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(axis="x")

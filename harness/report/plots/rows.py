@@ -56,7 +56,7 @@ def _draw(axes: Axes, place: int, row: Row, estimate: EstimateRow, scale: Scale)
     axes.plot([x for x, _ in ticks], [y for _, y in ticks], color=ink, linewidth=1.0, alpha=0.5)
     ends = [bound / scale.factor for bound in estimate.bounds or () if math.isfinite(bound)]
     axes.plot(ends, [place] * len(ends), color=ink, linewidth=3.0, solid_capstyle="butt")
-    axes.plot([value], [place], marker(row.plane), color=ink, markersize=6)
+    axes.plot([value], [place], marker(row.plane), color=ink, markersize=6, clip_on=False)
     words, right = quantity(estimate.value, estimate.unit), max([value, *blocks, *ends])
     axes.annotate(words, (right, place), (8, 0), textcoords="offset points", va="center", color=ink, weight="bold")
 

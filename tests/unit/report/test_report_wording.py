@@ -42,8 +42,8 @@ def test_intervals_are_told_in_one_unit(bounds, text):
 
 
 def test_ratios_keep_two_decimals_where_they_matter():
-    assert [ratio(value) for value in (1.0, 0.234, 9.99, 9.996, 12.34, inf, None)] == [
-        "1.00", "0.23", "9.99", "10.0", "12.3", "unbounded", "not measured",
+    assert [ratio(value) for value in (1.0, 1.001, 0.9961, 0.234, 9.99, 9.996, 12.34, inf, None)] == [
+        "1.00", "1.001", "0.996", "0.23", "9.99", "10.0", "12.3", "unbounded", "not measured",
     ]  # fmt: skip
     assert ratio_interval((0.99, 1.05)) == "0.99 to 1.05"
     assert ratio_interval((1.2, inf)) == "1.20 or more"
