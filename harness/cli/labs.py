@@ -50,7 +50,8 @@ def up(
 def _hold(scenario: BenchScenario, plane: DataPlane, ready: Callable[[str], None]) -> None:
     """What the keeper does: make everything, say that it is ready, and wait for a signal to end."""
     with ExitStack() as stack:
-        lab = stack.enter_context(netns.up(scenario.topology, keep=False))
+        lab = stack.enter_context(netns.up(scenario.topology, keep=True))
+        stack.callback(netns.down, lab.name)
         for pod in lab.pods:
             stack.enter_context(serve(pod, scenario.port, lab.folder))
         attachment = stack.enter_context(plane.attach(lab))
@@ -99,7 +100,7 @@ def _keep(hold: Callable[[Callable[[str], None]], None]) -> int:
 
 def _chosen(name: str | None) -> LabRecord:
     """The lab that is meant."""
-    held = [record for record in netns.labs() if name is None or record.name == name]
+    held = [record for record in netns.labs() if record.kept and name in (None, record.name)]
     if not held:
         raise UsageError(f"no lab called {name} is up" if name else "no lab is up: make one with `meshproof up`")
     if len(held) > 1:
@@ -125,7 +126,7 @@ def exec_(
             refs = ", ".join(each.pod.ref for each in opened.pods)
             raise UsageError(f"lab {opened.name} has no pod {pod!r}: there are {refs}") from None
         sys.stdout.flush()
-        place.become(command_line, component="exec")
+        place.become(command_line[command_line[0] == "--" :], component="exec")
 
     return guarded(command)
 
