@@ -16,9 +16,11 @@ from harness.lab.record import LabRecord, removing
 from harness.lab.sockets import end_orphans, orphans
 
 _POLL = 0.002
+PATIENCE = 30.0
+"""Seconds that processes and namespaces have to go."""
 
 
-def remove(record: LabRecord, seconds: float = 30.0) -> list[str]:
+def remove(record: LabRecord) -> list[str]:
     """Remove all that ``record`` names, then the record; what was removed, one line each. Whatever is already gone is skipped.
 
     Runs in a thread of its own, since it leaves that thread in a namespace of its own.
@@ -26,7 +28,7 @@ def remove(record: LabRecord, seconds: float = 30.0) -> list[str]:
     """
     removed: list[str] = []
     with removing(record):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         processes, groups = _kill_and_remove(Path(record.cgroup), deadline)
         if processes:
             removed.append(f"{processes} process{'es' if processes > 1 else ''}")

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab import cgroups, record
+from harness.lab import cgroups, netns, record
 from harness.lab.namespaces import NETNS, unmount
 
 Child = Callable[[str], "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of records of the test's own, so that ``clean`` meets no lab of others."""
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of records of the test's own, so that ``clean`` meets no lab of others. A test that fails leaves no lab either."""
     folder = tmp_path / "records"
     monkeypatch.setattr(record, "RUN", folder)
-    return folder
+    yield folder
+    netns.clean(all_labs=True)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def pause() -> None:
     time.sleep(0.5)
 
 
-def paused_before(holder: Any, name: str) -> None:
+def pause_before(holder: Any, name: str) -> None:
     function: Callable[..., Any] = getattr(holder, name)
 
     def pausing(*arguments: Any, **named: Any) -> Any:
@@ -46,7 +46,7 @@ def main(records: str, pods: str, where: str) -> None:
         "child", nodes, (Namespace("shop"),), tuple(Pod(f"p{i}", "shop", nodes[i % 2]) for i in range(int(pods)))
     )
     if where in PLACES:
-        paused_before(*PLACES[where])
+        pause_before(*PLACES[where])
     with netns.up(topology, keep=where == "kept") as lab:
         lab.pods[0].start(["sleep", "1000"], component="server")
         if where == "up":

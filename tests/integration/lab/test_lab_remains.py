@@ -129,14 +129,15 @@ def test_a_name_under_which_something_exists_is_not_taken(
     assert path.stat().st_ino == inode
 
 
-def test_a_process_that_others_started_inside_is_named_and_not_killed(records: Path) -> None:
+def test_a_process_that_others_started_inside_is_named_and_not_killed(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with netns.up(small()) as lab:
         holder = subprocess.Popen(["nsenter", f"--net={lab.pods[0].netns}", "sleep", "1000"])
         try:
             while Path(f"/proc/{holder.pid}/ns/net").stat().st_ino != lab.pods[0].netns.stat().st_ino:
                 time.sleep(0.01)
+            monkeypatch.setattr(removal, "PATIENCE", 0.3)
             with pytest.raises(LabError, match=rf"process {holder.pid} \(sleep\) holds the network namespace mp-"):
-                netns._in_thread(lambda: removal.remove(lab.record, seconds=0.3))
+                netns.down(lab.name)
             assert holder.poll() is None
         finally:
             holder.kill()
@@ -151,18 +152,19 @@ def test_connections_that_cannot_end_do_not_keep_their_namespace(
     with netns.up(small()) as lab:
         client, server = lab.pods
         server.start(["iperf3", "-s", "-1"], component="server")
-        stream = client.start(["iperf3", "-c", server.pod.ip(4), "-t", "60", "--connect-timeout", "3000"], component="client")
-        await_connection(client)
+        await_socket(server, "LISTEN")
+        stream = client.start(["iperf3", "-c", server.pod.ip(4), "-t", "60"], component="client")
+        await_socket(client, "ESTAB")
         server.run(["ip", "link", "set", "eth0", "down"])
         stream.signal(signal.SIGKILL)
         stream.wait(10)
         assert sockets.orphans() > 0
-        netns._in_thread(lambda: removal.remove(lab.record, seconds=20))  # raises where a namespace stays
+        netns.down(lab.name)  # raises where a namespace stays
 
 
-def await_connection(pod: LabPod) -> None:
+def await_socket(pod: LabPod, state: str) -> None:
     deadline = time.monotonic() + 10
-    while "ESTAB" not in pod.run(["ss", "-Htn"]).stdout:
+    while state not in pod.run(["ss", "-Htan"]).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
