@@ -23,7 +23,7 @@ from harness.dataplanes.port import (
 )
 from harness.envoy import configuration
 from harness.envoy.certificates import Authority, spiffe_id
-from harness.envoy.delivery import await_version, write_json, write_listeners
+from harness.envoy.delivery import await_version, refusals, write_json, write_listeners
 from harness.envoy.errors import EnvoyError, NotAccepted
 from harness.envoy.evidence import Denials
 from harness.envoy.listeners import Sidecar
@@ -93,7 +93,7 @@ class SidecarAttachment:
         deadline = time.monotonic() + READY_SECONDS
         for proxy in self._sidecars:
             proxy.await_ready(deadline - time.monotonic())
-        self._await_revision(deadline - time.monotonic())
+        await_version(dict.fromkeys(self._sidecars, 0), str(self._revision), deadline - time.monotonic())
         self._each(lambda proxy: _nft(proxy, REDIRECT, RULESET))
 
     def stop(self) -> None:
@@ -118,9 +118,10 @@ class SidecarAttachment:
     def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
         begun = time.monotonic()
         self._revision += 1
-        self._hand_over(policies)
         try:
-            self._await_revision(CONVERGENCE_SECONDS)
+            refused = refusals(self._sidecars)
+            self._hand_over(policies)
+            await_version(refused, str(self._revision), CONVERGENCE_SECONDS)
         except NotAccepted as error:
             raise NotConverged(f"{self._plane}: {error}") from None
         except EnvoyError as error:
@@ -128,9 +129,6 @@ class SidecarAttachment:
         for denials in self._denials.values():
             denials.forget()
         return Revision(self._revision, time.monotonic() - begun)
-
-    def _await_revision(self, seconds: float) -> None:
-        await_version(list(self._sidecars), str(self._revision), seconds)
 
     def evidence(self, flow: Flow) -> Evidence | None:
         """Egress is judged at the client's sidecar, and first; ingress at the server's. Only the present revision counts."""

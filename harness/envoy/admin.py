@@ -53,8 +53,17 @@ class Admin:
 
     def statistics(self, pattern: str) -> dict[str, int | str]:
         """Counters, gauges and texts whose names match the regular expression ``pattern``."""
-        status, body = self.get(f"/stats?format=json&filter={pattern}")
-        if status != http.client.OK:
-            raise EnvoyError(f"{self._path}: /stats answered {status}: {body.strip()}")
-        listed: list[dict[str, Any]] = json.loads(body)["stats"]
+        listed: list[dict[str, Any]] = self._json(f"/stats?format=json&filter={pattern}")["stats"]
         return {entry["name"]: entry["value"] for entry in listed if "name" in entry}
+
+    def refusal(self) -> str:
+        """Why Envoy refused the latest listeners, in its words; empty where it has none."""
+        listed: list[dict[str, Any]] = self._json("/config_dump?resource=dynamic_listeners").get("configs", [])
+        return "; ".join(entry["error_state"]["details"] for entry in listed if "error_state" in entry)
+
+    def _json(self, target: str) -> dict[str, Any]:
+        status, body = self.get(target)
+        if status != http.client.OK:
+            raise EnvoyError(f"{self._path}: {target} answered {status}: {body.strip()}")
+        answer: dict[str, Any] = json.loads(body)
+        return answer

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,32 +32,40 @@ def write_listeners(folder: Path, version: str, listeners: Sequence[dict[str, An
     write_json(folder / LISTENERS_FILE, {"version_info": version, "resources": list(listeners)})
 
 
-def await_version(proxies: Sequence[Proxy], version: str, seconds: float) -> None:
+def refusals(proxies: Iterable[Proxy]) -> dict[Proxy, int]:
+    """How many sets of listeners each Envoy has refused so far."""
+    return {proxy: int(proxy.admin.statistics(REJECTED).get(REJECTED, 0)) for proxy in proxies}
+
+
+def await_version(refused: Mapping[Proxy, int], version: str, seconds: float) -> None:
     """Return when every Envoy uses ``version`` and no connection of an earlier one is left.
 
-    Raises NotAccepted, naming the pods, where an Envoy refused it or ``seconds`` have passed.
+    ``refused`` are the Envoys with what ``refusals`` said before ``version`` was handed over. Raises NotAccepted, naming
+    the pod, at once where an Envoy refuses it, else when ``seconds`` have passed.
     """
     deadline = time.monotonic() + seconds
-    waiting = dict.fromkeys(proxies, "")
+    waiting = dict.fromkeys(refused, "")
     while waiting:
         for proxy in list(waiting):
-            state = _state(proxy, version)
-            if state is None:
+            missing = _missing(proxy, version, refused[proxy])
+            if missing is None:
                 del waiting[proxy]
             else:
-                waiting[proxy] = state
+                waiting[proxy] = missing
         if waiting and time.monotonic() > deadline:
             raise NotAccepted(f"version {version} is not in force after {seconds:g} s: " + "; ".join(waiting.values()))
         if waiting:
             time.sleep(POLL_SECONDS)
 
 
-def _state(proxy: Proxy, version: str) -> str | None:
-    """What is still missing at ``proxy``, None when nothing is."""
+def _missing(proxy: Proxy, version: str, refused: int) -> str | None:
+    """What is still missing at ``proxy``, None when nothing is. Raises NotAccepted where Envoy refused ``version``."""
     ref = proxy.pod.pod.ref
     found = proxy.admin.statistics(r"^listener_manager\.")
     if found.get(VERSION) != version:
-        refused = f", {found.get(REJECTED)} refused" if found.get(REJECTED) else ""
-        return f"{ref} uses {found.get(VERSION)!r}{refused} ({proxy.last_words()})"
+        if int(found.get(REJECTED, 0)) > refused:
+            said = proxy.admin.refusal() or proxy.last_words()
+            raise NotAccepted(f"{ref}: Envoy refused version {version} ({proxy.folder / LISTENERS_FILE}): {said}")
+        return f"{ref} uses {found.get(VERSION)!r} ({proxy.last_words()})"
     left = [name for name in PENDING if found.get(name)]
     return f"{ref} still has {', '.join(left)}" if left else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from harness.envoy import clusters, filters, tls
@@ -125,29 +126,33 @@ def inbound(sidecar: Sidecar, policy: Sequence[Filter] = ()) -> dict[str, Any]:
         chains += _plain_chains("inbound", ports, names, policy, tuning)
         second = _listener_filter("http_inspector", "HttpInspector", ports)
     else:
-        chains += _tls_chains(sidecar.credentials, names, policy, tuning)
+        chains += _tls_chains(sidecar, sidecar.credentials, policy)
         second = _listener_filter("tls_inspector", "TlsInspector")
     return _listener(
         "inbound", INBOUND_PORT, chains, tuning, listener_filters=[_listener_filter("original_dst", "OriginalDst"), second]
     )
 
 
-def _tls_chains(
-    credentials: tls.Credentials, names: Mapping[Protocol, str], policy: Sequence[Filter], tuning: Tuning
-) -> list[dict[str, Any]]:
+def _tls_chains(sidecar: Sidecar, credentials: tls.Credentials, policy: Sequence[Filter]) -> list[dict[str, Any]]:
     kinds = [
         (ALPN[Protocol.HTTP1], Protocol.HTTP1, "HTTP1"),
         (ALPN[Protocol.HTTP2], Protocol.HTTP2, "HTTP2"),
         (ALPN_UPGRADED, Protocol.HTTP1, "HTTP2"),
         (ALPN[Protocol.TCP], Protocol.TCP, ""),
     ]
+    # Ports that are declared TCP have chains of their own, as only there a server may speak first.
+    ports = [None, *(port for port, protocol in sidecar.inbound_ports.items() if protocol is Protocol.TCP)]
     chains = []
-    for alpn, protocol, codec in kinds:
-        proxy = _proxy("inbound", protocol, names[protocol], tuning, declared=True, codec=codec)
+    for port, (alpn, protocol, codec) in product(ports, kinds):
+        cluster = clusters.inbound_name(protocol)
+        proxy = _proxy("inbound", protocol, cluster, sidecar.tuning, declared=port is not None, codec=codec)
+        match: dict[str, Any] = {"transport_protocol": "tls", "application_protocols": [alpn]}
+        if port is not None:
+            match["destination_port"] = port
         chains.append(
             {
-                "name": alpn,
-                "filter_chain_match": {"transport_protocol": "tls", "application_protocols": [alpn]},
+                "name": alpn if port is None else f"{alpn}-{port}",
+                "filter_chain_match": match,
                 "transport_socket": tls.downstream(credentials, alpn),
                 "filters": [*policy, proxy],
             }

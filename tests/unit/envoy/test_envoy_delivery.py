@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.envoy.admin import Admin
-from harness.envoy.delivery import await_version, write_listeners
+from harness.envoy.delivery import await_version, refusals, write_listeners
 from harness.envoy.errors import EnvoyError, NotAccepted
 
 
@@ -15,11 +15,15 @@ class FakeProxy:
     def __init__(self, ref: str, *answers: dict[str, int | str]) -> None:
         self.pod = SimpleNamespace(pod=SimpleNamespace(ref=ref))
         self.admin = self
+        self.folder = Path("/folder")
         self._answers = list(answers)
 
     def statistics(self, pattern: str) -> dict[str, int | str]:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return {f"listener_manager.{name}": value for name, value in answer.items()}
+
+    def refusal(self) -> str:
+        return "cannot bind"
 
     def last_words(self) -> str:
         return "its last words: no"
@@ -32,22 +36,36 @@ def test_version_is_awaited_until_old_connections_are_gone():
         {"lds.version_text": "2", "total_filter_chains_draining": 1},
         {"lds.version_text": "2", "total_filter_chains_draining": 0},
     )
-    await_version([proxy], "2", 5.0)
+    await_version({proxy: 0}, "2", 5.0)
     assert len(proxy._answers) == 1
 
 
-def test_pod_whose_envoy_refused_is_named():
+def test_pod_whose_envoy_refused_is_named_at_once():
     good = FakeProxy("shop/a", {"lds.version_text": "2"})
     bad = FakeProxy("shop/b", {"lds.version_text": "1", "lds.update_rejected": 3})
-    with pytest.raises(NotAccepted, match=r"shop/b uses '1', 3 refused \(its last words: no\)") as raised:
-        await_version([good, bad], "2", 0.05)
+    with pytest.raises(NotAccepted, match=r"^shop/b: Envoy refused version 2 \(/folder/listeners\.json\): cannot bind$"):
+        await_version({good: 0, bad: 2}, "2", 300.0)
+
+
+def test_refusal_of_an_earlier_version_does_not_count():
+    old = {"lds.version_text": "1", "lds.update_rejected": 3}
+    proxy = FakeProxy("shop/b", old, old, {**old, "lds.version_text": "3"})
+    assert refusals([proxy]) == {proxy: 3}
+    await_version({proxy: 3}, "3", 5.0)
+
+
+def test_pod_that_stays_behind_is_named_with_envoys_last_words():
+    good = FakeProxy("shop/a", {"lds.version_text": "2"})
+    late = FakeProxy("shop/b", {"lds.version_text": "1"})
+    with pytest.raises(NotAccepted, match=r"shop/b uses '1' \(its last words: no\)") as raised:
+        await_version({good: 0, late: 0}, "2", 0.05)
     assert "shop/a" not in str(raised.value)
 
 
 def test_pod_that_still_drains_is_named():
     proxy = FakeProxy("shop/a", {"lds.version_text": "2", "total_filter_chains_draining": 1})
     with pytest.raises(NotAccepted, match=r"shop/a still has listener_manager\.total_filter_chains_draining"):
-        await_version([proxy], "2", 0.05)
+        await_version({proxy: 0}, "2", 0.05)
 
 
 def test_listeners_are_replaced_whole(tmp_path: Path):
