@@ -1,6 +1,7 @@
 """The report as one HTML page that loads nothing from anywhere."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -43,6 +44,7 @@ class Page:
                     "glance": tables.glance(figures, scenario),
                     "pairs": tables.pair_table(figures, scenario),
                     "answers": sentences.answers(figures, scenario),
+                    "empty": tables.empty_loads(run, scenario),
                     "loads": tables.load_lines(scenario),
                     "matrix": verdicts.matrix(run, scenario),
                     "plots": [_drawn(plot) for plot in figure_plots(figures, samples, scenario)],
@@ -61,7 +63,7 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"colour": colour, "duration": duration, "breakable": _breakable, "css": _css}
+        environment.filters |= {"colour": colour, "duration": duration, "breakable": _breakable, "css": _css, "moment": _moment}
         return environment.get_template("report.html.j2").render(self._values, paper=paper)
 
 
@@ -72,6 +74,8 @@ def missing(run: Run) -> list[tuple[str, str]]:
     known = by_meter | {name: reason for name, reason in reasons.items() if name not in METERS}
     present = {row.metric for row in run.estimates if row.value is not None}
     kinds = {load.kind for scenario in run.scenarios for load in scenario.loads}
+    empty = {load for scenario in run.scenarios for load, _ in tables.empty_loads(run, scenario)}
+    kinds -= {load.kind for scenario in run.scenarios for load in scenario.loads if load.name in empty}
     names = [name for name in _EXPECTED if name not in present and kinds.intersection(KINDS[name])]
     names += [name for name in known if name not in names and name not in present]
     return [(metric_text(name).label, known.get(name, "the run does not say why")) for name in names]
@@ -85,6 +89,14 @@ def _breakable(text: str) -> Markup:
 def _css(word: str) -> str:
     """A verdict as the name of a style class: ``not reached`` as ``not-reached``."""
     return word.replace(" ", "-")
+
+
+def _moment(text: str) -> str:
+    """A time of ISO 8601 as ``2026-01-05 09:30 UTC``; what is none is shown as it is."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return text
 
 
 def _drawn(plot: Plot) -> tuple[Plot, Markup]:

@@ -27,7 +27,7 @@ METRICS: dict[str, MetricText] = {
     "throughput": MetricText("Throughput", "throughput", lower_is_better=False),
     "bulk": MetricText("Bulk transfer", "bulk rate", lower_is_better=False),
     "pss": MetricText("Memory (PSS)", "memory (PSS)"),
-    "bpf_memory": MetricText("Memory of BPF maps", "memory of BPF maps"),
+    "bpf_memory": MetricText("Memory of BPF", "memory of BPF programs and maps"),
     "context_switches": MetricText("Context switches per request", "context switches per request"),
     "syscalls": MetricText("System calls per request", "system calls per request"),
     "stack_traversals": MetricText("Stack traversals per request", "stack traversals per request"),

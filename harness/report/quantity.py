@@ -76,7 +76,7 @@ def interval(bounds: tuple[float, float] | None, unit: str) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio with two decimals below 10, so that 1.00 and 1.05 line up; a third where two would hide on which side of 1 it is."""
+    """A ratio with two decimals below 10, so that 1.00 and 1.05 line up; a third where two would hide the side of 1."""
     if value is None:
         return _UNKNOWN
     if math.isinf(value):

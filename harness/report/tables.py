@@ -1,5 +1,6 @@
 """What stands in the report's tables, worded; the template only lays it out."""
 
+import re
 from dataclasses import dataclass
 
 from harness.report.lookup import KINDS, Cell, Figures
@@ -194,6 +195,17 @@ def target_lines(run: Run) -> list[TargetLine]:
 
 def _found(row: TargetRow) -> str:
     return ratio(row.estimate) if row.bounds is None else f"{ratio(row.estimate)} ({ratio_interval(row.bounds)})"
+
+
+def empty_loads(run: Run, scenario: ScenarioRow) -> list[tuple[str, str]]:
+    """Loads of which no figure is left, and why."""
+    measured = {row.load for row in run.estimates if row.scenario == scenario.name}
+    lines = []
+    for load in scenario.loads:
+        if load.name not in measured:
+            void = any(f"{scenario.name}/{load.name}" in re.split(r"[ ,]", row.cell) for row in run.voids)
+            lines.append((load.name, "void in every block" if void else "no block has a figure"))
+    return lines
 
 
 def load_lines(scenario: ScenarioRow) -> list[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ _STACKS = (
     ("cpu_per_request", "CPU per request by component", _BILLED),
     ("cpu_per_gigabyte", "CPU per gigabyte by component", _BILLED),
     ("pss", "Memory of the data plane's processes", "Proportional set size: shared pages are shared out."),
-    ("bpf_memory", "Memory of the data plane's BPF maps", "What the kernel holds for them."),
+    ("bpf_memory", "Memory of the data plane's BPF programs and maps", "As the kernel counts it."),
 )
 
 __all__ = ["Plot", "figure_plots", "ratio_plots"]
@@ -55,15 +55,22 @@ def _latency(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Itera
 
 def _cost(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Iterator[Plot]:
     for metric, title, caption in _STACKS:
-        cells = figures.cells(scenario, metric)
+        cells = [cell for cell in figures.cells(scenario, metric) if _any(figures, cell, metric)]
         for cell in cells[:1] if metric in ("pss", "bpf_memory") else cells:
-            name = f"{title}, {cell.load.name}" if len(cells) > 1 else title
+            name = f"{title}, {cell.load.name}" if metric == "cpu_per_request" else title
             yield stack_plot(_key(scenario, cell.load.name, metric), figures, cell, metric, name, caption)
     for metric in ("context_switches", "syscalls", "stack_traversals"):
         for cell in figures.cells(scenario, metric):
             yield rate_plot(_key(scenario, cell.load.name, metric), figures, cell, samples, metric)
     for cell in figures.cells(scenario, "bpf_run_time")[:1]:
         yield programs_plot(_key(scenario, "programs"), figures, cell)
+
+
+def _any(figures: Figures, cell: Cell, metric: str) -> bool:
+    """Whether any plane has more than nothing of it."""
+    rows = [figures.absolute(cell, plane, metric) for plane in figures.planes]
+    parts = [row for plane in figures.planes for row in figures.components(cell, plane, metric).values()]
+    return any(row is not None and row.estimate for row in (*rows, *parts))
 
 
 def _rates(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Iterator[Plot]:

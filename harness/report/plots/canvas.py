@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 
 INK = "#1a1a1a"
 FAINT = "#d9d9d9"
+ROW = 0.27  # inches that a row takes
+_CHARACTER = 0.079  # inches that a letter of the row names takes, on average
 WIDTH = 4.7  # inches; two stand side by side on paper and on a wide screen, one on a telephone
 
 # Dark enough to be read as text on white (contrast of at least 4.5), and apart from one another for every
@@ -86,11 +89,37 @@ def marker(plane: str) -> str:
     return PLANE_MARKERS.get(plane, "P")
 
 
-def canvas(panels: int = 1, rows: int = 5, height: float | None = None) -> tuple[Figure, list[Axes]]:
-    """A figure with panels below one another, each with room for ``rows`` rows (or of ``height`` inches in all)."""
-    tall = height if height is not None else panels * (0.75 + 0.27 * rows)
-    figure = Figure(figsize=(WIDTH, tall), layout="constrained")
-    return figure, list(figure.subplots(panels, 1, squeeze=False)[:, 0])
+def canvas(
+    height: float, names: Iterable[str], panels: int = 1, *, top: float = 0.06, right: float = 0.08
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels below one another, each ``height`` inches high, with room for ``names`` at the left.
+
+    Margins are reckoned, not measured: matplotlib's own layouts draw everything once more to measure it. ``top`` and
+    ``right`` are inches beside each panel.
+    """
+    left = 0.15 + _CHARACTER * max((len(name) for name in names), default=0)
+    bottom = 0.5
+    tall = panels * (top + height + bottom)
+    figure = Figure(figsize=(WIDTH, tall))
+    places = [tall - (panel + 1) * (top + height) - panel * bottom for panel in range(panels)]
+    width = WIDTH - left - right
+    return figure, [figure.add_axes((left / WIDTH, place / tall, width / WIDTH, height / tall)) for place in places]
+
+
+def name_rows(axes: Axes, names: Sequence[str], planes: Sequence[str], at: Sequence[float] | None = None) -> None:
+    """Name rows at the left, each in the colour of its plane; the first row stands on top."""
+    places = list(range(len(names))) if at is None else list(at)
+    axes.set_yticks(places, list(names))
+    for label, plane in zip(axes.get_yticklabels(), planes, strict=True):
+        label.set_color(colour(plane))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(places[-1] + 0.55, -0.55)
+
+
+def end_for(axes: Axes, labels: Iterable[tuple[float, str]]) -> float:
+    """Where the x axis (from 0) must end so that the bold words beside each value still fit on it."""
+    inches = axes.get_position().width * WIDTH
+    return max(value / (1 - min(0.6, (0.2 + 1.15 * _CHARACTER * len(words)) / inches)) for value, words in labels)
 
 
 def finish(key: str, title: str, caption: str, alt: str, figure: Figure) -> Plot:

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import metric_text
-from harness.report.plots.canvas import Plot, canvas, colour, finish
+from harness.report.plots.canvas import ROW, Plot, canvas, colour, finish
 from harness.report.plots.rows import Row, draw_rows
 from harness.report.quantity import quantity, scale_for
 from harness.report.samples import Counted, Samples, merge, percentiles
@@ -22,7 +22,7 @@ _BEYOND = 10  # a percentile is drawn only where at least so many requests were 
 
 def curve_plot(key: str, cell: Cell, histograms: Mapping[str, Sequence[Counted]], offered: str) -> Plot:
     """Latency by percentile; ``histograms`` holds each plane's blocks. Faint: single blocks, strong: all."""
-    figure, (axes,) = canvas(height=3.5)
+    figure, (axes,) = canvas(2.9, ["100 ms"])
     ends: list[tuple[str, float, float]] = []
     for plane, blocks in histograms.items():
         for block in blocks if len(blocks) > 1 else ():
@@ -82,16 +82,14 @@ def _label_ends(axes: Axes, ends: list[tuple[str, float, float]]) -> None:
     right = max(x for _, _, x, _ in wanted)
     for height, (_, plane, x, y) in zip(heights, wanted, strict=True):
         text_at = (right * 1.06, 10 ** (low + height * (high - low)))
-        axes.annotate(
-            plane, (x, y), text_at, va="center", color=colour(plane), weight="bold",
-            arrowprops={"arrowstyle": "-", "color": colour(plane), "linewidth": 0.7, "shrinkA": 1, "shrinkB": 1},
-        )  # fmt: skip
+        line = {"arrowstyle": "-", "color": colour(plane), "linewidth": 0.7, "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)}
+        axes.annotate(plane, (x, y), text_at, va="center", color=colour(plane), weight="bold", arrowprops=line)
 
 
 def dots_plot(key: str, figures: Figures, cell: Cell, samples: Samples, offered: str) -> Plot:
     """p50 and p99 of every plane with intervals."""
     metrics = [name for name in ("latency_p50", "latency_p99") if cell in figures.cells(cell.scenario, name)]
-    figure, panels = canvas(len(metrics), rows=len(figures.planes))
+    figure, panels = canvas(ROW * len(figures.planes), figures.planes, len(metrics), top=0.28)
     said = []
     for axes, metric in zip(panels, metrics, strict=True):
         rows = [

@@ -2,7 +2,7 @@
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import metric_text
-from harness.report.plots.canvas import Plot, canvas, colour, finish
+from harness.report.plots.canvas import ROW, Plot, canvas, colour, end_for, finish, name_rows
 from harness.report.quantity import quantity, scale_for
 
 
@@ -15,18 +15,15 @@ def programs_plot(key: str, figures: Figures, cell: Cell) -> Plot:
     ]
     scale = scale_for("s", max(value for *_, value in bars))
     longest = max(value for *_, value in bars) / scale.factor or 1.0
-    figure, (axes,) = canvas(rows=len(bars))
+    figure, (axes,) = canvas(ROW * 1.1 * len(bars), [name for pair in bars for name in pair[:2]])
     for place, (plane, _, value) in enumerate(bars):
         axes.barh(place, value / scale.factor, height=0.6, color=colour(plane))
         axes.text(
             value / scale.factor + 0.02 * longest, place, quantity(value, "s"), va="center", color=colour(plane), weight="bold"
         )
-    axes.set_yticks(range(len(bars)), [f"{name}\n{plane}" for plane, name, _ in bars], fontsize=8.5)
-    for label, (plane, *_) in zip(axes.get_yticklabels(), bars, strict=True):
-        label.set_color(colour(plane))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(bars) - 0.5, -0.5)
-    axes.set_xlim(0, longest * 1.25)
+    name_rows(axes, [f"{name}\n{plane}" for plane, name, _ in bars], [plane for plane, *_ in bars])
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_xlim(0, end_for(axes, [(value / scale.factor, quantity(value, "s")) for *_, value in bars]) or 1.0)
     axes.grid(axis="x")
     axes.set_xlabel(f"{scale.unit} a run, less is better")
     said = ", ".join(f"{name} of {plane} {quantity(value, 's')}" for plane, name, value in bars)

@@ -6,7 +6,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import HEADLINE, metric_text
-from harness.report.plots.canvas import FAINT, INK, Plot, canvas, colour, finish
+from harness.report.plots.canvas import FAINT, INK, Plot, canvas, colour, finish, name_rows
 from harness.report.quantity import ratio
 from harness.report.run import EstimateRow, ScenarioRow
 
@@ -20,7 +20,7 @@ def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str)
     if not groups:
         return None
     count = sum(len(rows) + 1 for _, _, rows in groups)
-    figure, (axes,) = canvas(height=0.75 + 0.205 * count)
+    figure, (axes,) = canvas(0.205 * count, figures.planes, right=0.5)
     axes.set_xscale("log")
     bounds, ticks, place = [1.0], [], 0
     for metric, cell, rows in groups:
@@ -51,11 +51,8 @@ def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str)
         place += 1
     axes.set_xlim(min([0.8, *bounds]) * 0.9, max([1.25, *bounds]) * 1.1)
     axes.axvline(1.0, color="#555555", linewidth=0.9)
-    axes.set_yticks([at for at, _ in ticks], [plane for _, plane in ticks], fontsize=8.5)
-    for label, (_, plane) in zip(axes.get_yticklabels(), ticks, strict=True):
-        label.set_color(colour(plane))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(place - 0.4, -0.6)
+    names = [plane for _, plane in ticks]
+    name_rows(axes, names, names, [at for at, _ in ticks])
     axes.xaxis.set_major_locator(FixedLocator(_FINE_TICKS if max(bounds) < 2.2 and min(bounds) > 0.45 else _TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.report.plots.canvas import colour, marker
+from harness.report.plots.canvas import colour, end_for, marker, name_rows
 from harness.report.quantity import Scale, quantity, scale_for
 from harness.report.run import EstimateRow
 
@@ -28,18 +28,16 @@ def draw_rows(axes: Axes, rows: Sequence[Row], unit: str, title: str, *, better:
     tops = [max([0.0, *(value for value in _values(row) if math.isfinite(value))]) for row in rows]
     scale = scale_for(unit, max([*tops, 0.0]))
     largest = max([*tops, 0.0]) / scale.factor or 1.0
+    ends = [(largest, "")]
     for place, row in enumerate(rows):
         value = None if row.estimate is None else row.estimate.value
         if row.estimate is None or value is None or math.isinf(value):
             axes.text(0.01 * largest, place, quantity(value, unit), va="center", style="italic", color="#555555")
         else:
-            _draw(axes, place, row, row.estimate, scale)
-    axes.set_yticks(range(len(rows)), [row.plane for row in rows])
-    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_color(colour(row.plane))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.set_xlim(0, largest * 1.3)
+            ends.append((_draw(axes, place, row, row.estimate, scale), quantity(value, unit)))
+    planes = [row.plane for row in rows]
+    name_rows(axes, planes, planes)
+    axes.set_xlim(0, end_for(axes, ends))
     axes.grid(axis="x")
     axes.set_title(title)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -47,7 +45,8 @@ def draw_rows(axes: Axes, rows: Sequence[Row], unit: str, title: str, *, better:
     axes.set_xlabel(", ".join(part for part in (_SPELT.get(scale.unit, scale.unit), better) if part))
 
 
-def _draw(axes: Axes, place: int, row: Row, estimate: EstimateRow, scale: Scale) -> None:
+def _draw(axes: Axes, place: int, row: Row, estimate: EstimateRow, scale: Scale) -> float:
+    """Draw a row; returns how far to the right its marks go."""
     ink = colour(row.plane)
     value = (estimate.value or 0.0) / scale.factor
     axes.plot([0, value], [place, place], color=ink, linewidth=1.0, alpha=0.35, solid_capstyle="butt")
@@ -59,6 +58,7 @@ def _draw(axes: Axes, place: int, row: Row, estimate: EstimateRow, scale: Scale)
     axes.plot([value], [place], marker(row.plane), color=ink, markersize=6, clip_on=False)
     words, right = quantity(estimate.value, estimate.unit), max([value, *blocks, *ends])
     axes.annotate(words, (right, place), (8, 0), textcoords="offset points", va="center", color=ink, weight="bold")
+    return right
 
 
 def _values(row: Row) -> list[float]:

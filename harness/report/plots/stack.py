@@ -1,11 +1,12 @@
 """A metric by component, stacked: CPU per request, memory."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.lookup import Cell, Figures
-from harness.report.plots.canvas import INK, Plot, canvas, colour, finish
-from harness.report.quantity import quantity, scale_for
+from harness.report.plots.canvas import INK, ROW, Plot, canvas, colour, end_for, finish, name_rows
+from harness.report.quantity import digits, quantity, scale_for
 
 # Light enough for dark figures on them, and apart in lightness for those who see no hue.
 _COMPONENTS = {
@@ -13,7 +14,10 @@ _COMPONENTS = {
     "server": "#a8a8a8",
     "client-proxy": "#f6b78a",
     "server-proxy": "#dd8452",
+    "other-proxy": "#fbdcc4",
     "agent": "#8fc1e3",
+    "maps": "#8fc1e3",
+    "programs": "#4f9ccf",
 }
 _OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
 
@@ -27,30 +31,16 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
     unit = next(row.unit for row in figures.run.estimates if row.metric == metric and row.against is None)
     scale = scale_for(unit, largest)
     span = largest / scale.factor or 1.0
-    figure, (axes,) = canvas(rows=len(parts) + 1)
+    figure, (axes,) = canvas(ROW * (len(parts) + 0.4), figures.planes, top=0.3)
     for place, (plane, components) in enumerate(parts.items()):
-        left = 0.0
-        for name in order:
-            if name not in components:
-                continue
-            width = (components[name].estimate or 0.0) / scale.factor
-            axes.barh(place, width, left=left, height=0.62, color=order[name], edgecolor="white", linewidth=0.6)
-            if width > 0.085 * span:
-                axes.text(
-                    left + width / 2, place, scale.number(width * scale.factor), ha="center", va="center", fontsize=8, color=INK
-                )
-            left += width
-        total = totals[plane]
-        words = "not measured" if total is None else quantity(total, unit)
-        end = max(left, (total or 0.0) / scale.factor)
+        widths = {name: (components[name].estimate or 0.0) / scale.factor for name in order if name in components}
+        end = max(_bar(axes, place, widths, order, span), (totals[plane] or 0.0) / scale.factor)
+        words = quantity(totals[plane], unit)
         axes.text(end + 0.02 * span, place, words, va="center", color=colour(plane), weight="bold")
     _name_components(figure, order)
-    axes.set_yticks(range(len(parts)), list(parts))
-    for label, plane in zip(axes.get_yticklabels(), parts, strict=True):
-        label.set_color(colour(plane))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(parts) - 0.5, -0.6)
-    axes.set_xlim(0, span * 1.25)
+    name_rows(axes, figures.planes, figures.planes)
+    labels = [((total or 0.0) / scale.factor, quantity(total, unit)) for total in totals.values()]
+    axes.set_xlim(0, end_for(axes, [(span, ""), *labels]))
     axes.grid(axis="x")
     axes.set_xlabel(f"{scale.unit}, less is better")
     said = "; ".join(
@@ -59,6 +49,18 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
         for plane, rows in parts.items()
     )
     return finish(key, title, f"Load {cell.load.name}. {caption}", said, figure)
+
+
+def _bar(axes: Axes, place: int, widths: dict[str, float], shades: dict[str, str], span: float) -> float:
+    """Draw a plane's parts one after the other; returns where they end."""
+    left = 0.0
+    for name, width in widths.items():
+        axes.barh(place, width, left=left, height=0.62, color=shades[name], edgecolor="white", linewidth=0.6)
+        words = digits(width)
+        if width > 0.021 * len(words) * span:
+            axes.text(left + width / 2, place, words, ha="center", va="center", fontsize=8, color=INK)
+        left += width
+    return left
 
 
 def _order(names: list[str]) -> dict[str, str]:
@@ -81,13 +83,15 @@ def _name_components(figure: Figure, order: dict[str, str]) -> None:
     """The components' names on their colours, above the bars, in the order of the bars."""
     figure.legend(
         handles=[Patch(facecolor=shade, label=name) for name, shade in order.items()],
-        loc="outside upper left",
-        ncols=5,
+        loc="upper left",
+        bbox_to_anchor=(0.01, 1.0),
+        ncols=6,
         frameon=False,
-        fontsize=8.5,
+        fontsize=8,
         handlelength=1.0,
         handleheight=1.0,
-        columnspacing=1.0,
+        columnspacing=0.8,
         handletextpad=0.4,
         borderpad=0,
+        borderaxespad=0.2,
     )

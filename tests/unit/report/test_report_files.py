@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from harness.report import RunError, summary_text, write_reports
+from harness.report import RunError, summary_text, tables, write_reports
 from harness.report.html import Page, missing
 from harness.report.junit import junit_xml
 from harness.report.run import read_run
@@ -290,3 +290,15 @@ def test_the_summary_of_a_quick_run_judges_no_target(quick_folder):
     text = summary_text(quick_folder)
     assert "no target is judged" in text
     assert "reached" not in text
+
+
+def test_a_load_that_is_void_in_every_block_is_named(changed):
+    def all_void(document):
+        gone = "http-cross-node/latency-1000"
+        document["estimates"] = [row for row in document["estimates"] if row["cell"] != gone]
+        document["voids"] = [{"cell": f"block 1 {gone}, attempt 2 on ebpf", "reason": "lag", "reran": True, "resolved": False}]
+
+    folder = changed(all_void)
+    assert tables.empty_loads(read_run(folder), read_run(folder).scenarios[0]) == [("latency-1000", "void in every block")]
+    assert "latency-1000 (void in every block)" in page_of(folder)
+    assert missing(read_run(folder)) == [("Memory of BPF", "the kernel lacks BPF statistics")]
