@@ -12,9 +12,8 @@ import typer
 from harness import meters, traffic
 from harness.campaign.folder import begin, default_folder, newest, resume
 from harness.campaign.journal import Journal
-from harness.campaign.plan import Mode, Plan, plan
+from harness.campaign.plan import PLACEMENT, Mode, Plan, plan
 from harness.campaign.run import Campaign
-from harness.campaign.summary import summarise
 from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
 from harness.dataplanes import find
@@ -70,13 +69,15 @@ def bench(
         mode = Mode.QUICK if quick else Mode.FULL if full else Mode.DEFAULT
         folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
         known = load_bench(scenarios or [])
-        machine = fingerprint()
+        machine = {**fingerprint(), "CPU placement": PLACEMENT}
         if go_on:
             journal, campaign = resume(folder, known, machine, sys.argv)
         else:
             campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
             journal = begin(folder, campaign, machine, sys.argv)
         _measure(campaign, folder, journal)
+        from harness.campaign.summary import summarise  # noqa: PLC0415 -- a second of pandas and scipy, not for --help
+
         status = summarise(folder, campaign, journal, load_targets(), _planes(campaign))
         journal.close()
         for path in write_reports(folder):

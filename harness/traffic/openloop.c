@@ -15,7 +15,9 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #define LEAD (10 * 1000000ULL)		/* ns from the last preparation to the first intended time */
 
@@ -196,6 +198,24 @@ static void interrupt(int signal)
 	interrupted = true;
 }
 
+/*
+ * An open loop runs before the programs under test whenever it is due, or it would measure their time slices: beside a busy
+ * proxy on two cores its p99 lag was 1 to 4 ms under the fair scheduler, some microseconds under SCHED_FIFO. One that
+ * would poll most of the time stays fair, at the highest weight: the kernel takes 50 ms of each second away from a
+ * real-time task that never sleeps. Without the right to do either, the lag that is logged shows it.
+ */
+static void take_precedence(void)
+{
+	struct sched_param lowest = {.sched_priority = 1};
+
+	if (option.rate <= 0)
+		return;
+	if (option.rate * option.spin < 0.5)
+		sched_setscheduler(0, SCHED_FIFO, &lowest);
+	else
+		setpriority(PRIO_PROCESS, 0, -20);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = {.sa_handler = interrupt};
@@ -204,6 +224,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	prctl(PR_SET_TIMERSLACK, 1);
+	take_precedence();
 	check_reachable();
 	open_pool();
 	start(prepare_records());
