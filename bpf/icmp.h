@@ -71,7 +71,7 @@ __noinline int decide_error(struct __sk_buff *skb, const struct packet *p, __u32
 	struct cause cause = {.generation = current_generation()};
 	struct packet quoted = {};
 	struct endpoint *from, *to;
-	struct ct_entry *entry;
+	struct ct_found found;
 	__u32 side, now = ct_now();
 
 	if (!p)
@@ -94,12 +94,12 @@ __noinline int decide_error(struct __sk_buff *skb, const struct packet *p, __u32
 	if (cause.reason)
 		return drop(skb, p, &cause);
 	side = source_side(&quoted);
-	entry = ct_find(&quoted, side);
-	if (entry && ct_settles(entry, &quoted, side, cause.generation, now))
+	found = ct_find(&quoted, side);
+	if (ct_settles(&found, &quoted, side, cause.generation, now))
 		return TC_ACT_OK;
 	from = find_endpoint(quoted.family, &quoted.source);
 	to = find_endpoint(quoted.family, &quoted.destination);
-	if (judge_packet(&quoted, from, to, ct_orientation(entry, &quoted, side, now), &cause) != UNKNOWN)
+	if (judge_packet(&quoted, from, to, ct_orientation(&found, &quoted, side, now), &cause) != UNKNOWN)
 		return TC_ACT_OK;
 	cause.reason = DROP_ICMP_UNRELATED;
 	return drop(skb, p, &cause);

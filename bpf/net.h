@@ -74,3 +74,28 @@ static __always_inline void *packet_end(const struct __sk_buff *skb)
 		     : [skb] "r"(skb), [offset] "i"(__builtin_offsetof(struct __sk_buff, data_end)));
 	return end;
 }
+
+/* Orders memory accesses before it with those after it, as other CPUs see them. x86 orders loads and stores by itself. */
+static __always_inline void memory_barrier(void)
+{
+#ifdef __TARGET_ARCH_x86
+	asm volatile("" ::: "memory");
+#else
+	__u32 any = 0;
+
+	__sync_fetch_and_add(&any, 1);
+#endif
+}
+
+/* One step of a hash over 64-bit words. The multiplier is 2^64 divided by the golden ratio. */
+static __always_inline __u64 mix(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+	return hash ^ hash >> 29;
+}
+
+/* The end of such a hash: 32 bits of which any may be taken, also for keys that differ in a few counted-up bits. */
+static __always_inline __u32 spread(__u64 hash)
+{
+	return mix(hash, 0) >> 32;
+}

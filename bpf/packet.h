@@ -93,12 +93,18 @@ static __always_inline int parse_icmp(struct packet *packet, __u8 type, __be16 i
 	return DROP_ICMP_TYPE;
 }
 
-/* The transport header at packet->transport; protocols without ports are judged by their number alone. */
-static __always_inline int parse_transport(struct __sk_buff *skb, struct packet *packet)
+/*
+ * The transport header at packet->transport; protocols without ports are judged by their number alone.
+ * Global, as is parse_extensions: the verifier then walks it once. Such functions cannot trust their pointers.
+ */
+__noinline int parse_transport(struct __sk_buff *skb, struct packet *packet)
 {
 	__u8 header[14] = {};
-	int cut = packet->flags & FRAGMENT_FIRST ? DROP_FRAGMENT_TINY : DROP_TRUNCATED;
+	int cut;
 
+	if (!packet)
+		return DROP_MALFORMED;
+	cut = packet->flags & FRAGMENT_FIRST ? DROP_FRAGMENT_TINY : DROP_TRUNCATED;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
 		if (bpf_skb_load_bytes(skb, packet->transport, header, sizeof(header)))
@@ -187,9 +193,12 @@ static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *packet
 }
 
 /* Walks the extension headers from `offset`, the first of which is of kind `next`; leaves packet->protocol and packet->transport at the upper layer. */
-static __always_inline int parse_extensions(struct __sk_buff *skb, struct packet *packet, __u32 offset, __u8 next)
+__noinline int parse_extensions(struct __sk_buff *skb, struct packet *packet, __u32 offset, __u8 next)
 {
 	__u8 header[8];
+
+	if (!packet)
+		return DROP_MALFORMED;
 
 #pragma unroll
 	for (int i = 0; i <= EXTENSION_HEADERS; i++) {

@@ -11,8 +11,9 @@
 #include "identity.h"
 
 struct mesh_config {
-	__u32 generation; /* counts policy changes; its lowest bit is the bank in force */
-	__u32 pad;
+	__u32 generation; /* counts policy changes, from 1; its lowest bit is the bank in force */
+	__u32 seed; /* of conntrack's hash, so that nobody outside can aim at a set */
+	__u32 policy_mask[BANKS]; /* buckets of each bank, less one */
 };
 
 struct {
@@ -23,13 +24,19 @@ struct {
 	__type(value, struct mesh_config);
 } mesh_config SEC(".maps");
 
+static __always_inline struct mesh_config *mesh_settings(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&mesh_config, &first);
+}
+
 /* The generation, to be read once for each packet: all its lookups then see one policy. */
 static __always_inline __u32 current_generation(void)
 {
-	__u32 first = 0;
-	struct mesh_config *value = bpf_map_lookup_elem(&mesh_config, &first);
+	struct mesh_config *found = mesh_settings();
 
-	return value ? *(volatile __u32 *)&value->generation : 0;
+	return found ? *(volatile __u32 *)&found->generation : 0;
 }
 
 #define IDENTITIES 16384
@@ -39,17 +46,26 @@ static __always_inline __u32 current_generation(void)
 enum subject_shape {
 	SUBJECT_KNOWN = 1 << 0,
 	SUBJECT_OPEN = 1 << 1, /* no policy isolates it: everything is allowed */
-	/* From here on one bit for each of peer (identity, CIDR class, any) and port (class, any of its protocol, any). */
+	/* From here on one bit for each of peer (identity, any, CIDR class) and port (class, any of its protocol, any). */
 	SHAPE_FIRST = 1 << 2,
 };
 
-#define PEER_IDENTITY 0
-#define PEER_CIDR 1
-#define PEER_ANY 2
-#define PORT_CLASS 0
-#define PORT_PROTOCOL 1
-#define PORT_ANY 2
-#define SHAPE(peer, port) (SHAPE_FIRST << ((peer) * 3 + (port)))
+#define SHAPES 9
+
+/* What of a port a shape looks up. */
+enum shape_port {
+	PORT_CLASS,
+	PORT_PROTOCOL,
+	PORT_ANY,
+	PORT_SHAPES,
+};
+
+/* What of a peer a shape looks up. */
+enum shape_peer {
+	PEER_IDENTITY,
+	PEER_ANY,
+	PEER_CIDR,
+};
 
 struct subject {
 	__u32 rule; /* the policy that isolates, for evidence */
@@ -90,21 +106,36 @@ struct {
 /* Peers that are CIDR classes carry this bit; 0 is any peer. */
 #define PEER_IS_CIDR 0x80000000
 
-struct policy_key {
-	__u32 subject; /* identity of the pod that the policy selects */
+struct policy_entry {
+	__u32 subject; /* identity of the pod that the policy selects; 0: no entry */
 	__u32 peer;
 	__u16 port_class; /* 0: any */
 	__u8 protocol; /* 0: any */
-	__u8 side; /* direction | bank << 1 */
+	__u8 direction;
+	__u32 rule; /* that allows */
 };
 
-/* Value: the rule that allows. */
+#define POLICY_BUCKETS 65536
+#define POLICY_WAYS 4
+#define POLICY_PROBES 8
+
+/* One cache line. */
+struct policy_bucket {
+	struct policy_entry entry[POLICY_WAYS];
+};
+
+/*
+ * A hash table in an array, built by the control plane (harness/mesh/policytable.py): an entry is in the bucket of its
+ * hash, or in one of the next if that is full. Index: bank * POLICY_BUCKETS + bucket.
+ * A lookup touches one cache line; a BPF hash map's touches two and more, which costs 100 ns once the entries are too
+ * many for the cache (docs/decisions/0013).
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 18);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct policy_key);
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BANKS *POLICY_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct policy_bucket);
 } policies SEC(".maps");
 
 /* IPv4 is looked up as ::ffff:a.b.c.d. */
@@ -161,60 +192,60 @@ static __always_inline __u32 port_class(__u32 bank, __u8 protocol, __be16 port)
 	return classes ? classes->of[bpf_ntohs(port)] : 0;
 }
 
+/* The rule of the entry whose first 8 bytes are `who` and whose next 4 are `what`, or 0. */
+static __always_inline __u32 find_rule(__u32 bank, __u32 mask, __u64 who, __u32 what)
+{
+	__u32 home = spread(mix(mix(0, who), what)) & mask;
+
+	for (int probe = 0; probe < POLICY_PROBES; probe++) {
+		__u32 index = bank * POLICY_BUCKETS + ((home + probe) & mask);
+		struct policy_bucket *bucket = bpf_map_lookup_elem(&policies, &index);
+
+		if (!bucket)
+			return 0;
+#pragma unroll
+		for (int way = 0; way < POLICY_WAYS; way++) {
+			__u64 *entry = (__u64 *)&bucket->entry[way];
+
+			if (entry[0] == who && (__u32)entry[1] == what)
+				return entry[1] >> 32;
+			if (!entry[0])
+				return 0;
+		}
+	}
+	return 0;
+}
+
 /* One end's question: may `subject` exchange this with `peer`? */
 struct question {
+	__u32 generation;
 	__u32 subject;
 	__u32 peer;
-	struct address peer_address; /* looked up among the CIDRs unless it is a pod's */
-	__u32 generation;
 	__u16 cidr_class; /* of a peer that is a pod */
 	__be16 port; /* of the flow's destination, whichever end is asked */
+	__u8 peer_is_pod;
 	__u8 family;
 	__u8 protocol;
 	__u8 direction;
-	__u8 peer_is_pod;
 };
-
-static __always_inline bool allows(struct policy_key *key, __u32 peer, __u32 class, __u8 protocol, __u32 *rule)
-{
-	__u32 *found;
-
-	key->peer = peer;
-	key->port_class = class;
-	key->protocol = protocol;
-	found = bpf_map_lookup_elem(&policies, key);
-	if (!found)
-		return false;
-	*rule = *found;
-	return true;
-}
-
-static __always_inline bool allows_peer(struct policy_key *key, __u16 shapes, int level, __u32 peer, __u32 class,
-					__u8 protocol, __u32 *rule)
-{
-	return (class && shapes & SHAPE(level, PORT_CLASS) && allows(key, peer, class, protocol, rule)) ||
-	       (shapes & SHAPE(level, PORT_PROTOCOL) && allows(key, peer, 0, protocol, rule)) ||
-	       (shapes & SHAPE(level, PORT_ANY) && allows(key, peer, 0, 0, rule));
-}
-
-#define SHAPES_OF(level) (SHAPE(level, PORT_CLASS) | SHAPE(level, PORT_PROTOCOL) | SHAPE(level, PORT_ANY))
 
 /*
  * Answers with a drop reason; *rule is the rule that allows, or the policy that isolates.
- * A global function, because the verifier walks it once and not once for each way that leads to it.
+ * `peer_address` is looked up among the CIDRs unless the peer is a pod.
+ * A global function, because the verifier walks such once and not once for each way that leads to it.
  */
-__noinline int judge(const struct question *q, __u32 *rule)
+__noinline int judge(const struct question *q, const struct address *peer_address, __u32 *rule)
 {
-	struct policy_key key = {};
+	struct mesh_config *settings = mesh_settings();
+	__u32 bank, mask, index, class, block, what, found;
 	struct subject *subject;
-	__u32 bank, index, class, block;
+	__u64 who;
 
-	if (!q || !rule)
+	if (!q || !peer_address || !rule || !settings)
 		return DROP_NO_POLICY;
 	bank = q->generation & 1;
+	mask = bank ? settings->policy_mask[1] : settings->policy_mask[0];
 	index = (bank * DIRECTIONS + q->direction) * IDENTITIES + q->subject;
-	key.subject = q->subject;
-	key.side = q->direction | bank << 1;
 	subject = q->subject < IDENTITIES ? bpf_map_lookup_elem(&subjects, &index) : NULL;
 	if (!subject || !(subject->shapes & SUBJECT_KNOWN))
 		return DROP_NO_POLICY;
@@ -222,22 +253,39 @@ __noinline int judge(const struct question *q, __u32 *rule)
 	if (subject->shapes & SUBJECT_OPEN)
 		return DROP_NONE;
 	class = port_class(bank, q->protocol, q->port);
-	if (allows_peer(&key, subject->shapes, PEER_IDENTITY, q->peer, class, q->protocol, rule) ||
-	    allows_peer(&key, subject->shapes, PEER_ANY, 0, class, q->protocol, rule))
-		return DROP_NONE;
-	if (subject->shapes & SHAPES_OF(PEER_CIDR)) {
-		block = q->peer_is_pod ? q->cidr_class : cidr_class(bank, q->family, &q->peer_address);
-		if (block && allows_peer(&key, subject->shapes, PEER_CIDR, PEER_IS_CIDR | block, class, q->protocol,
-					 rule))
+	for (int shape = 0; shape < SHAPES; shape++) {
+		if (!(subject->shapes & SHAPE_FIRST << shape))
+			continue;
+		what = (__u32)q->direction << 24;
+		if (shape % PORT_SHAPES != PORT_ANY)
+			what |= (__u32)q->protocol << 16;
+		if (shape % PORT_SHAPES == PORT_CLASS) {
+			if (!class)
+				continue;
+			what |= class;
+		}
+		who = q->subject;
+		if (shape / PORT_SHAPES == PEER_IDENTITY)
+			who |= (__u64)q->peer << 32;
+		if (shape / PORT_SHAPES == PEER_CIDR) {
+			block = q->peer_is_pod ? q->cidr_class : cidr_class(bank, q->family, peer_address);
+			if (!block)
+				break;
+			who |= (__u64)(PEER_IS_CIDR | block) << 32;
+		}
+		found = find_rule(bank, mask, who, what);
+		if (found) {
+			*rule = found;
 			return DROP_NONE;
+		}
 	}
 	return q->direction == EGRESS ? DROP_POLICY_EGRESS : DROP_POLICY_INGRESS;
 }
 
 /* A flow from the side that opened it. */
 struct flow {
-	struct address source;
-	struct address destination;
+	const struct address *source;
+	const struct address *destination;
 	__be16 destination_port;
 	__u8 family;
 	__u8 protocol;
@@ -258,9 +306,8 @@ static __always_inline int judge_end(struct question *q, const struct endpoint *
 	q->peer = peer ? peer->identity : IDENTITY_WORLD;
 	q->peer_is_pod = !!peer;
 	q->cidr_class = peer ? (q->generation & 1 ? peer->cidr_class[1] : peer->cidr_class[0]) : 0;
-	q->peer_address = *peer_address;
 	judgement->direction = direction;
-	judgement->reason = judge(q, &judgement->rule);
+	judgement->reason = judge(q, peer_address, &judgement->rule);
 	return judgement->reason;
 }
 
@@ -283,9 +330,9 @@ static __always_inline struct judgement judge_flow(__u32 generation, const struc
 	if ((from && from->flags & ENDPOINT_HOST) || (to && to->flags & ENDPOINT_HOST))
 		return judgement;
 	if (from && from->flags & ENDPOINT_LOCAL &&
-	    judge_end(&q, from, to, &flow->destination, EGRESS, &judgement))
+	    judge_end(&q, from, to, flow->destination, EGRESS, &judgement))
 		return judgement;
 	if (to && to->flags & ENDPOINT_LOCAL)
-		judge_end(&q, to, from, &flow->source, INGRESS, &judgement);
+		judge_end(&q, to, from, flow->source, INGRESS, &judgement);
 	return judgement;
 }

@@ -86,17 +86,14 @@ enum orientation {
 static __always_inline struct judgement judge_oriented(const struct packet *p, __u32 generation, __u32 orientation,
 						       const struct endpoint *from, const struct endpoint *to)
 {
-	struct flow flow = {.family = p->family, .protocol = p->protocol};
+	struct flow flow = {
+		.source = orientation == FORWARD ? &p->source : &p->destination,
+		.destination = orientation == FORWARD ? &p->destination : &p->source,
+		.destination_port = orientation == FORWARD ? p->destination_port : p->source_port,
+		.family = p->family,
+		.protocol = p->protocol,
+	};
 
-	if (orientation == FORWARD) {
-		flow.source = p->source;
-		flow.destination = p->destination;
-		flow.destination_port = p->destination_port;
-	} else {
-		flow.source = p->destination;
-		flow.destination = p->source;
-		flow.destination_port = p->source_port;
-	}
 	return judge_flow(generation, &flow, orientation == FORWARD ? from : to, orientation == FORWARD ? to : from);
 }
 
@@ -140,29 +137,31 @@ static __always_inline int judge_packet(const struct packet *p, const struct end
 }
 
 /* The orientation that a live entry of any generation gives a packet. */
-static __always_inline int ct_orientation(const struct ct_entry *entry, const struct packet *p, __u32 side, __u32 now)
+static __always_inline int ct_orientation(const struct ct_found *found, const struct packet *p, __u32 side, __u32 now)
 {
-	if (!entry || ct_expired(entry, now) || (p->protocol == IPPROTO_TCP && p->kind == PACKET_OPENS))
+	if (!found->ways || ct_expired(found->ways, found->way, now) ||
+	    (p->protocol == IPPROTO_TCP && p->kind == PACKET_OPENS))
 		return UNKNOWN;
-	return entry->initiator == side ? FORWARD : REVERSE;
+	return ct_initiator(found->verdict) == side ? FORWARD : REVERSE;
 }
 
 /*
  * A packet whose flow has no entry of this generation: judged, and if allowed remembered.
- * Returns the index of the hop that it goes to, or a negative number if it was dropped.
+ * `known` is its flow's orientation if an older entry has it. Returns the index of the hop that it goes to, or
+ * DROPPED, or REVOKED if the policy no longer allows the known flow.
  */
-__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, __u32 generation,
-			    const struct ct_entry *entry)
+#define DROPPED (-1)
+#define REVOKED (-2)
+
+__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, __u32 generation, int known)
 {
 	struct cause cause = {.generation = generation, .direction = point == FROM_POD ? EGRESS : INGRESS};
-	struct ct_entry fresh = {.generation = generation};
-	__u16 source_hop, destination_hop;
+	__u32 source_hop, destination_hop, side, initiator;
 	struct endpoint *from, *to;
-	__u32 side, now = ct_now();
 	int orientation;
 
 	if (!p)
-		return -1;
+		return DROPPED;
 	side = source_side(p);
 	from = find_endpoint(p->family, &p->source);
 	to = find_endpoint(p->family, &p->destination);
@@ -171,45 +170,30 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	cause.reason = check_source(skb, from, point);
 	if (cause.reason) {
 		drop(skb, p, &cause);
-		return -1;
+		return DROPPED;
 	}
 	/* The node's own traffic, and what only passes through it. */
 	if (point == FROM_WIRE ? !to || !(to->flags & ENDPOINT_LOCAL) : to && to->flags & ENDPOINT_HOST)
 		return 0;
-	orientation = judge_packet(p, from, to, ct_orientation(entry, p, side, now), &cause);
+	orientation = judge_packet(p, from, to, known, &cause);
 	if (orientation == UNKNOWN) {
-		if (cause.reason == DROP_REVOKED)
-			ct_remove(p, side);
 		drop(skb, p, &cause);
-		return -1;
+		return cause.reason == DROP_REVOKED ? REVOKED : DROPPED;
 	}
 	source_hop = from ? from->hop : 0;
 	destination_hop = to ? to->hop : 0;
-	fresh.hop[0] = side ? destination_hop : source_hop;
-	fresh.hop[1] = side ? source_hop : destination_hop;
-	fresh.seen = now;
-	fresh.initiator = orientation == FORWARD ? side : !side;
-	fresh.state = ct_first_state(p);
-	if (entry && !ct_expired(entry, now) && p->kind != PACKET_OPENS)
-		fresh.state = ct_next_state(entry, p, orientation == REVERSE);
-	ct_store(p, side, &fresh);
+	initiator = orientation == FORWARD ? side : !side;
+	ct_store(p, side,
+		 ct_verdict(generation, side ? destination_hop : source_hop, side ? source_hop : destination_hop,
+			    initiator),
+		 ct_first_state(p, orientation == REVERSE), ct_now());
 	return destination_hop;
 }
 
-/* Whether an entry settles a packet: judged under this policy, still alive, and not a new connection over an old one. */
-static __always_inline bool ct_settles(const struct ct_entry *entry, const struct packet *p, __u32 side,
-				       __u32 generation, __u32 now)
-{
-	if (entry->generation != generation || ct_expired(entry, now))
-		return false;
-	return entry->initiator == side || p->kind != PACKET_OPENS || p->protocol != IPPROTO_TCP;
-}
-
 /* A packet of a live entry still has to come from where the entry says that its source is. */
-static __always_inline bool comes_from(struct __sk_buff *skb, const struct ct_entry *entry, __u32 side,
-				       __u32 point)
+static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u32 side, __u32 point)
 {
-	struct hop *hop = find_hop(ct_hop(entry, side));
+	struct hop *hop = find_hop(ct_hop(verdict, side));
 
 	if (point == TO_POD)
 		return true;
@@ -222,14 +206,16 @@ static __always_inline bool comes_from(struct __sk_buff *skb, const struct ct_en
 static __always_inline int decide(struct __sk_buff *skb, struct packet *p, __u32 point)
 {
 	__u32 generation = current_generation(), now = ct_now(), side = source_side(p);
-	struct ct_entry *entry = ct_find(p, side);
+	struct ct_found found = ct_find(p, side);
 	int index;
 
-	if (likely(entry && ct_settles(entry, p, side, generation, now) && comes_from(skb, entry, side, point))) {
-		ct_note(entry, p, entry->initiator != side, now);
-		index = ct_hop(entry, !side);
+	if (likely(ct_settles(&found, p, side, generation, now) && comes_from(skb, found.verdict, side, point))) {
+		ct_note(&found, p, ct_initiator(found.verdict) != side, now);
+		index = ct_hop(found.verdict, !side);
 	} else {
-		index = first_packet(skb, p, point, generation, entry);
+		index = first_packet(skb, p, point, generation, ct_orientation(&found, p, side, now));
+		if (index == REVOKED && found.ways)
+			ct_forget(&found);
 		if (index < 0)
 			return TC_ACT_SHOT;
 	}

@@ -10,7 +10,8 @@ U32 = struct.Struct("=I")
 ENDPOINT = struct.Struct("=IHHHH")  # identity, hop, flags, CIDR class in each bank
 HOP = struct.Struct("=IHH6s6s")  # ifindex, kind, MTU, destination MAC, source MAC
 SUBJECT = struct.Struct("=IHxx")  # rule, shapes
-POLICY_KEY = struct.Struct("=IIHBB")  # subject, peer, port class, protocol, direction | bank << 1
+POLICY_ENTRY = struct.Struct("=IIHBBI")  # subject, peer, port class, protocol, direction, rule
+CONFIG = struct.Struct("=IIII")  # generation, seed, policy mask of each bank
 CIDR_KEY = struct.Struct("=II16s")  # prefix length, bank, address
 DROP_EVENT = struct.Struct("=Q16s16sIIIII2s2sBBBBxxxx")
 
@@ -18,6 +19,9 @@ BANKS = 2
 DIRECTIONS = 2
 IDENTITIES = 16384
 HOPS = 8192
+POLICY_BUCKETS = 65536
+POLICY_WAYS = 4
+POLICY_PROBES = 8
 
 HOST_IDENTITY = 1
 WORLD_IDENTITY = 2

@@ -15,12 +15,12 @@ from harness.model.policy import NetworkPolicy
 SUBJECT_KNOWN = 1
 SUBJECT_OPEN = 2
 _SHAPE_FIRST = 4
-_PEER_IDENTITY, _PEER_CIDR, _PEER_ANY = 0, 1, 2
+_PEER_IDENTITY, _PEER_ANY, _PEER_CIDR = 0, 1, 2
 _PORT_CLASS, _PORT_PROTOCOL, _PORT_ANY = 0, 1, 2
 
 
 class Entry(NamedTuple):
-    """One key of the policy map without its bank; 0 is the wildcard of peer, port class and protocol."""
+    """One key of the policy table, in the order of its fields there; 0 is the wildcard of peer, port class and protocol."""
 
     subject: int
     peer: int

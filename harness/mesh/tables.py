@@ -2,16 +2,20 @@
 
 import array
 import ctypes
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from harness.mesh.layout import (
     BANKS,
+    CONFIG,
     DIRECTIONS,
     ENDPOINT,
     IDENTITIES,
-    POLICY_KEY,
+    POLICY_BUCKETS,
+    POLICY_ENTRY,
+    POLICY_WAYS,
     PORT_TABLES,
     SUBJECT,
     U32,
@@ -20,6 +24,7 @@ from harness.mesh.layout import (
 )
 from harness.mesh.maps import Map
 from harness.mesh.policy import Compiled
+from harness.mesh.policytable import build
 
 PORTS = 65536
 _PORT_TABLE_BYTES = PORTS * 2
@@ -41,10 +46,12 @@ class Tables:
         self._maps = maps
         self._endpoints = endpoints
         self._classes: list[dict[str, int]] = [{} for _ in range(BANKS)]
-        self._held: dict[str, list[dict[bytes, bytes]]] = {name: [{} for _ in range(BANKS)] for name in ("policies", "cidrs")}
+        self._cidrs: list[dict[bytes, bytes]] = [{} for _ in range(BANKS)]
+        self._policies = maps["policies"].memory()
         self._subjects = maps["subjects"].memory()
         self._ports = maps["port_classes"].memory()
         self._config = maps["mesh_config"].memory()
+        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), *[0] * BANKS)
         self._generation = ctypes.c_uint32.from_buffer(self._config)
 
     @property
@@ -53,14 +60,10 @@ class Tables:
         return self._generation.value
 
     def stage(self, compiled: Compiled) -> None:
-        """Write ``compiled`` into the idle bank; packets are still judged by the other. Raises BpfError."""
+        """Write ``compiled`` into the idle bank; packets are still judged by the other. Raises BpfError, TableFull."""
         bank = (self.generation + 1) % BANKS
-        policies = {
-            POLICY_KEY.pack(key.subject, key.peer, key.port_class, key.protocol, key.direction | bank << 1): U32.pack(rule)
-            for key, rule in compiled.entries.items()
-        }
-        self._replace("policies", bank, policies)
-        self._replace("cidrs", bank, {cidr_key(bank, network): U32.pack(of) for network, of in compiled.cidrs.of.items()})
+        self._write_policies(bank, compiled)
+        self._write_cidrs(bank, {cidr_key(bank, network): U32.pack(of) for network, of in compiled.cidrs.of.items()})
         self._write_subjects(bank, compiled)
         self._write_ports(bank, compiled)
         self._write_endpoints(bank, compiled)
@@ -72,14 +75,20 @@ class Tables:
     def close(self) -> None:
         """Unmap the arrays."""
         del self._generation
-        for memory in (self._subjects, self._ports, self._config):
+        for memory in (self._policies, self._subjects, self._ports, self._config):
             memory.close()
 
-    def _replace(self, name: str, bank: int, wanted: dict[bytes, bytes]) -> None:
-        held = self._held[name][bank]
-        self._maps[name].remove_many([key for key in held if key not in wanted])
-        self._maps[name].put_many({key: value for key, value in wanted.items() if held.get(key) != value})
-        self._held[name][bank] = wanted
+    def _write_policies(self, bank: int, compiled: Compiled) -> None:
+        table, mask = build(compiled.entries)
+        start = bank * POLICY_BUCKETS * POLICY_WAYS * POLICY_ENTRY.size
+        self._policies[start : start + len(table)] = table
+        U32.pack_into(self._config, (2 + bank) * U32.size, mask)
+
+    def _write_cidrs(self, bank: int, wanted: dict[bytes, bytes]) -> None:
+        held = self._cidrs[bank]
+        self._maps["cidrs"].remove_many([key for key in held if key not in wanted])
+        self._maps["cidrs"].put_many({key: value for key, value in wanted.items() if held.get(key) != value})
+        self._cidrs[bank] = wanted
 
     def _write_subjects(self, bank: int, compiled: Compiled) -> None:
         size = DIRECTIONS * IDENTITIES * SUBJECT.size
