@@ -2,14 +2,9 @@
 
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import FrameType
-from typing import TypeVar
 
 from harness.lab import cgroups, record
 from harness.lab.addressing import Plan, plan
@@ -20,9 +15,9 @@ from harness.lab.port import LabError
 from harness.lab.processes import started
 from harness.lab.record import LabRecord
 from harness.lab.removal import remove
+from harness.lab.shield import in_own_thread, signals_deferred
 from harness.model.topology import Topology
 
-_T = TypeVar("_T")
 _NAME_LENGTH = 255
 
 
@@ -37,10 +32,10 @@ def up(topology: Topology, *, keep: bool = False) -> Iterator[NetnsLab]:
     planned = plan(topology)
     lab = None
     try:
-        with _interrupt_deferred():
+        with signals_deferred():
             lab = NetnsLab(_claim(planned, keep), planned)
         construction = Construction(lab.record, planned)
-        _in_thread(construction.build, on_interrupt=construction.stop)
+        in_own_thread(construction.build, on_signal=construction.stop)
     except BaseException as error:
         if lab is not None:
             _down(lab)
@@ -98,7 +93,7 @@ def clean(all_labs: bool = False) -> list[str]:
             if found.owner_alive and not found.kept and not all_labs:
                 said.append(f"lab {name}: left, for process {found.owner} is using it (--all removes it too)")
                 continue
-            removed = _in_thread(partial(remove, found))
+            removed = _remove(found)
             said.append(f"lab {name}: removed {', '.join(removed)}")
         except LabError as error:
             if (record.RUN / name).exists():  # else its owner took it down meanwhile
@@ -138,52 +133,15 @@ def _claim(planned: Plan, keep: bool) -> LabRecord:
 
 
 def _down(lab: NetnsLab) -> None:
-    with _interrupt_deferred():
+    with signals_deferred():
         try:
-            _in_thread(partial(remove, lab.record))
+            _remove(lab.record)
         finally:
             lab.reap()
 
 
-def _in_thread(work: Callable[[], _T], on_interrupt: Callable[[], None] | None = None) -> _T:
-    """Do ``work`` in a thread that may change its network namespace; an interrupt waits until it has ended."""
-    outcome: Future[_T] = Future()
-
-    def body() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # handed over to the caller, whatever it is
-            outcome.set_exception(error)
-
-    thread = threading.Thread(target=body, name="lab")
-    thread.start()
+def _remove(found: LabRecord) -> list[str]:
     try:
-        thread.join()
-    except BaseException:
-        with _interrupt_deferred():
-            if on_interrupt is not None:
-                on_interrupt()
-            thread.join()
-        raise
-    return outcome.result()
-
-
-@contextmanager
-def _interrupt_deferred() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the context is left, so that taking down is never cut short."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        arrived.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for again in arrived:
-            signal.raise_signal(again)
+        return in_own_thread(partial(remove, found))
+    except OSError as error:
+        raise LabError(f"lab {found.name} could not be removed whole: {error}; `meshproof clean` tries again") from error

@@ -15,7 +15,7 @@ Child = Callable[[str], "subprocess.Popen[str]"]
 
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of records of the test's own, so that ``clean`` meets no lab of others. A test that fails leaves no lab either."""
+    """A folder of records of the test's own, so that ``clean`` meets no lab of others; no lab is left when the test fails."""
     folder = tmp_path / "records"
     monkeypatch.setattr(record, "RUN", folder)
     yield folder
