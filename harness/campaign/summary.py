@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.campaign.folder import planned
-from harness.campaign.journal import CampaignError, Journal
+from harness.campaign.journal import CampaignError, Journal, Record
 from harness.campaign.plan import Mode, Plan
 from harness.campaign.run import SURVEY
 from harness.campaign.samples import Samples, gather
@@ -63,7 +63,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         "unmeasured": [
             {"metric": each["meter"], "reason": each["reason"]} for each in journal.records("unmeasured")
         ],
-        "conformance": [_probe(row) for survey in surveys for row in survey["matrix"]],
+        "conformance": [row for survey in surveys for row in _probes(survey, plan)],
         "targets": [_target(each) for each in judged],
         "claims": [],
         "decision": None,
@@ -131,11 +131,24 @@ def _scenario(scenario: BenchScenario, plan: Plan, samples: Samples) -> dict[str
     }  # fmt: skip
 
 
-def _probe(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "block": SURVEY, "from": row["source"], "to": row["destination"],
-        **{key: row[key] for key in row if key not in ("source", "destination")},
-    }  # fmt: skip
+def _probes(survey: Record, plan: Plan) -> list[dict[str, Any]]:
+    """A survey's matrix; a plane that could not be surveyed is one row that says why."""
+    if "error" in survey:
+        scenario = next(each for each in plan.scenarios if each.name == survey["scenario"])
+        return [
+            {
+                "scenario": scenario.name, "dataplane": survey["dataplane"], "block": SURVEY, "flow": "every flow",
+                "from": scenario.client, "to": scenario.server, "port": scenario.port, "family": 4, "expected": "probed",
+                "observed": None, "outcome": "error", "evidence": None, "reason": survey["error"],
+            }
+        ]  # fmt: skip
+    return [
+        {
+            "block": SURVEY, "from": row["source"], "to": row["destination"],
+            **{key: row[key] for key in row if key not in ("source", "destination")},
+        }
+        for row in survey["matrix"]
+    ]  # fmt: skip
 
 
 def _target(judged: Judged) -> dict[str, Any]:
