@@ -7,7 +7,7 @@ from threading import Event
 
 from harness.lab import echo, links
 from harness.lab.addressing import NodePlan, Plan
-from harness.lab.namespaces import enter, enter_new, mount, name_own, prepare
+from harness.lab.namespaces import NETNS, enter, enter_new, mount, name_own, prepare
 from harness.lab.netlink import Netlink
 from harness.lab.places import namespace_name
 from harness.lab.record import LabRecord
@@ -88,5 +88,5 @@ class Construction:
     def _await(self, node: NodePlan) -> None:
         others = [address for other in self._plan.nodes if other is not node for address in other.addresses.values()]
         pods = [ip for port in node.ports for ip in port.pod.ips]
-        enter(Path("/run/netns") / namespace_name(self._record.name, node.name))
+        enter(NETNS / namespace_name(self._record.name, node.name))
         echo.await_answers([*pods, *others], asked_by=node.name)
