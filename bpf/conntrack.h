@@ -364,8 +364,16 @@ static __always_inline bool ct_keep(const struct packet *p)
 	return true;
 }
 
-/* The flow is not allowed any more. */
-static __always_inline void ct_forget(const struct ct_found *found)
+/*
+ * The flow is not allowed any more. Of TCP the entry stays: without it the next segment would be one of unknown
+ * direction, which is allowed if the connection could have been opened from either end.
+ */
+static __always_inline void ct_revoke(const struct ct_found *found, const struct packet *p, __u32 now)
 {
-	*(volatile __u64 *)&found->ways->verdict[found->way & (CT_WAYS - 1)] = 0;
+	__u32 way = found->way & (CT_WAYS - 1);
+
+	if (p->protocol == IPPROTO_TCP)
+		found->ways->seen[way] = now;
+	else
+		*(volatile __u64 *)&found->ways->verdict[way] = 0;
 }

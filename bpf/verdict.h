@@ -215,7 +215,7 @@ static __always_inline int decide(struct __sk_buff *skb, struct packet *p, __u32
 	} else {
 		index = first_packet(skb, p, point, generation, ct_orientation(&found, p, side, now));
 		if (index == REVOKED && found.ways)
-			ct_forget(&found);
+			ct_revoke(&found, p, now);
 		if (index < 0)
 			return TC_ACT_SHOT;
 	}
