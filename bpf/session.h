@@ -80,21 +80,28 @@ struct socket_name {
 	__u64 cookie;
 };
 
-/* Where the ends of a connection find each other. The key's pad holds the side and the family. */
+struct connection_end {
+	struct address address[2]; /* of this end, of the other */
+	__be16 port[2];
+	__u32 family;
+};
+
+/* Where the ends of a connection find each other. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 16);
-	__type(key, struct ct_key6);
+	__type(key, struct connection_end);
 	__type(value, struct socket_name);
 } rendezvous SEC(".maps");
 
-static __always_inline void rendezvous_key(struct ct_key6 *key, const struct packet *p, bool of_source)
+/* The end that a packet comes from, or goes to. */
+static __always_inline void name_end(struct connection_end *end, const struct packet *p, bool source)
 {
-	__u32 side = source_side(p);
-
-	ct_key6(key, p, side);
-	key->pad[0] = of_source ? side : !side;
-	key->pad[1] = p->family;
+	end->address[0] = source ? p->source : p->destination;
+	end->address[1] = source ? p->destination : p->source;
+	end->port[0] = source ? p->source_port : p->destination_port;
+	end->port[1] = source ? p->destination_port : p->source_port;
+	end->family = p->family;
 }
 
 static __always_inline void count_path(__u32 path, __u32 bytes)

@@ -90,10 +90,10 @@ static __always_inline bool find_peer(const struct packet *p, struct socket_name
 {
 	struct socket_name *found;
 	struct sock_common *common;
-	struct ct_key6 key;
+	struct connection_end end;
 
-	rendezvous_key(&key, p, false);
-	found = bpf_map_lookup_elem(&rendezvous, &key);
+	name_end(&end, p, false);
+	found = bpf_map_lookup_elem(&rendezvous, &end);
 	if (!found)
 		return false;
 	*peer = *found;
@@ -108,7 +108,7 @@ static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk,
 	struct socket_name self, peer;
 	struct endpoint *to;
 	struct packet p = {};
-	struct ct_key6 key;
+	struct connection_end end;
 
 	if (!tcp || !in_use(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
 		return;
@@ -124,8 +124,8 @@ static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk,
 	}
 	self.socket = (__u64)tcp;
 	self.cookie = bpf_get_socket_cookie(skb);
-	rendezvous_key(&key, &p, true);
-	bpf_map_update_elem(&rendezvous, &key, &self, BPF_ANY);
+	name_end(&end, &p, true);
+	bpf_map_update_elem(&rendezvous, &end, &self, BPF_ANY);
 	if (!find_peer(&p, &peer))
 		return;
 	session->flow = p;
@@ -160,19 +160,6 @@ int sockmap_enter(struct __sk_buff *skb)
 	return TCX_NEXT;
 }
 
-/* Whether conntrack holds the connection as judged, at both its ends, under the policy in force. */
-static __always_inline bool judged(struct session *session)
-{
-	__u32 generation = current_generation(), now = ct_now(), side = source_side(&session->flow);
-	struct ct_entry *entry = ct_find(&session->flow, side);
-
-	if (!entry || !ct_settles(entry, &session->flow, side, generation, now))
-		return false;
-	/* Redirected data shows no packet to conntrack, yet keeps the connection alive. */
-	ct_note(entry, &session->flow, entry->initiator != side, now);
-	return true;
-}
-
 /*
  * Whether all that `self` sent by TCP is in the peer's one queue. Its rcv_nxt and that queue change under the peer's
  * lock, which the redirection takes before it queues: what is seen as arrived here is queued by then.
@@ -195,13 +182,14 @@ static __always_inline __u32 choose(struct sk_msg_md *msg, struct session *sessi
 
 	if (!self || !off || *off)
 		return PATH_DETACHED;
-	if (sk->__sk_common.skc_cookie.counter != session->peer_cookie)
+	if (sk->__sk_common.skc_cookie.counter != session->peer_cookie || !sk->sk_socket)
 		return PATH_PEER_ABSENT;
 	if (!nonblocking(sk))
 		return PATH_PEER_BLOCKING;
 	if (self->inet_conn.icsk_ulp_ops || peer->inet_conn.icsk_ulp_ops || sk->sk_rcvlowat > 1)
 		return PATH_LAYERED;
-	if (!judged(session))
+	/* Redirected data shows no packet to conntrack, yet keeps the connection alive there. */
+	if (!ct_keep(&session->flow))
 		return PATH_POLICY;
 	if (!in_order(self, peer))
 		return PATH_ORDER;
