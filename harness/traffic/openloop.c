@@ -204,8 +204,9 @@ static void parse_options(int argc, char **argv)
 	if (optind < argc || !option.address || !option.port)
 		die(USAGE, "wanted --address, --port and other options by name; openloop.c lists them");
 	set_server(option.address, option.port);
-	size = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", option.path,
-			option.host ? option.host : option.address);
+	size = snprintf(request, sizeof(request), server.ss_family == AF_INET6 && !option.host
+			? "GET %s HTTP/1.1\r\nHost: [%s]\r\n\r\n" : "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
+			option.path, option.host ? option.host : option.address);
 	if (size >= (int)sizeof(request))
 		die(USAGE, "--path and --host are longer than %zu bytes together", sizeof(request));
 	request_size = size;
