@@ -24,6 +24,7 @@ class Construction:
         self._record = record
         self._plan = plan
         self._stop = Event()
+        self._initial: dict[str, str] = {}  # what a new namespace starts with, read once: most need no change
 
     def stop(self) -> None:
         """Have ``build`` raise Cancelled at its next step."""
@@ -66,8 +67,11 @@ class Construction:
             raise Cancelled
         enter_new()
         path = name_own(name)
+        for key in sysctls.keys() - self._initial.keys():
+            self._initial[key] = Path("/proc/sys", key).read_text().strip()
         for key, value in sysctls.items():
-            Path("/proc/sys", key).write_text(value)
+            if self._initial[key] != value:
+                Path("/proc/sys", key).write_text(value)
         return path
 
     def _wires(self, sockets: dict[str, Netlink], namespaces: dict[str, int]) -> None:

@@ -18,7 +18,6 @@ POD_SYSCTLS = {
     "net/ipv4/ip_forward": "0",
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
-    "net/ipv6/conf/default/accept_dad": "0",
     "net/ipv6/conf/default/addr_gen_mode": "1",  # no link-local address, so no multicast chatter in captures
 }
 """Set before links are made. IPv4 values of a new namespace come from the machine's own, hence the explicit zeros."""
