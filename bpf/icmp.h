@@ -32,11 +32,14 @@ static __always_inline int parse_quoted_transport(struct __sk_buff *skb, struct 
 	return DROP_NONE;
 }
 
-static __always_inline int parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *quoted)
+__noinline int parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *quoted)
 {
-	__u32 offset = p->transport + 8;
+	__u32 offset;
 	int reason;
 
+	if (!p || !quoted)
+		return DROP_MALFORMED;
+	offset = p->transport + 8;
 	quoted->family = p->family;
 	if (p->family == FAMILY_4) {
 		struct iphdr ip;

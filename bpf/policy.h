@@ -192,13 +192,16 @@ static __always_inline __u32 port_class(__u32 bank, __u8 protocol, __be16 port)
 	return classes ? classes->of[bpf_ntohs(port)] : 0;
 }
 
-/* The rule of the entry whose first 8 bytes are `who` and whose next 4 are `what`, or 0. */
-static __always_inline __u32 find_rule(__u32 bank, __u32 mask, __u64 who, __u32 what)
+/*
+ * The rule of the entry whose first 8 bytes are `who` and whose next 4 are `what`, or 0.
+ * A global function, as are others below, because the verifier walks such once, not once for each way that leads there.
+ */
+__noinline __u32 find_rule(__u32 bank, __u32 mask, __u64 who, __u32 what)
 {
 	__u32 home = spread(mix(mix(0, who), what)) & mask;
 
 	for (int probe = 0; probe < POLICY_PROBES; probe++) {
-		__u32 index = bank * POLICY_BUCKETS + ((home + probe) & mask);
+		__u32 index = (bank & 1) * POLICY_BUCKETS + ((home + probe) & mask);
 		struct policy_bucket *bucket = bpf_map_lookup_elem(&policies, &index);
 
 		if (!bucket)
@@ -232,7 +235,6 @@ struct question {
 /*
  * Answers with a drop reason; *rule is the rule that allows, or the policy that isolates.
  * `peer_address` is looked up among the CIDRs unless the peer is a pod.
- * A global function, because the verifier walks such once and not once for each way that leads to it.
  */
 __noinline int judge(const struct question *q, const struct address *peer_address, __u32 *rule)
 {
