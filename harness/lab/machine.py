@@ -50,8 +50,6 @@ TOOLS = (
     Tool("nginx", "nginx-light", "every benchmark: it is the server"),
     Tool("wrk", "wrk", "loads of the kind `maximum`"),
     Tool("iperf3", "iperf3", "loads of the kind `bulk`"),
-    Tool("iptables", "iptables", "the data planes sidecar and sidecar-mtls"),
-    Tool("ip6tables", "iptables", "the data planes sidecar and sidecar-mtls"),
     Tool("tcpdump", "tcpdump", "captures on the wires between nodes"),
     Tool("ip", "iproute2", "looking into a lab by hand"),
     Tool("setpriv", "util-linux", "programs that must not run as root, so the sidecars"),

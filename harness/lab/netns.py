@@ -12,13 +12,14 @@ from harness.lab.construction import Construction
 from harness.lab.namespaces import NETNS
 from harness.lab.places import NetnsLab, namespace_name
 from harness.lab.port import LabError
-from harness.lab.processes import started
+from harness.lab.processes import end, started
 from harness.lab.record import LabRecord
 from harness.lab.removal import remove
 from harness.lab.shield import in_own_thread, signals_deferred
 from harness.model.topology import Topology
 
 _NAME_LENGTH = 255
+OWNER_SECONDS = 30.0  # for a lab's owner to take it down when it is asked to end
 
 
 @contextmanager
@@ -57,6 +58,16 @@ def down(name: str) -> None:
     _down(reopen(name))
 
 
+def release(name: str) -> None:
+    """Take down the lab ``name`` by its owner, if that lives, so that its data plane goes first. Raises LabError."""
+    _require_root()
+    found = record.read(name)
+    if found.owner_alive and found.owner != os.getpid():
+        _ended_by_owner(found)
+    else:
+        _down(reopen(name))
+
+
 def reopen(name: str) -> NetnsLab:
     """The lab ``name``, made by another process; raises LabError where there is none."""
     found = record.read(name)
@@ -93,12 +104,24 @@ def clean(all_labs: bool = False) -> list[str]:
             if found.owner_alive and not found.kept and not all_labs:
                 said.append(f"lab {name}: left, for process {found.owner} is using it (--all removes it too)")
                 continue
+            if found.owner_alive and found.owner != os.getpid():
+                said.append(_ended_by_owner(found))
+                continue
             removed = _remove(found)
             said.append(f"lab {name}: removed {', '.join(removed)}")
         except LabError as error:
             if (record.RUN / name).exists():  # else its owner took it down meanwhile
                 said.append(f"lab {name}: {error}")
     return said
+
+
+def _ended_by_owner(found: LabRecord) -> str:
+    """Ask a living owner to take its lab down, data plane and all; what it leaves is removed."""
+    gone = end(found.owner, (found.boot, found.start), OWNER_SECONDS)
+    if not gone:
+        raise LabError(f"process {found.owner}, which made it, is still there {OWNER_SECONDS:g} s after SIGTERM: kill it")
+    left = _remove(found) if found.folder.exists() else []
+    return f"lab {found.name}: taken down by process {found.owner}" + (f"; removed {', '.join(left)}" if left else "")
 
 
 def _require_root() -> None:

@@ -146,3 +146,23 @@ def started(pid: int) -> tuple[str, int] | None:
     if fields[0] in "ZX":
         return None  # dead, though its parent has not asked yet
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip(), int(fields[19])
+
+
+def end(pid: int, identity: tuple[str, int], seconds: float) -> bool:
+    """Ask the process with this number and ``started`` identity to end (SIGTERM), and wait; whether it has gone.
+
+    A pidfd makes sure that no later process of the same number is meant.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if started(pid) != identity:
+            return True
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(descriptor)

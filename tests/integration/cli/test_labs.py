@@ -31,6 +31,15 @@ def test_a_lab_is_used_by_hand_and_taken_down(scenario: Path, meshproof: Run) ->
     assert machine_state() == before
 
 
+def test_clean_ends_a_lab_that_stays_up_and_its_keeper(scenario: Path, meshproof: Run) -> None:
+    before = machine_state()
+    up = meshproof("up", scenario, "--dataplane", "plain")
+    assert up.returncode == 0, up.stderr
+    done = meshproof("clean")
+    assert f"lab {name_of(up.stdout)}: taken down by process" in done.stdout, done.stderr
+    assert machine_state() == before
+
+
 def test_exec_passes_output_and_status_on_unchanged(lab: str, meshproof: Run) -> None:
     done = meshproof("exec", "--lab", name_of(lab), "shop/client", "--", "sh", "-c", "printf out; printf err >&2; exit 42")
     assert (done.returncode, done.stdout, done.stderr) == (42, "out", "err")
