@@ -58,6 +58,7 @@ class SidecarAttachment:
         self._selection = Selection(lab.topology)
         self._sidecars: dict[Proxy, Sidecar] = {}
         self._denials: dict[Proxy, Denials] = {}
+        self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
         self._folder = Path(tempfile.mkdtemp(prefix=f"{plane}-", dir=lab.folder))
         self._folder.chmod(0o755)
         authority = Authority(lab.name) if encrypted else None
@@ -76,7 +77,7 @@ class SidecarAttachment:
         write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
-        proxy = Proxy(pod, folder, tuning)
+        proxy = Proxy(pod, folder, tuning, self._spawner)
         self._sidecars[proxy] = sidecar
         self._denials[proxy] = Denials(folder)
 
@@ -89,7 +90,8 @@ class SidecarAttachment:
 
     def start(self) -> None:
         """Start every Envoy, wait until all serve, then send them the pods' traffic."""
-        self._each(Proxy.start)
+        for proxy in self._sidecars:
+            proxy.start()
         deadline = time.monotonic() + READY_SECONDS
         for proxy in self._sidecars:
             proxy.await_ready(deadline - time.monotonic())
@@ -105,6 +107,7 @@ class SidecarAttachment:
 
         self._each(unredirect)
         self._each(Proxy.stop)
+        self._spawner.shutdown()
 
     def forget(self) -> None:
         """Remove configuration, keys and logs; kept where attaching failed, as the error names them."""
@@ -124,7 +127,7 @@ class SidecarAttachment:
             await_version(refused, str(self._revision), CONVERGENCE_SECONDS)
         except NotAccepted as error:
             raise NotConverged(f"{self._plane}: {error}") from None
-        except EnvoyError as error:
+        except (EnvoyError, OSError) as error:
             raise DataPlaneError(f"{self._plane}: {error}") from None
         for denials in self._denials.values():
             denials.forget()
@@ -207,11 +210,11 @@ class SidecarPlane:
     def attach(self, lab: Lab) -> Iterator[Attachment]:
         try:
             attachment = SidecarAttachment(self.name, lab, self._tuning, encrypted=self._encrypted)
-        except EnvoyError as error:
+        except (EnvoyError, OSError) as error:
             raise DataPlaneError(f"{self.name}: {error}") from None
         try:
             attachment.start()
-        except (EnvoyError, LabError) as error:
+        except (EnvoyError, LabError, OSError) as error:
             attachment.stop()
             raise DataPlaneError(f"{self.name}: {error}") from None
         except BaseException:

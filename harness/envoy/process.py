@@ -2,6 +2,8 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from harness.envoy.admin import Admin
@@ -43,11 +45,16 @@ def command(folder: Path, tuning: Tuning, epoch: int) -> list[str]:
 class Proxy:
     """The Envoy of one pod; its configuration lies in ``folder``. Methods raise EnvoyError."""
 
-    def __init__(self, pod: LabPod, folder: Path, tuning: Tuning) -> None:
+    def __init__(self, pod: LabPod, folder: Path, tuning: Tuning, spawner: Executor) -> None:
+        """``spawner`` is the one thread that starts processes; it must last as long as they.
+
+        Envoy asks the kernel to be ended with its parent, and to the kernel that is the thread which started it.
+        """
         self.pod = pod
         self.folder = folder
         self.admin = Admin(folder / ADMIN_SOCKET)
         self._tuning = tuning
+        self._spawner = spawner
         self._process: Process | None = None
         self._epoch = 0
 
@@ -60,7 +67,7 @@ class Proxy:
         """Start it; returns at once."""
         self._epoch = 0
         wrapper = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", PRIVATE_MEMORY, "sh", *AS_PROXY]
-        self._process = self.pod.start([*wrapper, *command(self.folder, self._tuning, self._epoch)], component=COMPONENT)
+        self._process = self._spawn(wrapper)
 
     def await_ready(self, seconds: float) -> None:
         """Return when it serves."""
@@ -86,13 +93,17 @@ class Proxy:
         old = self._started()
         self._epoch += 1
         wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", "setpriv", *AS_PROXY]
-        self._process = self.pod.start([*wrapper, *command(self.folder, self._tuning, self._epoch)], component=COMPONENT)
+        self._process = self._spawn(wrapper)
         try:
             old.wait(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             old.stop()
             raise EnvoyError(f"{self._where()}: the old process did not end in a hot restart; {self.last_words()}") from None
         self._await_ready(self._process, deadline)
+
+    def _spawn(self, wrapper: Sequence[str]) -> Process:
+        argv = [*wrapper, *command(self.folder, self._tuning, self._epoch)]
+        return self._spawner.submit(self.pod.start, argv, component=COMPONENT).result()
 
     def _started(self) -> Process:
         if self._process is None:

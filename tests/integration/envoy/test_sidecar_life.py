@@ -32,6 +32,15 @@ def test_restarted_sidecar_is_another_process_and_serves(unrestricted: Attachmen
     assert ask(pair_lab, "shop/client").verdict is Verdict.FORWARDED
 
 
+def test_sidecar_outlives_the_thread_that_restarted_it(unrestricted: Attachment, pair_lab: Lab) -> None:
+    thread = threading.Thread(target=unrestricted.restart, args=("shop/server", RestartKind.COLD))
+    thread.start()
+    thread.join()
+    [pid] = pids(unrestricted, "shop/server")
+    assert ask(pair_lab, "shop/client").verdict is Verdict.FORWARDED
+    assert pids(unrestricted, "shop/server") == (pid,)
+
+
 class Load:
     """Requests one after another on a connection that is kept as long as the other side keeps it."""
 
