@@ -21,6 +21,7 @@ SOURCE = Path(__file__).with_name("openloop.c")
 TIMEOUT = 5.0  # seconds after the last intended time until what is unanswered is given up
 GRACE = 15.0  # seconds beyond all that a run may take, until it is taken for hung
 POLL = 0.01  # seconds between looks for a marker; figures do not depend on it
+NAP = 1.0  # seconds between looks while requests are timed: each look takes a processor from someone
 RECORD = np.dtype(
     [
         ("intended", "<u8"),
@@ -109,7 +110,7 @@ def generate(
         ]  # fmt: skip
         process = start(client, argv, "client")
         try:
-            gauged = _follow(process, point.warmup + point.seconds + 2 * TIMEOUT + GRACE, gauge)
+            gauged = _follow(process, point, gauge)
         finally:
             process.stop()
         said = process.log.read_text(errors="replace")
@@ -136,13 +137,14 @@ def _program() -> Path:
         raise LoadFailed(str(error)) from error
 
 
-def _follow(process: Process, seconds: float, gauge: Gauge) -> int:
+def _follow(process: Process, point: LoadPoint, gauge: Gauge) -> int:
     """Drive the gauge by the generator's markers until its end; returns when (ns) the gauge began to read."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + point.warmup + point.seconds + 2 * TIMEOUT + GRACE
     _await_line(process, "begin", deadline)
     before = time.monotonic_ns()
     gauge.begin()
     gauged = (before + time.monotonic_ns()) // 2
+    _leave_alone(process, before / 1e9 + point.seconds)
     _await_line(process, "end", deadline)
     gauge.end()
     try:
@@ -152,6 +154,12 @@ def _follow(process: Process, seconds: float, gauge: Gauge) -> int:
     if status != 0:
         raise failure("openloop", status, process.log.read_text(errors="replace"))
     return gauged
+
+
+def _leave_alone(process: Process, until: float) -> None:
+    """Sleep until then (s of CLOCK_MONOTONIC), or until the process is seen to have ended."""
+    while (left := until - time.monotonic()) > 0 and process.poll() is None:
+        time.sleep(min(left, NAP))
 
 
 def _await_line(process: Process, line: str, deadline: float) -> None:
