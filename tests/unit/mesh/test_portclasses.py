@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,4 +42,4 @@ def test_a_port_is_in_a_range_exactly_if_its_class_is(ranges: list[PortRange], p
 @given(RANGES)
 def test_spans_are_disjoint_and_ascending(ranges: list[PortRange]) -> None:
     spans = classify(ranges).spans.get("TCP", [])
-    assert all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(spans))

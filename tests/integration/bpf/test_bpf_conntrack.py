@@ -1,0 +1,143 @@
+"""What belongs to an allowed flow passes, what only looks like it does not, and a policy change reaches open flows."""
+
+import pytest
+from policies import allow, closed
+from rig import A_IF, B_IF, OTHER_WIRE_IF, OUTSIDE, REMOTE, A, B, Rig, ip, tcp, udp
+from scapy.layers.inet import ICMP
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest
+from scapy.packet import Packet
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+BACK = (8080, 40000)
+
+
+@FAMILIES
+def test_replies_of_an_allowed_connection_pass_a_closed_pod(rig: Rig, family: int) -> None:
+    rig.apply(closed("a"))
+    assert rig.from_pod(tcp(A, REMOTE, family=family)).passed
+    assert rig.from_wire(tcp(REMOTE, A, "SA", BACK, family)).passed
+    assert rig.from_wire(tcp(REMOTE, A, "PA", BACK, family)).passed
+
+
+@FAMILIES
+def test_datagrams_back_pass_only_after_one_forth(rig: Rig, family: int) -> None:
+    rig.apply(closed("a"))
+    assert rig.from_wire(udp(REMOTE, A, (53, 40000), family)).reason == "policy_ingress"
+    assert rig.from_pod(udp(A, REMOTE, (40000, 53), family)).passed
+    assert rig.from_wire(udp(REMOTE, A, (53, 40000), family)).passed
+    assert not rig.from_wire(udp(REMOTE, A, (53, 40001), family)).passed
+
+
+@FAMILIES
+def test_an_echo_reply_needs_its_request(rig: Rig, family: int) -> None:
+    def echo(kind: str, number: int) -> Packet:
+        if family == 4:
+            return ICMP(type=8 if kind == "request" else 0, id=number)
+        return ICMPv6EchoRequest(id=number) if kind == "request" else ICMPv6EchoReply(id=number)
+
+    rig.apply(closed("a"))
+    assert rig.from_wire(ip(REMOTE, A, family) / echo("reply", 7)).reason == "unsolicited"
+    assert rig.from_pod(ip(A, REMOTE, family) / echo("request", 7)).passed
+    assert rig.from_wire(ip(REMOTE, A, family) / echo("reply", 7)).passed
+    assert not rig.from_wire(ip(REMOTE, A, family) / echo("reply", 8)).passed
+    assert not rig.from_wire(ip(REMOTE, A, family) / echo("request", 7)).passed
+
+
+def test_an_answer_to_a_connection_that_would_be_denied_is_dropped(rig: Rig) -> None:
+    rig.apply(closed("a", "Egress"))
+    assert not rig.from_wire(tcp(REMOTE, A, "SA", BACK)).passed
+
+
+def test_a_lost_entry_does_not_cut_an_allowed_connection(rig: Rig) -> None:
+    """Both ways in mid-stream, on a node that has forgotten everything."""
+    rig.apply(closed("a"))
+    assert rig.from_pod(tcp(A, REMOTE, "PA")).passed
+    rig.fresh()
+    rig.apply(closed("a"))
+    assert rig.from_wire(tcp(REMOTE, A, "PA", BACK)).passed
+
+
+def test_a_syn_is_judged_in_its_own_direction_whatever_is_known(rig: Rig) -> None:
+    rig.apply(closed("a"))
+    assert rig.from_pod(tcp(A, REMOTE)).passed
+    assert rig.from_wire(tcp(REMOTE, A, "PA", BACK)).passed
+    assert rig.from_wire(tcp(REMOTE, A, "S", BACK)).reason == "policy_ingress"
+    assert rig.from_wire(tcp(REMOTE, A, "PA", BACK)).passed, "the connection itself goes on"
+
+
+def test_a_segment_in_mid_stream_opens_nothing(rig: Rig) -> None:
+    """It may pass as a reply; the SYN that a connection needs does not."""
+    rig.apply(closed("b"))
+    assert rig.from_wire(tcp(REMOTE, B, "A", (80, 8080))).passed
+    assert not rig.from_wire(tcp(REMOTE, B, "S", (80, 8080))).passed
+
+
+def test_a_segment_that_neither_side_may_send_is_dropped(rig: Rig) -> None:
+    rig.apply(closed("a"), closed("a", "Egress"))
+    assert rig.from_wire(tcp(REMOTE, A, "PA")).reason == "policy_ingress"
+
+
+@pytest.mark.parametrize("flags", ["", "F", "SF", "SR", "SAR", "FPU", "SAF"])
+def test_flags_that_no_stack_sends_are_dropped(rig: Rig, flags: str) -> None:
+    assert rig.from_pod(tcp(A, REMOTE, flags)).reason == "tcp_flags"
+
+
+@FAMILIES
+def test_revocation_reaches_an_open_connection_in_both_directions(rig: Rig, family: int) -> None:
+    for reply_first in (True, False):
+        rig.fresh()
+        assert rig.from_wire(tcp(REMOTE, A, family=family)).passed
+        assert rig.from_pod(tcp(A, REMOTE, "SA", BACK, family)).passed
+        rig.apply(closed("a"), closed("a", "Egress"))
+        reply, request = tcp(A, REMOTE, "PA", BACK, family), tcp(REMOTE, A, "PA", family=family)
+        first = rig.from_pod(reply) if reply_first else rig.from_wire(request)
+        assert first.reason == "revoked"
+        assert not rig.from_pod(reply).passed
+        assert not rig.from_wire(request).passed
+
+
+def test_a_change_that_still_allows_a_connection_leaves_it_open(rig: Rig) -> None:
+    assert rig.from_wire(tcp(REMOTE, A)).passed
+    rig.apply(allow("a", "remote", 8080))
+    assert rig.from_pod(tcp(A, REMOTE, "PA", BACK)).passed
+    assert rig.from_wire(tcp(REMOTE, A, "PA")).passed
+
+
+def test_datagrams_back_survive_a_change_that_allows_them(rig: Rig) -> None:
+    rig.apply(closed("a"))
+    assert rig.from_pod(udp(A, REMOTE)).passed
+    rig.apply(closed("a"), closed("b"))
+    assert rig.from_wire(udp(REMOTE, A, (53, 40000))).passed
+
+
+def test_datagrams_back_end_with_the_permission_to_ask(rig: Rig) -> None:
+    assert rig.from_pod(udp(A, REMOTE)).passed
+    rig.apply(closed("a", "Egress"), closed("a"))
+    assert rig.from_wire(udp(REMOTE, A, (53, 40000))).reason == "revoked"
+
+
+def test_an_entry_does_not_let_in_who_comes_from_elsewhere(rig: Rig) -> None:
+    assert rig.from_pod(tcp(A, B)).passed
+    assert rig.from_pod(tcp(A, B, "PA"), B_IF).reason == "spoofed_source"
+    assert rig.from_wire(tcp(A, B, "PA")).reason == "spoofed_source"
+    assert rig.from_pod(tcp(A, B, "PA"), A_IF).passed
+    assert rig.from_pod(tcp(A, REMOTE)).passed
+    assert rig.from_wire(tcp(REMOTE, A, "SA", BACK), OTHER_WIRE_IF).reason == "spoofed_source"
+
+
+def test_who_is_spoofed_keeps_its_flow(rig: Rig) -> None:
+    rig.apply(closed("a"))
+    assert rig.from_pod(udp(A, REMOTE)).passed
+    rig.apply(closed("a"), closed("b"))
+    assert rig.from_pod(udp(A, REMOTE), B_IF).reason == "spoofed_source"
+    assert rig.from_wire(udp(REMOTE, A, (53, 40000))).passed
+
+
+def test_flows_that_meet_in_one_set_are_kept_apart(rig: Rig) -> None:
+    """1,500 flows leave hardly a set of the 16,384 with more than its four ways."""
+    rig.apply(closed("a"))
+    for number in range(1500):
+        assert rig.from_pod(udp(A, OUTSIDE, (1024 + number, 53))).passed
+    known = sum(rig.from_wire(udp(OUTSIDE, A, (53, 1024 + number))).passed for number in range(1500))
+    assert known >= 1490
+    assert not rig.from_wire(udp(OUTSIDE, A, (53, 60000))).passed
