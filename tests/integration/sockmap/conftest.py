@@ -123,22 +123,31 @@ Connect = Callable[..., Connection]
 
 @pytest.fixture
 def connect(sockmap_lab: Lab) -> Iterator[Connect]:
-    """``connect(client, server, family=4, …)``: a new connection between pods of namespace shop, non-blocking."""
+    """``connect(client, server, family=4, ports=(0, 0), …)``: a new connection between pods of namespace shop.
+
+    It is non-blocking from the start; ``ports`` are the client's and the server's, 0 for any.
+    """
     with ExitStack() as sockets:
 
         def make(
-            client: str = "client", server: str = "server", *, family: int = 4, dual_stack: bool = False, source_port: int = 0
+            client: str = "client",
+            server: str = "server",
+            *,
+            family: int = 4,
+            dual_stack: bool = False,
+            ports: tuple[int, int] = (0, 0),
         ) -> Connection:
             from_pod, to_pod = sockmap_lab.pod(f"shop/{client}"), sockmap_lab.pod(f"shop/{server}")
-            listener = sockets.enter_context(_listener(to_pod, 6 if dual_stack else family, dual_stack))
+            listener = sockets.enter_context(_listener(to_pod, 6 if dual_stack else family, ports[1], dual_stack))
             near = sockets.enter_context(_socket(from_pod, family))
             near.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            near.bind((from_pod.pod.ip(family), source_port))
-            near.connect((to_pod.pod.ip(family), listener.getsockname()[1]))
-            far, _ = listener.accept()
-            connection = Connection(near, sockets.enter_context(far))
-            connection.set_blocking(False)
-            return connection
+            near.bind((from_pod.pod.ip(family), ports[0]))
+            near.setblocking(False)
+            near.connect_ex((to_pod.pod.ip(family), listener.getsockname()[1]))
+            far = sockets.enter_context(listener.accept()[0])
+            far.setblocking(False)
+            listener.close()
+            return Connection(near, far)
 
         yield make
 
@@ -149,10 +158,11 @@ def _socket(pod: LabPod, family: int) -> socket.socket:
         return socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET)
 
 
-def _listener(pod: LabPod, family: int, dual_stack: bool) -> socket.socket:
+def _listener(pod: LabPod, family: int, port: int, dual_stack: bool) -> socket.socket:
     listener = _socket(pod, family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if dual_stack:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    listener.bind(("::" if dual_stack else pod.pod.ip(family), 0))
+    listener.bind(("::" if dual_stack else pod.pod.ip(family), port))
     listener.listen()
     return listener

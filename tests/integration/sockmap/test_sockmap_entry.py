@@ -44,7 +44,7 @@ def test_one_blocking_end_keeps_both_with_tcp(blocking: str, counts: Counts, con
 def test_socket_made_blocking_after_connecting_stays_with_tcp(counts: Counts, connect: Connect) -> None:
     """As programs do that connect with a time limit: non-blocking for the handshake only."""
     connection = connect()  # both ends are non-blocking now, and the handshake is over
-    connection.set_blocking(True)
+    connection.client.setblocking(True)
     assert_stays_with_tcp(connection, counts)
 
 
