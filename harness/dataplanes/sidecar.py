@@ -30,7 +30,7 @@ from harness.envoy.listeners import Sidecar
 from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, Proxy
 from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, RULESET
 from harness.envoy.selection import Selection
-from harness.envoy.tuning import BEST, Tuning
+from harness.envoy.tuning import BEST, Tuning, parse
 from harness.lab.port import Lab, LabError, LabPod
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
@@ -188,6 +188,10 @@ class SidecarPlane:
         self.title = title
         self._encrypted = encrypted
         self._tuning = tuning
+
+    def tuned(self, settings: str) -> "SidecarPlane":
+        name, title = f"{self.name}@{settings}", f"{self.title} ({settings})"
+        return SidecarPlane(name, title, encrypted=self._encrypted, tuning=parse(settings))
 
     def supports(self, feature: Feature) -> Support:
         rejected = Yes(denies=Verdict.REJECTED)

@@ -1,6 +1,6 @@
 """Everything about a sidecar that may be chosen, in one value, so that a sweep can choose it and a report can print it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,26 @@ ISTIO_DEFAULTS = Tuning()
 
 BEST = Tuning(concurrency=1, request_ids=False)
 """The sidecar's best result, by the committed tuning sweep."""
+
+NAMED = {"istio-defaults": ISTIO_DEFAULTS, "best": BEST}
+
+
+def parse(settings: str) -> Tuning:
+    """Settings as a user writes them: ``istio-defaults``, ``best``, or changes to Istio's defaults as ``name=value,…``.
+
+    Raises ValueError saying what there is to choose.
+    """
+    if settings in NAMED:
+        return NAMED[settings]
+    chosen: dict[str, int | bool] = {}
+    for each in settings.split(","):
+        name, _, value = each.partition("=")
+        kind = next((field.type for field in fields(Tuning) if field.name == name), None)
+        if kind is bool and value in ("true", "false"):
+            chosen[name] = value == "true"
+        elif kind not in (None, bool) and value.isdecimal():
+            chosen[name] = int(value)
+        else:
+            known = ", ".join([*NAMED, *(f"{field.name}={'true' if field.type is bool else 'N'}" for field in fields(Tuning))])
+            raise ValueError(f"{each!r} is no setting; there are {known}")
+    return replace(ISTIO_DEFAULTS, **chosen)  # type: ignore[arg-type] # each value was read as its field's type
