@@ -14,7 +14,7 @@ enum send_path {
 	PATH_DETACHED = 1, /* by TCP: the mesh was detached from this node */
 	PATH_PEER_ABSENT = 2, /* by TCP: the peer's socket has not entered, or has closed */
 	PATH_PEER_BLOCKING = 3, /* by TCP: the peer's socket was made blocking */
-	PATH_LAYERED = 4, /* by TCP: a protocol of the kernel (TLS) sits on one of the sockets */
+	PATH_SPECIAL = 4, /* by TCP: one of the sockets was given kernel TLS, a low-water mark or MSG_ZEROCOPY */
 	PATH_ORDER = 5, /* by TCP: bytes sent by TCP are still on their way */
 	PATH_QUEUE_FULL = 6, /* by TCP: the peer has too much left to read */
 	PATH_POLICY = 7, /* by TCP: the packet programs have to judge the connection under the present policy */

@@ -64,6 +64,18 @@ static __always_inline bool in_use(const struct tcp_sock *tcp)
 	return tcp->bytes_sent || tcp->bytes_received != tcp->rcv_nxt - tcp->copied_seq;
 }
 
+/*
+ * What the kernel's path for redirected data does not honour: a protocol such as TLS on the socket, a low-water mark,
+ * and notices of completion for MSG_ZEROCOPY.
+ */
+static __always_inline bool has_special_needs(const struct tcp_sock *tcp)
+{
+	const struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
+	unsigned long zerocopy = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
+
+	return tcp->inet_conn.icsk_ulp_ops || sk->sk_rcvlowat > 1 || sk->__sk_common.skc_flags & zerocopy;
+}
+
 /* The packet's fields, if it is a plain segment of `sk` as both ends see the connection, without translation between. */
 static __always_inline bool describe(struct __sk_buff *skb, struct bpf_sock *sk, struct packet *p)
 {
@@ -112,8 +124,7 @@ static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk,
 
 	if (!tcp || !in_use(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
 		return;
-	/* What the kernel's own queues for redirected data do not honour. */
-	if (tcp->inet_conn.icsk_ulp_ops || tcp->inet_conn.icsk_inet.sk.sk_rcvlowat > 1)
+	if (has_special_needs(tcp))
 		return;
 	if (!describe(skb, sk, &p) || check_source(skb, find_endpoint(p.family, &p.source), FROM_POD))
 		return;
@@ -186,8 +197,8 @@ static __always_inline __u32 choose(struct sk_msg_md *msg, struct session *sessi
 		return PATH_PEER_ABSENT;
 	if (!nonblocking(sk))
 		return PATH_PEER_BLOCKING;
-	if (self->inet_conn.icsk_ulp_ops || peer->inet_conn.icsk_ulp_ops || sk->sk_rcvlowat > 1)
-		return PATH_LAYERED;
+	if (has_special_needs(self) || has_special_needs(peer))
+		return PATH_SPECIAL;
 	/* Redirected data shows no packet to conntrack, yet keeps the connection alive there. */
 	if (!ct_keep(&session->flow))
 		return PATH_POLICY;

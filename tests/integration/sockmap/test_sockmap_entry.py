@@ -11,6 +11,7 @@ from conftest import Connect, Connection, Counts, receive
 from harness.lab.port import Lab
 
 ROUNDS = 50
+SO_ZEROCOPY = 60  # asm-generic/socket.h
 MARKER = b"these bytes have to be seen on the wire"
 
 
@@ -144,7 +145,22 @@ def test_bytes_on_the_path_are_not_seen_on_any_interface(sockmap_lab: Lab, count
     assert MARKER not in seen
 
 
-def test_socket_with_a_low_water_mark_stays_with_tcp(counts: Counts, connect: Connect) -> None:
+@pytest.mark.parametrize(("option", "value"), [(socket.SO_RCVLOWAT, 2), (SO_ZEROCOPY, 1)], ids=["low-water", "zerocopy"])
+def test_socket_with_needs_that_the_path_cannot_meet_stays_with_tcp(
+    option: int, value: int, counts: Counts, connect: Connect
+) -> None:
     connection = connect()
-    connection.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 2)
+    connection.server.setsockopt(socket.SOL_SOCKET, option, value)
     assert_stays_with_tcp(connection, counts)
+
+
+@pytest.mark.parametrize(("option", "value"), [(socket.SO_RCVLOWAT, 2), (SO_ZEROCOPY, 1)], ids=["low-water", "zerocopy"])
+def test_socket_given_such_needs_later_returns_to_tcp(option: int, value: int, counts: Counts, connect: Connect) -> None:
+    connection = connect()
+    connection.join()
+    connection.client.setsockopt(socket.SOL_SOCKET, option, value)
+    connection.client.send(b"there")
+    assert receive(connection.server, 5) == b"there"
+    connection.server.send(b"back")
+    assert receive(connection.client, 4) == b"back"
+    assert counts["special"] == 2
