@@ -1,5 +1,6 @@
 """One Envoy beside one pod: started, made ready, restarted hot or cold, stopped."""
 
+import signal
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from harness.lab.port import LabPod, Process
 COMPONENT = "proxy"
 BOOTSTRAP_FILE = "bootstrap.json"
 POLL_SECONDS = 0.02
+KILL_SECONDS = 10.0
+"""The kernel's time to end a killed process on a busy machine."""
+
 LAST_WORDS = 5
 """How many of Envoy's last lines an error repeats."""
 
@@ -82,7 +86,8 @@ class Proxy:
     def kill(self) -> None:
         """SIGKILL, and wait for its end."""
         process = self._started()
-        process.stop(grace=0.0)
+        process.signal(signal.SIGKILL)
+        process.wait(KILL_SECONDS)
 
     def hot_restart(self, seconds: float) -> None:
         """A new process takes over the listening sockets; returns when it serves and the old one has ended.

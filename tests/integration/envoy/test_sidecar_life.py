@@ -12,6 +12,8 @@ from sidecar_clients import PORT, ask, connect
 from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
 from harness.lab.port import Lab, LabPod
 from harness.model.flow import Verdict
+from harness.model.origin import Origin
+from harness.model.policy import LabelSelector, NetworkPolicy, Rule
 
 REFS = ("shop/client", "shop/server")
 
@@ -88,6 +90,20 @@ def test_hot_restart_under_load_loses_no_request(unrestricted: Attachment, pair_
     load = Load(pair_lab.pod("shop/client"), server)
     with load.running():
         unrestricted.restart(ref, RestartKind.HOT)
+    assert load.errors == []
+    assert load.answered > 0
+
+
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+def test_change_of_policy_loses_no_request_that_it_allows(
+    unrestricted: Attachment, pair_lab: Lab, server: LabPod, direction: str
+) -> None:
+    at = Origin("policy.yaml", 1)
+    everything, app = (Rule(at),), {"Ingress": "server", "Egress": "client"}[direction]
+    policy = NetworkPolicy(at, "p", "shop", LabelSelector({"app": app}), (direction,), everything, everything)
+    load = Load(pair_lab.pod("shop/client"), server)
+    with load.running():
+        unrestricted.apply([policy])
     assert load.errors == []
     assert load.answered > 0
 
