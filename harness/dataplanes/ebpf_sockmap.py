@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from harness.dataplanes.ebpf import Ebpf, EbpfAttachment, options
-from harness.dataplanes.port import Component, DataPlaneError, Feature, No, Support, Yes
-from harness.lab.port import Lab
+from harness.dataplanes.port import Component, DataPlaneError, Feature, No, Support, Unknown, Yes
+from harness.lab.port import Lab, LabError
 from harness.mesh.identity import IdentityError
 from harness.mesh.libbpf import BpfError
 from harness.mesh.mesh import Mesh, attached
@@ -47,7 +47,10 @@ class EbpfSockmap:
     def supports(self, feature: Feature) -> Support:
         if feature is not Feature.SAME_NODE_FAST_PATH:
             return Ebpf().supports(feature)
-        reason = obstacle()
+        try:
+            reason = obstacle()
+        except LabError as error:
+            return Unknown(str(error))
         return No(reason) if reason else Yes()
 
     @contextmanager

@@ -59,6 +59,7 @@ def obstacle() -> str | None:
 
     A kernel whose FIONREAD leaves redirected bytes out lets programs hang that ask it how much there is to read, nginx
     among them. The mending of FIONREAD brought the field that is looked for, and newer kernels have all else.
+    Raises LabError where the kernel's types cannot be read.
     """
     if _QUEUE_LENGTH.search((vmlinux_header() / "vmlinux.h").read_text(encoding="ascii")):
         return None
