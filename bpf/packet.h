@@ -285,5 +285,5 @@ static __always_inline bool is_unicast(const struct packet *packet)
 
 	if (packet->family == FAMILY_6)
 		return (first & bpf_htonl(0xFF000000)) != bpf_htonl(0xFF000000);
-	return (first & bpf_htonl(0xE0000000)) != bpf_htonl(0xE0000000) && first;
+	return (first & bpf_htonl(0xE0000000)) != bpf_htonl(0xE0000000) && first & bpf_htonl(0xFF000000);
 }

@@ -20,14 +20,11 @@ from harness.dataplanes.port import (
 from harness.lab.port import Lab
 from harness.mesh.agent import Options
 from harness.mesh.drops import reasons
-from harness.mesh.grants import EGRESS, PolicyError
+from harness.mesh.errors import MeshError
+from harness.mesh.grants import EGRESS
 from harness.mesh.hooks import HookKind
-from harness.mesh.identity import IdentityError
 from harness.mesh.layout import PROTOCOLS
-from harness.mesh.libbpf import BpfError
 from harness.mesh.mesh import Mesh, attached
-from harness.mesh.objects import LoadFailed
-from harness.mesh.routes import RoutesError
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
 
@@ -61,7 +58,7 @@ class EbpfAttachment:
     def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
         try:
             generation, seconds = self._mesh.apply(policies)
-        except (BpfError, PolicyError) as error:
+        except MeshError as error:
             raise NotConverged(f"ebpf: the policies are not enforced: {error}") from error
         return Revision(generation, seconds)
 
@@ -89,7 +86,7 @@ class EbpfAttachment:
         try:
             for agent in self._mesh.agents:
                 agent.reload()
-        except (BpfError, LoadFailed) as error:
+        except MeshError as error:
             raise DataPlaneError(f"ebpf: the programs were not replaced: {error}") from error
 
 
@@ -109,7 +106,7 @@ class Ebpf:
             with attached(lab, options()) as mesh:
                 entered = True
                 yield EbpfAttachment(mesh)
-        except (BpfError, LoadFailed, IdentityError, RoutesError) as error:
+        except MeshError as error:
             raise DataPlaneError(f"ebpf could not be {'detached' if entered else 'attached'}: {error}") from error
 
 

@@ -7,11 +7,8 @@ from contextlib import ExitStack, contextmanager
 from harness.dataplanes.ebpf import Ebpf, EbpfAttachment, options
 from harness.dataplanes.port import Component, DataPlaneError, Feature, No, Support, Unknown, Yes
 from harness.lab.port import Lab, LabError
-from harness.mesh.identity import IdentityError
-from harness.mesh.libbpf import BpfError
+from harness.mesh.errors import MeshError
 from harness.mesh.mesh import Mesh, attached
-from harness.mesh.objects import LoadFailed
-from harness.mesh.routes import RoutesError
 from harness.mesh.sockmap import PINS, BadAnnotation, SameNodePath, asked_for, obstacle
 
 
@@ -60,7 +57,7 @@ class EbpfSockmap:
             with attached(lab, options()) as mesh, _paths(lab, mesh) as paths:
                 entered = True
                 yield EbpfSockmapAttachment(mesh, paths)
-        except (BadAnnotation, BpfError, LoadFailed, IdentityError, RoutesError) as error:
+        except (BadAnnotation, MeshError) as error:
             raise DataPlaneError(f"ebpf-sockmap could not be {'detached' if entered else 'attached'}: {error}") from error
 
 

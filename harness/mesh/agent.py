@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.port import Lab, LabNode
+from harness.mesh.errors import MeshError
 from harness.mesh.events import Drop, EventRing
 from harness.mesh.hooks import Hook, HookKind, Side, attacher, kernel_kind
 from harness.mesh.identity import Identity
@@ -22,6 +23,10 @@ from harness.mesh.routes import Routes, routes
 from harness.mesh.tables import Endpoint, Tables
 
 SOURCE = BPF_SOURCES / "mesh.bpf.c"
+
+
+class AlreadyAttached(MeshError):
+    """The node has a mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,12 @@ class Agent:
     def _make_pins(self, undo: ExitStack) -> None:
         self.pins.parent.mkdir(exist_ok=True)
         undo.callback(_remove_if_empty, self.pins.parent)
-        self.pins.mkdir()
+        try:
+            self.pins.mkdir()
+        except FileExistsError:
+            raise AlreadyAttached(
+                f"{self.pins} exists: a mesh is attached to this lab already, or its loader was killed"
+            ) from None
         undo.callback(self.pins.rmdir)
 
     def _pin_maps(self, undo: ExitStack) -> None:

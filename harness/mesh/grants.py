@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from harness.mesh.cidrclasses import Block
+from harness.mesh.errors import MeshError
 from harness.mesh.identity import Identity
 from harness.mesh.layout import PROTOCOLS, Network
 from harness.mesh.portclasses import PortRange
@@ -21,7 +22,7 @@ EGRESS, INGRESS = 0, 1
 _TYPES = {"Egress": EGRESS, "Ingress": INGRESS}
 
 
-class PolicyError(Exception):
+class PolicyError(MeshError):
     """A policy that cannot be enforced as written: ``file:line``, what was found, what to do."""
 
     def __init__(self, origin: Origin, what: str) -> None:

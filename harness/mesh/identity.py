@@ -7,6 +7,7 @@ cluster in the same order.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.mesh.errors import MeshError
 from harness.mesh.layout import FIRST_IDENTITY, IDENTITIES
 from harness.model.topology import ContainerPort, Pod, Topology
 
@@ -14,7 +15,7 @@ NAMESPACE_NAME = "kubernetes.io/metadata.name"
 """The label that the API server gives every namespace."""
 
 
-class IdentityError(Exception):
+class IdentityError(MeshError):
     """The cluster has more identities than the maps can number."""
 
 

@@ -8,6 +8,8 @@ import os
 from ctypes import POINTER, Structure, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import cache
 
+from harness.mesh.errors import MeshError
+
 BPF_TCX_INGRESS = 46
 BPF_TCX_EGRESS = 47
 BPF_TC_INGRESS = 1
@@ -21,7 +23,7 @@ PRINT_CALLBACK = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 RING_CALLBACK = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
 
 
-class BpfError(Exception):
+class BpfError(MeshError):
     """The kernel or libbpf refused: what was asked, of which object, and the errno's text."""
 
     def __init__(self, what: str, number: int) -> None:
@@ -145,6 +147,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_tc_attach": (c_int, (POINTER(TcHook), POINTER(TcOptions))),
     "bpf_obj_pin": (c_int, (c_int, c_char_p)),
     "bpf_obj_get": (c_int, (c_char_p,)),
+    "bpf_prog_get_fd_by_id": (c_int, (c_uint32,)),
     "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, POINTER(c_uint32))),
     # Ring buffers
     "ring_buffer__new": (c_void_p, (c_int, RING_CALLBACK, c_void_p, c_void_p)),

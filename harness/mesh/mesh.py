@@ -63,12 +63,12 @@ class Mesh:
 
     def _drain(self) -> None:
         """Keyed both ways: by the destination's port for packets to a server, by the negated source's for its answers."""
-        for agent in self.agents:
-            for drop in agent.drops():
-                for port in (drop.destination_port, -drop.source_port):
-                    key = (drop.source, drop.destination, drop.protocol, port)
-                    self._latest.pop(key, None)
-                    self._latest[key] = (agent, drop)
+        drops = [(agent, drop) for agent in self.agents for drop in agent.drops()]
+        for agent, drop in sorted(drops, key=lambda pair: pair[1].time):
+            for port in (drop.destination_port, -drop.source_port):
+                key = (drop.source, drop.destination, drop.protocol, port)
+                self._latest.pop(key, None)
+                self._latest[key] = (agent, drop)
         while len(self._latest) > _REMEMBERED:
             del self._latest[next(iter(self._latest))]
 

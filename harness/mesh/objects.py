@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.mesh.errors import MeshError
 from harness.mesh.libbpf import (
     PRINT_CALLBACK,
     BpfError,
@@ -23,7 +24,7 @@ LOG_SIZE = 16 << 20
 LINES_SHOWN = 6
 
 
-class LoadFailed(Exception):
+class LoadFailed(MeshError):
     """An object could not be loaded: which, why, the verifier's last words, and the file that has them all."""
 
 

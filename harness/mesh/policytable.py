@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from harness.mesh.errors import MeshError
 from harness.mesh.layout import POLICY_BUCKETS, POLICY_ENTRY, POLICY_PROBES, POLICY_WAYS
 from harness.mesh.policy import Entry
 
@@ -17,7 +18,7 @@ _SHIFT, _HALF = np.uint64(29), np.uint64(32)
 _Words = npt.NDArray[np.uint64]
 
 
-class TableFull(Exception):
+class TableFull(MeshError):
     """More policy entries than a node's table holds."""
 
 

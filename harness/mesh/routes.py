@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from harness.lab.port import Lab, LabNode
+from harness.mesh.errors import MeshError
 from harness.mesh.layout import ENDPOINT_HOST, ENDPOINT_LOCAL, HOP, HOP_POD, HOP_STACK, HOP_WIRE, HOPS
 
 _SIOCGIFMTU, _SIOCGIFHWADDR = 0x8921, 0x8927
@@ -17,7 +18,7 @@ _OWN_NET = Path("/proc/thread-self/net")
 _LOCAL_V4 = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 
 
-class RoutesError(Exception):
+class RoutesError(MeshError):
     """The node has more ways than the programs can number."""
 
 

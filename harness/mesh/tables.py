@@ -86,6 +86,7 @@ class Tables:
 
     def _write_cidrs(self, bank: int, wanted: dict[bytes, bytes]) -> None:
         held = self._cidrs[bank]
+        self._cidrs[bank] = dict.fromkeys((*held, *wanted), b"")  # what is true if this is cut short: any of them may be there
         self._maps["cidrs"].remove_many([key for key in held if key not in wanted])
         self._maps["cidrs"].put_many({key: value for key, value in wanted.items() if held.get(key) != value})
         self._cidrs[bank] = wanted
