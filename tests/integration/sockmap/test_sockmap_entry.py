@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from conftest import Connect, Connection, Counts, receive
+from same_node import Connect, Connection, Counts, receive
 
 from harness.lab.port import Lab
 

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from conftest import TOPOLOGY, Connect, receive, sent_by_tcp
+from same_node import TOPOLOGY, Connect, receive, sent_by_tcp
 
 from harness.dataplanes.ebpf_sockmap import EbpfSockmap
 from harness.lab import netns

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import Connect, Counts, receive, sent_by_tcp
+from same_node import Connect, Counts, receive, sent_by_tcp
 
 from harness.dataplanes.ebpf_sockmap import EbpfSockmapAttachment
 from harness.model.flow import Flow

@@ -9,7 +9,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from conftest import DEADLINE, Connect, Connection, Counts, receive
+from same_node import DEADLINE, Connect, Connection, Counts, receive
 
 from harness.lab.port import Lab
 from harness.traffic import nginx
