@@ -9,8 +9,8 @@
  */
 #pragma once
 
+#include "identity.h"
 #include "packet.h"
-#include "policy.h"
 
 enum ct_state {
 	CT_OPENING = 0, /* TCP: no answer yet */
@@ -123,6 +123,7 @@ const volatile __u32 ct_lifetime[CT_STATES] = {
 struct ct_found {
 	struct ct_ways *ways; /* NULL: none */
 	__u32 way;
+	__u32 set; /* where the flow's entry is or belongs */
 	__u64 verdict;
 };
 
@@ -218,7 +219,7 @@ static __always_inline struct ct_found ct_search(struct ct_ways *ways, const __u
 
 static __always_inline struct ct_found ct_find(const struct packet *p, __u32 side)
 {
-	struct ct_found none = {};
+	struct ct_found found = {};
 	__u32 index;
 
 	if (p->family == FAMILY_4) {
@@ -228,7 +229,8 @@ static __always_inline struct ct_found ct_find(const struct packet *p, __u32 sid
 		ct_key4(&key, p, side);
 		index = ct_index((__u64 *)&key, CT_WORDS4);
 		set = bpf_map_lookup_elem(&conntrack4, &index);
-		return set ? ct_search(&set->ways, (__u64 *)set->key, (__u64 *)&key, CT_WORDS4) : none;
+		if (set)
+			found = ct_search(&set->ways, (__u64 *)set->key, (__u64 *)&key, CT_WORDS4);
 	} else {
 		struct ct_key6 key;
 		struct ct_set6 *set;
@@ -236,8 +238,11 @@ static __always_inline struct ct_found ct_find(const struct packet *p, __u32 sid
 		ct_key6(&key, p, side);
 		index = ct_index((__u64 *)&key, CT_WORDS6);
 		set = bpf_map_lookup_elem(&conntrack6, &index);
-		return set ? ct_search(&set->ways, (__u64 *)set->key, (__u64 *)&key, CT_WORDS6) : none;
+		if (set)
+			found = ct_search(&set->ways, (__u64 *)set->key, (__u64 *)&key, CT_WORDS6);
 	}
+	found.set = index;
+	return found;
 }
 
 /* Which way a new entry takes: its own, else an empty one, else one without use, else the one that was silent longest. */
@@ -287,27 +292,22 @@ static __always_inline void ct_write(struct ct_ways *ways, __u64 *keys, const __
 	*(volatile __u32 *)&ways->lock = 0;
 }
 
-/* Remembers the flow of a packet. */
-static __always_inline void ct_store(const struct packet *p, __u32 side, __u64 verdict, __u8 state, __u32 now)
+/* Remembers the flow of a packet in the set that ct_find() named. */
+static __always_inline void ct_store(const struct packet *p, __u32 side, __u32 index, __u64 verdict, __u8 state,
+				     __u32 now)
 {
-	__u32 index;
-
 	if (p->family == FAMILY_4) {
+		struct ct_set4 *set = bpf_map_lookup_elem(&conntrack4, &index);
 		struct ct_key4 key;
-		struct ct_set4 *set;
 
 		ct_key4(&key, p, side);
-		index = ct_index((__u64 *)&key, CT_WORDS4);
-		set = bpf_map_lookup_elem(&conntrack4, &index);
 		if (set)
 			ct_write(&set->ways, (__u64 *)set->key, (__u64 *)&key, CT_WORDS4, verdict, state, now);
 	} else {
+		struct ct_set6 *set = bpf_map_lookup_elem(&conntrack6, &index);
 		struct ct_key6 key;
-		struct ct_set6 *set;
 
 		ct_key6(&key, p, side);
-		index = ct_index((__u64 *)&key, CT_WORDS6);
-		set = bpf_map_lookup_elem(&conntrack6, &index);
 		if (set)
 			ct_write(&set->ways, (__u64 *)set->key, (__u64 *)&key, CT_WORDS6, verdict, state, now);
 	}

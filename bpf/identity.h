@@ -9,6 +9,36 @@
 /* Tables that change with the policy exist twice; the generation's lowest bit says which is in force. */
 #define BANKS 2
 
+struct mesh_config {
+	__u32 generation; /* counts policy changes, from 1; its lowest bit is the bank in force */
+	__u32 seed; /* of conntrack's hash, so that nobody outside can aim at a set */
+	__u32 policy_mask[BANKS]; /* buckets of each bank, less one */
+	__u32 endpoint_mask[2]; /* the same of endpoints4 and endpoints6 */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct mesh_config);
+} mesh_config SEC(".maps");
+
+static __always_inline struct mesh_config *mesh_settings(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&mesh_config, &first);
+}
+
+/* The generation, to be read once for each packet: all its lookups then see one policy. */
+static __always_inline __u32 current_generation(void)
+{
+	struct mesh_config *found = mesh_settings();
+
+	return found ? *(volatile __u32 *)&found->generation : 0;
+}
+
 /* Identities from 16 on stand for label sets (harness/mesh/identity.py); these are reserved. */
 enum {
 	IDENTITY_HOST = 1, /* this node itself */
@@ -27,29 +57,131 @@ struct endpoint {
 	__u16 cidr_class[BANKS]; /* which class of the policies' CIDRs holds the address, 0 for none */
 };
 
-/* Addresses of all pods of the cluster and of this node. Two maps, because a four-byte key costs less to hash. */
+#define ENDPOINT_BUCKETS 16384
+#define TABLE_WAYS 4
+#define TABLE_PROBES 8
+
+struct endpoint_entry4 {
+	__be32 address;
+	struct endpoint endpoint; /* its identity is 0 where there is no entry */
+};
+
+struct endpoint_entry6 {
+	struct address address;
+	struct endpoint endpoint;
+	__u32 pad;
+};
+
+struct endpoint_bucket4 {
+	struct endpoint_entry4 entry[TABLE_WAYS];
+};
+
+struct endpoint_bucket6 {
+	struct endpoint_entry6 entry[TABLE_WAYS];
+};
+
+/*
+ * Addresses of all pods of the cluster and of this node: hash tables in arrays, built by the control plane
+ * (harness/mesh/hashtable.py). An entry is in the bucket of its hash, or in one of the next if that is full, so that
+ * a lookup touches one cache line or two; a BPF hash map costs twice that (docs/decisions/0013).
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 16);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __be32);
-	__type(value, struct endpoint);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ENDPOINT_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct endpoint_bucket4);
 } endpoints4 SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 16);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct address);
-	__type(value, struct endpoint);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ENDPOINT_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct endpoint_bucket6);
 } endpoints6 SEC(".maps");
+
+#define NOWHERE 0xFFFFFFFF
+
+static __always_inline __u32 find_place4(__be32 address, __u32 mask)
+{
+	__u32 home = spread(mix(0, address));
+
+	for (int probe = 0; probe < TABLE_PROBES; probe++) {
+		__u32 index = (home + probe) & mask;
+		struct endpoint_bucket4 *bucket = bpf_map_lookup_elem(&endpoints4, &index);
+
+		if (!bucket)
+			return NOWHERE;
+#pragma unroll
+		for (int way = 0; way < TABLE_WAYS; way++) {
+			if (!bucket->entry[way].endpoint.identity)
+				return NOWHERE;
+			if (bucket->entry[way].address == address)
+				return index * TABLE_WAYS + way;
+		}
+	}
+	return NOWHERE;
+}
+
+static __always_inline __u32 find_place6(const struct address *address, __u32 mask)
+{
+	__u64 high = address->word[0] | (__u64)address->word[1] << 32;
+	__u64 low = address->word[2] | (__u64)address->word[3] << 32;
+	__u32 home = spread(mix(mix(0, high), low));
+
+	for (int probe = 0; probe < TABLE_PROBES; probe++) {
+		__u32 index = (home + probe) & mask;
+		struct endpoint_bucket6 *bucket = bpf_map_lookup_elem(&endpoints6, &index);
+
+		if (!bucket)
+			return NOWHERE;
+#pragma unroll
+		for (int way = 0; way < TABLE_WAYS; way++) {
+			if (!bucket->entry[way].endpoint.identity)
+				return NOWHERE;
+			if (same_address(&bucket->entry[way].address, address))
+				return index * TABLE_WAYS + way;
+		}
+	}
+	return NOWHERE;
+}
+
+/*
+ * Where in its family's table an address is. A global function that returns a number, not a pointer, because the
+ * verifier walks such once and not once for each of the places that it may return.
+ */
+__noinline __u32 find_place(__u8 family, const struct address *address)
+{
+	struct mesh_config *settings = mesh_settings();
+
+	if (!settings || !address)
+		return NOWHERE;
+	if (family == FAMILY_4)
+		return find_place4(address->word[0], settings->endpoint_mask[0]);
+	return find_place6(address, settings->endpoint_mask[1]);
+}
 
 /* The endpoint of an address, or NULL for the world's. */
 static __always_inline struct endpoint *find_endpoint(__u8 family, const struct address *address)
 {
-	if (family == FAMILY_4)
-		return bpf_map_lookup_elem(&endpoints4, &address->word[0]);
-	return bpf_map_lookup_elem(&endpoints6, address);
+	__u32 place = find_place(family, address), index = place / TABLE_WAYS, way = place % TABLE_WAYS;
+
+	if (family == FAMILY_4) {
+		struct endpoint_bucket4 *bucket = bpf_map_lookup_elem(&endpoints4, &index);
+
+		if (!bucket)
+			return NULL;
+		settle(bucket);
+		return &bucket->entry[way].endpoint;
+	} else {
+		struct endpoint_bucket6 *bucket = bpf_map_lookup_elem(&endpoints6, &index);
+
+		if (!bucket)
+			return NULL;
+		settle(bucket);
+		return &bucket->entry[way].endpoint;
+	}
 }
 
 enum hop_kind {

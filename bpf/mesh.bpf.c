@@ -15,7 +15,7 @@ SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
 	/* A node always reaches its own pods, as Kubernetes demands: its kubelet probes them. */
-	if (!skb->ingress_ifindex)
+	if (!arrived_by(skb))
 		return TC_ACT_OK;
 	return handle(skb, TO_POD);
 }

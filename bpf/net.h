@@ -40,6 +40,9 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* Keeps the compiler from computing with a pointer before it was compared with NULL, which the verifier refuses. */
+#define settle(pointer) asm volatile("" : "+r"(pointer))
+
 /* An IPv4 or IPv6 address in network order; IPv4 is in word[0], the others are 0. */
 struct address {
 	__be32 word[4];
@@ -73,6 +76,17 @@ static __always_inline void *packet_end(const struct __sk_buff *skb)
 		     : [to] "=r"(end)
 		     : [skb] "r"(skb), [offset] "i"(__builtin_offsetof(struct __sk_buff, data_end)));
 	return end;
+}
+
+/* The interface by which the packet came to this network namespace; 0 if it was made here. */
+static __always_inline __u32 arrived_by(const struct __sk_buff *skb)
+{
+	__u32 ifindex;
+
+	asm volatile("%[to] = *(u32 *)(%[skb] + %[offset])"
+		     : [to] "=r"(ifindex)
+		     : [skb] "r"(skb), [offset] "i"(__builtin_offsetof(struct __sk_buff, ingress_ifindex)));
+	return ifindex;
 }
 
 /* Orders memory accesses before it with those after it, as other CPUs see them. x86 orders loads and stores by itself. */

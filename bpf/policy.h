@@ -10,35 +10,6 @@
 #include "drop.h"
 #include "identity.h"
 
-struct mesh_config {
-	__u32 generation; /* counts policy changes, from 1; its lowest bit is the bank in force */
-	__u32 seed; /* of conntrack's hash, so that nobody outside can aim at a set */
-	__u32 policy_mask[BANKS]; /* buckets of each bank, less one */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct mesh_config);
-} mesh_config SEC(".maps");
-
-static __always_inline struct mesh_config *mesh_settings(void)
-{
-	__u32 first = 0;
-
-	return bpf_map_lookup_elem(&mesh_config, &first);
-}
-
-/* The generation, to be read once for each packet: all its lookups then see one policy. */
-static __always_inline __u32 current_generation(void)
-{
-	struct mesh_config *found = mesh_settings();
-
-	return found ? *(volatile __u32 *)&found->generation : 0;
-}
-
 #define IDENTITIES 16384
 #define DIRECTIONS 2
 
@@ -116,19 +87,15 @@ struct policy_entry {
 };
 
 #define POLICY_BUCKETS 65536
-#define POLICY_WAYS 4
-#define POLICY_PROBES 8
 
 /* One cache line. */
 struct policy_bucket {
-	struct policy_entry entry[POLICY_WAYS];
+	struct policy_entry entry[TABLE_WAYS];
 };
 
 /*
- * A hash table in an array, built by the control plane (harness/mesh/policytable.py): an entry is in the bucket of its
- * hash, or in one of the next if that is full. Index: bank * POLICY_BUCKETS + bucket.
- * A lookup touches one cache line; a BPF hash map's touches two and more, which costs 100 ns once the entries are too
- * many for the cache (docs/decisions/0013).
+ * A table as endpoints4 is. Index: bank * POLICY_BUCKETS + bucket.
+ * A BPF hash map's lookup costs 100 ns more once the entries are too many for the cache (docs/decisions/0013).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -200,14 +167,14 @@ __noinline __u32 find_rule(__u32 bank, __u32 mask, __u64 who, __u32 what)
 {
 	__u32 home = spread(mix(mix(0, who), what)) & mask;
 
-	for (int probe = 0; probe < POLICY_PROBES; probe++) {
+	for (int probe = 0; probe < TABLE_PROBES; probe++) {
 		__u32 index = (bank & 1) * POLICY_BUCKETS + ((home + probe) & mask);
 		struct policy_bucket *bucket = bpf_map_lookup_elem(&policies, &index);
 
 		if (!bucket)
 			return 0;
 #pragma unroll
-		for (int way = 0; way < POLICY_WAYS; way++) {
+		for (int way = 0; way < TABLE_WAYS; way++) {
 			__u64 *entry = (__u64 *)&bucket->entry[way];
 
 			if (entry[0] == who && (__u32)entry[1] == what)

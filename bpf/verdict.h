@@ -69,12 +69,12 @@ static __always_inline int check_source(struct __sk_buff *skb, const struct endp
 		if (from->flags & (ENDPOINT_LOCAL | ENDPOINT_HOST))
 			return DROP_SPOOFED_SOURCE;
 		hop = find_hop(from->hop);
-		return hop && hop->ifindex && hop->ifindex != skb->ingress_ifindex ? DROP_SPOOFED_SOURCE : DROP_NONE;
+		return hop && hop->ifindex && hop->ifindex != arrived_by(skb) ? DROP_SPOOFED_SOURCE : DROP_NONE;
 	}
 	if (!from || !(from->flags & ENDPOINT_LOCAL))
 		return DROP_SPOOFED_SOURCE;
 	hop = find_hop(from->hop);
-	return hop && hop->ifindex == skb->ingress_ifindex ? DROP_NONE : DROP_SPOOFED_SOURCE;
+	return hop && hop->ifindex == arrived_by(skb) ? DROP_NONE : DROP_SPOOFED_SOURCE;
 }
 
 /* Who opened the flow of a packet. */
@@ -145,24 +145,32 @@ static __always_inline int ct_orientation(const struct ct_found *found, const st
 	return ct_initiator(found->verdict) == side ? FORWARD : REVERSE;
 }
 
+/* What is known of a packet whose flow has no entry of this generation. */
+struct unsettled {
+	__u32 generation;
+	__u32 now;
+	__u32 side; /* source_side() */
+	__u32 set; /* of conntrack, where the flow belongs */
+	__s32 known; /* its flow's orientation if an older entry has it */
+};
+
 /*
- * A packet whose flow has no entry of this generation: judged, and if allowed remembered.
- * `known` is its flow's orientation if an older entry has it. Returns the index of the hop that it goes to, or
+ * Such a packet is judged, and if allowed its flow is remembered. Returns the index of the hop that it goes to, or
  * DROPPED, or REVOKED if the policy no longer allows the known flow.
  */
 #define DROPPED (-1)
 #define REVOKED (-2)
 
-__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, __u32 generation, int known)
+__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, const struct unsettled *u)
 {
-	struct cause cause = {.generation = generation, .direction = point == FROM_POD ? EGRESS : INGRESS};
-	__u32 source_hop, destination_hop, side, initiator;
+	struct cause cause = {.direction = point == FROM_POD ? EGRESS : INGRESS};
+	__u32 source_hop, destination_hop, initiator;
 	struct endpoint *from, *to;
 	int orientation;
 
-	if (!p)
+	if (!p || !u)
 		return DROPPED;
-	side = source_side(p);
+	cause.generation = u->generation;
 	from = find_endpoint(p->family, &p->source);
 	to = find_endpoint(p->family, &p->destination);
 	cause.source_identity = from ? from->identity : IDENTITY_WORLD;
@@ -175,18 +183,18 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	/* The node's own traffic, and what only passes through it. */
 	if (point == FROM_WIRE ? !to || !(to->flags & ENDPOINT_LOCAL) : to && to->flags & ENDPOINT_HOST)
 		return 0;
-	orientation = judge_packet(p, from, to, known, &cause);
+	orientation = judge_packet(p, from, to, u->known, &cause);
 	if (orientation == UNKNOWN) {
 		drop(skb, p, &cause);
 		return cause.reason == DROP_REVOKED ? REVOKED : DROPPED;
 	}
 	source_hop = from ? from->hop : 0;
 	destination_hop = to ? to->hop : 0;
-	initiator = orientation == FORWARD ? side : !side;
-	ct_store(p, side,
-		 ct_verdict(generation, side ? destination_hop : source_hop, side ? source_hop : destination_hop,
-			    initiator),
-		 ct_first_state(p, orientation == REVERSE), ct_now());
+	initiator = orientation == FORWARD ? u->side : !u->side;
+	ct_store(p, u->side, u->set,
+		 ct_verdict(u->generation, u->side ? destination_hop : source_hop,
+			    u->side ? source_hop : destination_hop, initiator),
+		 ct_first_state(p, orientation == REVERSE), u->now);
 	return destination_hop;
 }
 
@@ -199,7 +207,7 @@ static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u
 		return true;
 	if (!hop)
 		return false;
-	return hop->ifindex == skb->ingress_ifindex || (point == FROM_WIRE && !hop->ifindex);
+	return hop->ifindex == arrived_by(skb) || (point == FROM_WIRE && !hop->ifindex);
 }
 
 /* What becomes of a packet that parsed well and is neither an ICMP error nor neighbour discovery. */
@@ -213,7 +221,15 @@ static __always_inline int decide(struct __sk_buff *skb, struct packet *p, __u32
 		ct_note(&found, p, ct_initiator(found.verdict) != side, now);
 		index = ct_hop(found.verdict, !side);
 	} else {
-		index = first_packet(skb, p, point, generation, ct_orientation(&found, p, side, now));
+		struct unsettled unsettled = {
+			.generation = generation,
+			.now = now,
+			.side = side,
+			.set = found.set,
+			.known = ct_orientation(&found, p, side, now),
+		};
+
+		index = first_packet(skb, p, point, &unsettled);
 		if (index == REVOKED && found.ways)
 			ct_revoke(&found, p, now);
 		if (index < 0)

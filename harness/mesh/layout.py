@@ -8,10 +8,11 @@ SCHEMA = 1
 
 U32 = struct.Struct("=I")
 ENDPOINT = struct.Struct("=IHHHH")  # identity, hop, flags, CIDR class in each bank
+ENDPOINT_ENTRIES = {4: struct.Struct("=4s12s"), 6: struct.Struct("=16s12s4x")}  # address, endpoint
 HOP = struct.Struct("=IHH6s6s")  # ifindex, kind, MTU, destination MAC, source MAC
 SUBJECT = struct.Struct("=IHxx")  # rule, shapes
 POLICY_ENTRY = struct.Struct("=IIHBBI")  # subject, peer, port class, protocol, direction, rule
-CONFIG = struct.Struct("=IIII")  # generation, seed, policy mask of each bank
+CONFIG = struct.Struct("=IIIIII")  # generation, seed, policy mask of each bank, endpoint mask of each family
 CIDR_KEY = struct.Struct("=II16s")  # prefix length, bank, address
 DROP_EVENT = struct.Struct("=Q16s16sIIIII2s2sBBBBxxxx")
 
@@ -20,8 +21,9 @@ DIRECTIONS = 2
 IDENTITIES = 16384
 HOPS = 8192
 POLICY_BUCKETS = 65536
-POLICY_WAYS = 4
-POLICY_PROBES = 8
+ENDPOINT_BUCKETS = 16384
+TABLE_WAYS = 4
+TABLE_PROBES = 8
 
 HOST_IDENTITY = 1
 WORLD_IDENTITY = 2
@@ -43,11 +45,6 @@ CIDR_BANK_BITS = 32
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-
-
-def address_key(address: str) -> bytes:
-    """The key of endpoints4 or endpoints6."""
-    return ip_address(address).packed
 
 
 def cidr_key(bank: int, network: Network) -> bytes:

@@ -7,24 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from harness.mesh.hashtable import build
 from harness.mesh.layout import (
     BANKS,
     CONFIG,
     DIRECTIONS,
     ENDPOINT,
+    ENDPOINT_BUCKETS,
+    ENDPOINT_ENTRIES,
     IDENTITIES,
     POLICY_BUCKETS,
     POLICY_ENTRY,
-    POLICY_WAYS,
     PORT_TABLES,
     SUBJECT,
+    TABLE_WAYS,
     U32,
-    address_key,
     cidr_key,
 )
 from harness.mesh.maps import Map
 from harness.mesh.policy import Compiled
-from harness.mesh.policytable import build
 
 PORTS = 65536
 _PORT_TABLE_BYTES = PORTS * 2
@@ -45,13 +46,14 @@ class Tables:
     def __init__(self, maps: Mapping[str, Map], endpoints: Mapping[str, Endpoint]) -> None:
         self._maps = maps
         self._endpoints = endpoints
-        self._classes: list[dict[str, int]] = [{} for _ in range(BANKS)]
+        self._classes: list[dict[str, int]] = [dict.fromkeys(endpoints, 0) for _ in range(BANKS)]
         self._cidrs: list[dict[bytes, bytes]] = [{} for _ in range(BANKS)]
         self._policies = maps["policies"].memory()
+        self._places = {family: maps[f"endpoints{family}"].memory() for family in ENDPOINT_ENTRIES}
         self._subjects = maps["subjects"].memory()
         self._ports = maps["port_classes"].memory()
         self._config = maps["mesh_config"].memory()
-        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), *[0] * BANKS)
+        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), 0, 0, 0, 0)
         self._generation = ctypes.c_uint32.from_buffer(self._config)
 
     @property
@@ -75,12 +77,16 @@ class Tables:
     def close(self) -> None:
         """Unmap the arrays."""
         del self._generation
-        for memory in (self._policies, self._subjects, self._ports, self._config):
+        for memory in (*self._places.values(), self._policies, self._subjects, self._ports, self._config):
             memory.close()
 
     def _write_policies(self, bank: int, compiled: Compiled) -> None:
-        table, mask = build(compiled.entries)
-        start = bank * POLICY_BUCKETS * POLICY_WAYS * POLICY_ENTRY.size
+        entries = [POLICY_ENTRY.pack(*entry, rule) for entry, rule in compiled.entries.items()]
+        keys = [entry[:12] + b"\0\0\0\0" for entry in entries]
+        table, mask = build(
+            entries, POLICY_ENTRY.size, keys, POLICY_BUCKETS, "policy entries (peers by ports of each set of labels)"
+        )
+        start = bank * POLICY_BUCKETS * TABLE_WAYS * POLICY_ENTRY.size
         self._policies[start : start + len(table)] = table
         U32.pack_into(self._config, (2 + bank) * U32.size, mask)
 
@@ -107,16 +113,17 @@ class Tables:
             self._ports[start : start + _PORT_TABLE_BYTES] = image.tobytes()
 
     def _write_endpoints(self, bank: int, compiled: Compiled) -> None:
-        """An endpoint's value holds both banks' CIDR class, and is replaced as a whole: readers see the old or the new."""
-        first = not any(self._classes)
-        before = self._classes[bank]
-        classes = {address: compiled.cidrs.holding(ip_address(address)) for address in self._endpoints}
-        self._classes[bank] = classes
-        changed: dict[str, dict[bytes, bytes]] = {"endpoints4": {}, "endpoints6": {}}
-        for address, endpoint in self._endpoints.items():
-            if first or before.get(address, 0) != classes[address]:
-                banks = [held.get(address, 0) for held in self._classes]
-                value = ENDPOINT.pack(endpoint.identity, endpoint.hop, endpoint.flags, *banks)
-                changed["endpoints6" if ":" in address else "endpoints4"][address_key(address)] = value
-        for name, entries in changed.items():
-            self._maps[name].put_many(entries)
+        """The whole table again: all bytes of it that are in force are overwritten by themselves."""
+        self._classes[bank] = {address: compiled.cidrs.holding(ip_address(address)) for address in self._endpoints}
+        for family, form in ENDPOINT_ENTRIES.items():
+            entries = []
+            for address, endpoint in self._endpoints.items():
+                packed = ip_address(address).packed
+                if len(packed) == (4 if family == 4 else 16):
+                    classes = [held[address] for held in self._classes]
+                    value = ENDPOINT.pack(endpoint.identity, endpoint.hop, endpoint.flags, *classes)
+                    entries.append(form.pack(packed, value))
+            keys = [entry[:4] + b"\0\0\0\0" if family == 4 else entry[:16] for entry in entries]
+            table, mask = build(entries, form.size, keys, ENDPOINT_BUCKETS, f"IPv{family} addresses of pods")
+            self._places[family][: len(table)] = table
+            U32.pack_into(self._config, (4 + [4, 6].index(family)) * U32.size, mask)
