@@ -35,6 +35,7 @@ class Mesh:
         First every node's idle bank is filled, then all are put in force one after the other, then the packets that
         were on their way through the programs are waited for. Raises PolicyError before anything is changed.
         """
+        self._drain()  # the ring keeps what is oldest when it is full
         started = time.monotonic()
         compiled = compile_policies(policies, self._cluster)
         for agent in self.agents:

@@ -1,0 +1,78 @@
+"""The Python side packs what the C side reads: compared by the compiler's own type information."""
+
+import json
+import struct
+from functools import cache
+from typing import Any
+
+import pytest
+
+from harness.lab.build import BPF_SOURCES, bpf_object
+from harness.lab.command import run
+from harness.mesh import layout
+from harness.mesh.objects import load
+
+C = {
+    "endpoint": (layout.ENDPOINT, ["identity", "hop", "flags", "cidr_class", None]),
+    "endpoint_entry4": (layout.ENDPOINT_ENTRIES[4], ["address", "endpoint"]),
+    "endpoint_entry6": (layout.ENDPOINT_ENTRIES[6], ["address", "endpoint"]),
+    "hop": (layout.HOP, ["ifindex", "kind", "mtu", "destination_mac", "source_mac"]),
+    "subject": (layout.SUBJECT, ["rule", "shapes"]),
+    "policy_entry": (layout.POLICY_ENTRY, ["subject", "peer", "port_class", "protocol", "direction", "rule"]),
+    "cidr_key": (layout.CIDR_KEY, ["prefix", "bank", "address"]),
+    "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None]),
+}
+"""Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
+
+
+@cache
+def types() -> list[dict[str, Any]]:
+    path = bpf_object(BPF_SOURCES / "mesh.bpf.c")
+    found: list[dict[str, Any]] = json.loads(run(["bpftool", "btf", "dump", "file", str(path), "-j"]).stdout)["types"]
+    return found
+
+
+def offsets(form: struct.Struct) -> list[int]:
+    """Where each value of a format without alignment lies."""
+    at, found = 0, []
+    count = ""
+    for letter in form.format.removeprefix("="):
+        if letter.isdigit():
+            count += letter
+            continue
+        if letter == "s":
+            found.append(at)
+            at += struct.calcsize(f"={count}s")
+        else:
+            for _ in range(int(count or 1)):
+                if letter != "x":
+                    found.append(at)
+                at += struct.calcsize(f"={letter}")
+        count = ""
+    return found
+
+
+@pytest.mark.parametrize("name", list(C))
+def test_a_struct_is_packed_as_c_lays_it_out(name: str) -> None:
+    form, members = C[name]
+    (described,) = [one for one in types() if one["kind"] == "STRUCT" and one["name"] == name]
+    assert described["size"] == form.size
+    where = {member["name"]: member["bits_offset"] // 8 for member in described["members"]}
+    packed = dict(zip(members, offsets(form), strict=True))
+    assert all(where[member] == at for member, at in packed.items() if member is not None)
+    assert {member for member in where if member != "pad"} == {member for member in members if member is not None}
+
+
+def test_tables_are_as_large_as_python_takes_them_to_be() -> None:
+    loaded = load(bpf_object(BPF_SOURCES / "mesh.bpf.c"))
+    entries = {name: one.max_entries for name, one in loaded.maps.items()}
+    sizes = {name: one.value_size for name, one in loaded.maps.items()}
+    loaded.close()
+    assert entries["policies"] == layout.BANKS * layout.POLICY_BUCKETS
+    assert entries["subjects"] == layout.BANKS * layout.DIRECTIONS * layout.IDENTITIES
+    assert entries["port_classes"] == layout.BANKS * len(layout.PORT_TABLES)
+    assert entries["endpoints4"] == entries["endpoints6"] == layout.ENDPOINT_BUCKETS
+    assert entries["hops"] == layout.HOPS
+    assert sizes["policies"] == layout.TABLE_WAYS * layout.POLICY_ENTRY.size == 64, "one cache line"
+    assert sizes["conntrack4"] == 128, "two cache lines"
+    assert sizes["port_classes"] == 2 * 65536
