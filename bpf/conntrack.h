@@ -2,7 +2,7 @@
  * Flows that were allowed, one entry for both directions of each, keyed by its ordered ends.
  *
  * An entry says: judged at every end on this node, under this generation of the policy, in the direction of the
- * initiator. It is a cache: eviction costs a new judgement, never a TCP connection (docs/decisions/0012).
+ * initiator. It is a cache: eviction costs a new judgement, never a TCP connection (docs/decisions/0014).
  *
  * The table is set-associative, in an array map: a flow's hash chooses a set, whose four ways lie in neighbouring cache
  * lines. A BPF LRU hash spends 250 to 400 ns on an insertion, this 20 (docs/decisions/0013).

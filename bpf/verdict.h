@@ -106,7 +106,7 @@ static __always_inline struct judgement judge_oriented(const struct packet *p, _
  *
  * A packet that opens a flow is judged as such. TCP in mid-stream may belong to a flow of either direction: the
  * stacks at its ends only take it if they have the connection, whose SYN was judged in its own direction
- * (docs/decisions/0012).
+ * (docs/decisions/0014).
  */
 static __always_inline int judge_packet(const struct packet *p, const struct endpoint *from, const struct endpoint *to,
 					int known, struct cause *cause)
