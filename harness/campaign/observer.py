@@ -10,6 +10,10 @@ class Observer(Protocol):
         """There are ``cells`` cells, ``done`` of them finished by an earlier run; about ``seconds`` of load remain."""
         ...
 
+    def added(self, cells: int) -> None:
+        """There are more cells than were planned: a void block is run again."""
+        ...
+
     def began(self, what: str) -> None:
         """Something that takes time has begun."""
         ...

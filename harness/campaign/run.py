@@ -201,6 +201,7 @@ class Campaign:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
             self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
+            self.observer.added(len(loads) * len(self.plan.arms))
             for arm in self.plan.arms_of(block):
                 self._measure(lab, arm, block, 2, wanted)
 

@@ -44,6 +44,12 @@ class Display:
         if self._bar:
             self._task = self._bar.add_task("measuring", total=cells, completed=done)
 
+    def added(self, cells: int) -> None:
+        """See Observer."""
+        self._cells += cells
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, total=self._cells, refresh=True)
+
     def began(self, what: str) -> None:
         """See Observer."""
         if self._bar and self._task is not None:

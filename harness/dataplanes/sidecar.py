@@ -59,7 +59,8 @@ class SidecarAttachment:
         self._sidecars: dict[Proxy, Sidecar] = {}
         self._denials: dict[Proxy, Denials] = {}
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{plane}-", dir=lab.folder))
+        # a short name: paths of Unix sockets below it have 107 bytes, and a tuned plane's name is long
+        self._folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
         self._folder.chmod(0o755)
         authority = Authority(lab.name) if encrypted else None
         for index, pod in enumerate(lab.pods):
