@@ -5,7 +5,7 @@
  * initiator. It is a cache: eviction costs a new judgement, never a TCP connection (docs/decisions/0014).
  *
  * The table is set-associative, in an array map: a flow's hash chooses a set, whose four ways lie in neighbouring cache
- * lines. A BPF LRU hash spends 250 to 400 ns on an insertion, this 20 (docs/decisions/0013).
+ * lines. A BPF LRU hash spends 250 ns and more on an insertion alone (docs/decisions/0013).
  */
 #pragma once
 

@@ -11,7 +11,7 @@
 static __always_inline bool fits(struct __sk_buff *skb, const struct packet *p, const struct hop *hop)
 {
 	if (skb->gso_size)
-		return skb->gso_size + p->transport - ETH_HLEN + 60 <= hop->mtu || p->protocol == IPPROTO_TCP;
+		return p->transport - ETH_HLEN + p->header + skb->gso_size <= hop->mtu;
 	return skb->len - ETH_HLEN <= hop->mtu;
 }
 

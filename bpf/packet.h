@@ -33,7 +33,7 @@ struct packet {
 	__u8 flags; /* enum packet_flag */
 	__u8 tcp_flags;
 	__u8 icmp_type;
-	__u8 pad;
+	__u8 header; /* bytes of the transport header that precede what is cut into segments */
 	__u16 transport; /* offset of the transport header */
 	__u16 fragment_offset; /* in 8-byte units */
 	__be32 fragment_id;
@@ -116,6 +116,7 @@ __noinline int parse_transport(struct __sk_buff *skb, struct packet *packet)
 		packet->source_port = *(__be16 *)header;
 		packet->destination_port = *(__be16 *)(header + 2);
 		packet->tcp_flags = header[13];
+		packet->header = (header[12] >> 4) * 4;
 		return parse_tcp_flags(packet);
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
@@ -123,6 +124,7 @@ __noinline int parse_transport(struct __sk_buff *skb, struct packet *packet)
 			return cut;
 		packet->source_port = *(__be16 *)header;
 		packet->destination_port = *(__be16 *)(header + 2);
+		packet->header = 8;
 		return DROP_NONE;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
@@ -145,6 +147,7 @@ static __always_inline bool parse_tcp_direct(struct __sk_buff *skb, struct packe
 	packet->source_port = tcp->source;
 	packet->destination_port = tcp->dest;
 	packet->tcp_flags = ((__u8 *)tcp)[13];
+	packet->header = tcp->doff * 4;
 	return true;
 }
 

@@ -351,4 +351,6 @@ def test_what_does_not_fit_the_wire_is_left_to_the_stack(rig: Rig, family: int) 
     fits = tcp(A, REMOTE, family=family) / (b"x" * (1500 - head))
     assert rig.from_pod(fits).action == "redirect"
     assert rig.from_pod(fits / b"y").action == "stack"
-    assert rig.raw("from_pod", bytes(fits / b"y"), A_IF, gso_size=1400).action == "redirect"
+    segment = 1500 - head
+    assert rig.raw("from_pod", bytes(fits / b"y"), A_IF, gso_size=segment).action == "redirect"
+    assert rig.raw("from_pod", bytes(fits / b"y"), A_IF, gso_size=segment + 1).action == "stack"
