@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ INK = "#1a1a1a"
 FAINT = "#d9d9d9"
 ROW = 0.27  # inches that a row takes
 _CHARACTER = 0.079  # inches that a letter of the row names takes, on average
+LABEL_WIDTH = 21  # letters that a row's name takes at most
 WIDTH = 4.7  # inches; two stand side by side on paper and on a wide screen, one on a telephone
 
 # Dark enough to be read as text on white (contrast of at least 4.5), and apart from one another for every
@@ -97,7 +99,7 @@ def canvas(
     Margins are reckoned, not measured: matplotlib's own layouts draw everything once more to measure it. ``top`` and
     ``right`` are inches beside each panel.
     """
-    left = 0.15 + _CHARACTER * max((len(name) for name in names), default=0)
+    left = 0.15 + _CHARACTER * max((len(line) for name in names for line in _lines(name)), default=0)
     bottom = 0.5
     tall = panels * (top + height + bottom)
     figure = Figure(figsize=(WIDTH, tall))
@@ -106,12 +108,19 @@ def canvas(
     return figure, [figure.add_axes((left / WIDTH, place / tall, width / WIDTH, height / tall)) for place in places]
 
 
+def _lines(name: str) -> list[str]:
+    """A plane's name as it stands beside a row: settings of a tuned one (``name@a=1,b=2``) go below its name."""
+    return wrap(name.replace("@", "@ ").replace(",", ", "), LABEL_WIDTH)
+
+
 def name_rows(axes: Axes, names: Sequence[str], planes: Sequence[str], at: Sequence[float] | None = None) -> None:
     """Name rows at the left, each in the colour of its plane; the first row stands on top."""
     places = list(range(len(names))) if at is None else list(at)
-    axes.set_yticks(places, list(names))
+    axes.set_yticks(places, ["\n".join(_lines(name)) for name in names])
     for label, plane in zip(axes.get_yticklabels(), planes, strict=True):
         label.set_color(colour(plane))
+        if (lines := label.get_text().count("\n") + 1) > 1:  # all of them share the height of one row
+            label.set(fontsize=max(4.5, 10 / lines), linespacing=0.9)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(places[-1] + 0.55, -0.55)
 
