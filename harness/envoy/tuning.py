@@ -32,8 +32,8 @@ class Tuning:
 ISTIO_DEFAULTS = Tuning()
 """What Istio's proxy gets without any choice of the user, but for the drain times (45 s there), which no load sees."""
 
-BEST = Tuning(concurrency=1, request_ids=False)
-"""The sidecar's best result, by the committed tuning sweep."""
+BEST = ISTIO_DEFAULTS
+"""The sidecars' best settings: in the committed sweep none was better beyond the noise (docs/decisions/0026)."""
 
 NAMED = {"istio-defaults": ISTIO_DEFAULTS, "best": BEST}
 
