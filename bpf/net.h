@@ -40,8 +40,11 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
-/* Keeps the compiler from computing with a pointer before it was compared with NULL, which the verifier refuses. */
-#define settle(pointer) asm volatile("" : "+r"(pointer))
+/*
+ * Keeps the compiler from computing with a pointer before it was compared with NULL, and from loading a number again
+ * after it was compared with its bound; the verifier refuses both.
+ */
+#define settle(value) asm volatile("" : "+r"(value))
 
 /* An IPv4 or IPv6 address in network order; IPv4 is in word[0], the others are 0. */
 struct address {

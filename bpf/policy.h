@@ -41,7 +41,7 @@ enum shape_peer {
 struct subject {
 	__u32 rule; /* the policy that isolates, for evidence */
 	__u16 shapes; /* enum subject_shape */
-	__u16 pad;
+	__u16 class; /* of identities to which the same rules apply */
 };
 
 /* Index: ((bank * DIRECTIONS) + direction) * IDENTITIES + identity. */
@@ -52,6 +52,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct subject);
 } subjects SEC(".maps");
+
+/* The class of each identity as a peer: identities that no rule tells apart share one; 0 is named by no rule. */
+struct peer_classes {
+	__u16 of[IDENTITIES];
+};
+
+/* Index: bank. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BANKS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct peer_classes);
+} peer_classes SEC(".maps");
 
 enum port_table {
 	PORTS_TCP = 0,
@@ -78,8 +92,8 @@ struct {
 #define PEER_IS_CIDR 0x80000000
 
 struct policy_entry {
-	__u32 subject; /* identity of the pod that the policy selects; 0: no entry */
-	__u32 peer;
+	__u32 subject; /* class of the pod that the policy selects; 0: no entry */
+	__u32 peer; /* class of the peer, or of its CIDR; 0: any */
 	__u16 port_class; /* 0: any */
 	__u8 protocol; /* 0: any */
 	__u8 direction;
@@ -206,7 +220,8 @@ struct question {
 __noinline int judge(const struct question *q, const struct address *peer_address, __u32 *rule)
 {
 	struct mesh_config *settings = mesh_settings();
-	__u32 bank, mask, index, class, block, what, found;
+	__u32 bank, mask, index, class, peer, what, found;
+	struct peer_classes *peers;
 	struct subject *subject;
 	__u64 who;
 
@@ -233,15 +248,22 @@ __noinline int judge(const struct question *q, const struct address *peer_addres
 				continue;
 			what |= class;
 		}
-		who = q->subject;
-		if (shape / PORT_SHAPES == PEER_IDENTITY)
-			who |= (__u64)q->peer << 32;
-		if (shape / PORT_SHAPES == PEER_CIDR) {
-			block = q->peer_is_pod ? q->cidr_class : cidr_class(bank, q->family, peer_address);
-			if (!block)
-				break;
-			who |= (__u64)(PEER_IS_CIDR | block) << 32;
+		peer = 0;
+		if (shape / PORT_SHAPES == PEER_IDENTITY) {
+			peer = q->peer;
+			settle(peer);
+			peers = bpf_map_lookup_elem(&peer_classes, &bank);
+			peer = peers && peer < IDENTITIES ? peers->of[peer] : 0;
+			if (!peer)
+				continue;
 		}
+		if (shape / PORT_SHAPES == PEER_CIDR) {
+			peer = q->peer_is_pod ? q->cidr_class : cidr_class(bank, q->family, peer_address);
+			if (!peer)
+				break;
+			peer |= PEER_IS_CIDR;
+		}
+		who = subject->class | (__u64)peer << 32;
 		found = find_rule(bank, mask, who, what);
 		if (found) {
 			*rule = found;

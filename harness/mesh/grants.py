@@ -29,13 +29,17 @@ class PolicyError(MeshError):
         super().__init__(f"{origin}: {what}")
 
 
+Peers = frozenset[int] | Block | None
+"""Identities, addresses, or anybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One thing that one rule allows. ``peer`` None is anybody, ``port`` None any protocol, a str all ports of that one."""
+    """One thing that one rule allows to each of its subjects. ``port`` None is any protocol, a str all ports of that one."""
 
-    subject: int
+    subjects: frozenset[int]
     direction: int
-    peer: int | Block | None
+    peers: Peers
     port: PortRange | str | None
     origin: Origin
 
@@ -89,23 +93,25 @@ def _directions(policy: NetworkPolicy) -> list[int]:
 
 def _rule_grants(rule: Rule, direction: int, subjects: Sequence[Identity], namespace: str, cluster: Cluster) -> Iterator[Grant]:
     """Absent and empty lists of peers or ports both mean all of them."""
-    peers: list[Identity | Block | None] = []
-    for peer in rule.peers or ():
-        peers.extend(_peers(peer, namespace, cluster))
-    if not rule.peers:
-        peers = [None]
+    everybody = _numbers(subjects)
+    peers: list[Sequence[Identity] | Block | None] = [None]
+    if rule.peers:
+        peers = [_peers(peer, namespace, cluster) for peer in rule.peers]
     for port in rule.ports or (None,):
         if port is not None and isinstance(port.port, str):
             yield from _named_grants(port, rule.origin, direction, subjects, peers, cluster)
             continue
         wanted = None if port is None else _numeric(port)
-        for peer_or_any in dict.fromkeys(map(_plain, peers)):
-            for subject in subjects:
-                yield Grant(subject.number, direction, peer_or_any, wanted, rule.origin)
+        for group in peers:
+            yield Grant(everybody, direction, _plain(group), wanted, rule.origin)
 
 
-def _plain(peer: Identity | Block | None) -> int | Block | None:
-    return peer.number if isinstance(peer, Identity) else peer
+def _numbers(identities: Iterable[Identity]) -> frozenset[int]:
+    return frozenset(identity.number for identity in identities)
+
+
+def _plain(peers: Sequence[Identity] | Block | None) -> Peers:
+    return peers if peers is None or isinstance(peers, Block) else _numbers(peers)
 
 
 def _named_grants(
@@ -113,36 +119,40 @@ def _named_grants(
     origin: Origin,
     direction: int,
     subjects: Sequence[Identity],
-    peers: Iterable[Identity | Block | None],
+    peers: Iterable[Sequence[Identity] | Block | None],
     cluster: Cluster,
 ) -> Iterator[Grant]:
     """A named port is whatever the destination pod calls so: the subject for ingress, each peer for egress."""
     if port.end_port is not None:
         raise PolicyError(port.origin, f"endPort needs a numeric port, not the name {port.port!r}")
-    if direction == INGRESS:
-        for subject in subjects:
-            for number in _resolve(port, subject):
-                for peer in dict.fromkeys(map(_plain, peers)):
-                    yield Grant(subject.number, direction, peer, number, origin)
-        return
-    destinations = [found for peer in peers for found in _destinations(peer, cluster)]
-    for plain, identity in dict.fromkeys((_plain(peer), identity.number) for peer, identity in destinations):
-        holder = next(known for known in cluster.identities if known.number == identity)
+    for group in peers:
+        if direction == INGRESS:
+            for number, holders in _resolved(port, subjects).items():
+                yield Grant(_numbers(holders), direction, _plain(group), number, origin)
+        elif isinstance(group, Block):
+            yield from _named_in_block(port, origin, subjects, group, cluster)
+        else:
+            for number, holders in _resolved(port, cluster.identities if group is None else group).items():
+                yield Grant(_numbers(subjects), direction, _numbers(holders), number, origin)
+
+
+def _named_in_block(
+    port: PolicyPort, origin: Origin, subjects: Sequence[Identity], block: Block, cluster: Cluster
+) -> Iterator[Grant]:
+    """Pods inside the block one by one, by their address, since others of their identity may lie outside it."""
+    for address, identity in cluster.addresses:
+        if block.holds(ip_address(address)):
+            for number in _resolve(port, identity):
+                yield Grant(_numbers(subjects), EGRESS, Block(ip_network(address)), number, origin)
+
+
+def _resolved(port: PolicyPort, holders: Iterable[Identity]) -> dict[PortRange, list[Identity]]:
+    """The numbers that a name stands for, each with those who call it so."""
+    found: dict[PortRange, list[Identity]] = {}
+    for holder in holders:
         for number in _resolve(port, holder):
-            for subject in subjects:
-                yield Grant(subject.number, direction, plain, number, origin)
-
-
-def _destinations(peer: Identity | Block | None, cluster: Cluster) -> Iterator[tuple[Identity | Block, Identity]]:
-    """The pods behind a peer; those in a block by their address, since others of their identity may lie outside it."""
-    if isinstance(peer, Identity):
-        yield peer, peer
-    elif peer is None:
-        yield from ((identity, identity) for identity in cluster.identities)
-    else:
-        for address, identity in cluster.addresses:
-            if peer.holds(ip_address(address)):
-                yield Block(ip_network(address)), identity
+            found.setdefault(number, []).append(holder)
+    return found
 
 
 def _resolve(port: PolicyPort, holder: Identity) -> list[PortRange]:
@@ -174,11 +184,11 @@ def _numeric(port: PolicyPort) -> PortRange | str:
     return PortRange(protocol, first, last)
 
 
-def _peers(peer: Peer, namespace: str, cluster: Cluster) -> list[Identity | Block]:
+def _peers(peer: Peer, namespace: str, cluster: Cluster) -> list[Identity] | Block:
     if peer.ip_block is not None:
         if peer.pod_selector is not None or peer.namespace_selector is not None:
             raise PolicyError(peer.origin, "a peer is either an ipBlock or selectors, not both")
-        return [_block(peer.ip_block, peer.origin)]
+        return _block(peer.ip_block, peer.origin)
     if peer.pod_selector is None and peer.namespace_selector is None:
         raise PolicyError(peer.origin, "a peer without podSelector, namespaceSelector or ipBlock means nothing")
     pods = peer.pod_selector or LabelSelector()

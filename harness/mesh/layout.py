@@ -10,8 +10,8 @@ U32 = struct.Struct("=I")
 ENDPOINT = struct.Struct("=IHHHH")  # identity, hop, flags, CIDR class in each bank
 ENDPOINT_ENTRIES = {4: struct.Struct("=4s12s"), 6: struct.Struct("=16s12s4x")}  # address, endpoint
 HOP = struct.Struct("=IHH6s6s")  # ifindex, kind, MTU, destination MAC, source MAC
-SUBJECT = struct.Struct("=IHxx")  # rule, shapes
-POLICY_ENTRY = struct.Struct("=IIHBBI")  # subject, peer, port class, protocol, direction, rule
+SUBJECT = struct.Struct("=IHH")  # rule, shapes, class
+POLICY_ENTRY = struct.Struct("=IIHBBI")  # subject class, peer class, port class, protocol, direction, rule
 CONFIG = struct.Struct("=IIIIII")  # generation, seed, policy mask of each bank, endpoint mask of each family
 CIDR_KEY = struct.Struct("=II16s")  # prefix length, bank, address
 DROP_EVENT = struct.Struct("=Q16s16sIIIII2s2sBBBBxxxx")

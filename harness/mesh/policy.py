@@ -20,7 +20,10 @@ _PORT_CLASS, _PORT_PROTOCOL, _PORT_ANY = 0, 1, 2
 
 
 class Entry(NamedTuple):
-    """One key of the policy table, in the order of its fields there; 0 is the wildcard of peer, port class and protocol."""
+    """One key of the policy table, in the order of its fields there; 0 is the wildcard of all but subject and direction.
+
+    ``subject`` and ``peer`` are classes of identities, not identities.
+    """
 
     subject: int
     peer: int
@@ -30,10 +33,11 @@ class Entry(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What is known of one identity in one direction: the rule that isolates it (0: none), and its entries' shapes."""
+    """What is known of one identity in one direction: the rule that isolates it (0: none), its entries' shapes, its class."""
 
     rule: int
     shapes: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Compiled:
 
     subjects: dict[tuple[int, int], Subject]
     """By (direction, identity)."""
+    peers: dict[int, int]
+    """The class of each identity as a peer; 0 (or none) for those whom no rule names."""
     entries: dict[Entry, int]
     """The number of the rule that allows."""
     ports: PortClasses
@@ -56,44 +62,71 @@ class Compiled:
 def compile_policies(policies: Sequence[NetworkPolicy], cluster: Cluster) -> Compiled:
     """Compile ``policies`` for ``cluster``. Raises PolicyError.
 
-    Every identity is a subject in both directions, so that the kernel can tell "no policy isolates it" (open) from
-    "never heard of" (closed).
+    Identities that no rule tells apart are one class, as subjects and as peers: a policy over a thousand pods is an entry,
+    not a million. Every identity is a subject in both directions, so that the kernel can tell "no policy isolates it" (open)
+    from "never heard of" (closed).
     """
     result = granted(policies, cluster)
     numbers: dict[Origin, int] = {}
     ports = portclasses.classify(grant.port for grant in result.grants if isinstance(grant.port, PortRange))
-    cidrs = cidrclasses.classify({grant.peer for grant in result.grants if isinstance(grant.peer, Block)})
-    inside: dict[Block, list[int]] = {}
+    cidrs = cidrclasses.classify({grant.peers for grant in result.grants if isinstance(grant.peers, Block)})
+    peers = _peer_classes(result.grants)
+    reached = [_reached(grant, peers, cidrs) for grant in result.grants]
+    held = _held(result.grants)
+    classes: dict[tuple[int, Origin, tuple[int, ...]], Subject] = {}
     entries: dict[Entry, int] = {}
-    shapes: dict[tuple[int, int], int] = {}
-    for grant in result.grants:
-        if isinstance(grant.peer, Block) and grant.peer not in inside:
-            inside[grant.peer] = [PEER_IS_CIDR | number for number in cidrs.inside(grant.peer)]
-        peers = _peers(grant, inside)
-        protocol, classes = _ports(grant, ports)
-        rule = numbers.setdefault(grant.origin, len(numbers) + 1)
-        for peer in peers:
-            for port_class in classes:
-                entries.setdefault(Entry(grant.subject, peer, port_class, protocol, grant.direction), rule)
-        key = (grant.direction, grant.subject)
-        shapes[key] = shapes.get(key, 0) | _shape(grant)
     subjects = {}
     for identity in cluster.identities:
         for direction in (EGRESS, INGRESS):
             key = (direction, identity.number)
             origin = result.isolated.get(key)
             if origin is None:
-                subjects[key] = Subject(0, SUBJECT_KNOWN | SUBJECT_OPEN)
-            else:
-                rule = numbers.setdefault(origin, len(numbers) + 1)
-                subjects[key] = Subject(rule, SUBJECT_KNOWN | shapes.get(key, 0))
-    return Compiled(subjects, entries, ports, cidrs, tuple(numbers))
+                subjects[key] = Subject(0, SUBJECT_KNOWN | SUBJECT_OPEN, 0)
+                continue
+            signature = (direction, origin, tuple(held.get(key, ())))
+            if signature not in classes:
+                number = len(classes) + 1
+                shapes = SUBJECT_KNOWN
+                for index in signature[2]:
+                    grant = result.grants[index]
+                    shapes |= _shape(grant)
+                    protocol, port_classes = _ports(grant, ports)
+                    rule = numbers.setdefault(grant.origin, len(numbers) + 1)
+                    for peer in reached[index]:
+                        for port_class in port_classes:
+                            entries.setdefault(Entry(number, peer, port_class, protocol, direction), rule)
+                classes[signature] = Subject(numbers.setdefault(origin, len(numbers) + 1), shapes, number)
+            subjects[key] = classes[signature]
+    return Compiled(subjects, peers, entries, ports, cidrs, tuple(numbers))
 
 
-def _peers(grant: Grant, inside: dict[Block, list[int]]) -> list[int]:
-    if grant.peer is None:
+def _held(grants: Sequence[Grant]) -> dict[tuple[int, int], list[int]]:
+    """The indices of the grants to each (direction, identity)."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for index, grant in enumerate(grants):
+        for subject in grant.subjects:
+            found.setdefault((grant.direction, subject), []).append(index)
+    return found
+
+
+def _peer_classes(grants: Sequence[Grant]) -> dict[int, int]:
+    """A class, from 1, for all identities that are in the same grants."""
+    member_of: dict[int, list[int]] = {}
+    for index, grant in enumerate(grants):
+        if isinstance(grant.peers, frozenset):
+            for peer in grant.peers:
+                member_of.setdefault(peer, []).append(index)
+    classes: dict[tuple[int, ...], int] = {}
+    return {peer: classes.setdefault(tuple(found), len(classes) + 1) for peer, found in sorted(member_of.items())}
+
+
+def _reached(grant: Grant, peers: dict[int, int], cidrs: CidrClasses) -> list[int]:
+    """What entries have as their peer, for one grant."""
+    if grant.peers is None:
         return [0]
-    return inside[grant.peer] if isinstance(grant.peer, Block) else [grant.peer]
+    if isinstance(grant.peers, Block):
+        return [PEER_IS_CIDR | number for number in cidrs.inside(grant.peers)]
+    return sorted({peers[peer] for peer in grant.peers})
 
 
 def _ports(grant: Grant, ports: PortClasses) -> tuple[int, tuple[int, ...]]:
@@ -106,6 +139,6 @@ def _ports(grant: Grant, ports: PortClasses) -> tuple[int, tuple[int, ...]]:
 
 
 def _shape(grant: Grant) -> int:
-    peer = _PEER_ANY if grant.peer is None else _PEER_CIDR if isinstance(grant.peer, Block) else _PEER_IDENTITY
+    peer = _PEER_ANY if grant.peers is None else _PEER_CIDR if isinstance(grant.peers, Block) else _PEER_IDENTITY
     port = _PORT_ANY if grant.port is None else _PORT_PROTOCOL if isinstance(grant.port, str) else _PORT_CLASS
     return _SHAPE_FIRST << (peer * 3 + port)

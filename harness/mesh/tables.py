@@ -29,6 +29,7 @@ from harness.mesh.policy import Compiled
 
 PORTS = 65536
 _PORT_TABLE_BYTES = PORTS * 2
+_PEER_TABLE_BYTES = IDENTITIES * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Tables:
         self._policies = maps["policies"].memory()
         self._places = {family: maps[f"endpoints{family}"].memory() for family in ENDPOINT_ENTRIES}
         self._subjects = maps["subjects"].memory()
+        self._peers = maps["peer_classes"].memory()
         self._ports = maps["port_classes"].memory()
         self._config = maps["mesh_config"].memory()
         CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), 0, 0, 0, 0)
@@ -67,6 +69,7 @@ class Tables:
         self._write_policies(bank, compiled)
         self._write_cidrs(bank, {cidr_key(bank, network): U32.pack(of) for network, of in compiled.cidrs.of.items()})
         self._write_subjects(bank, compiled)
+        self._write_peers(bank, compiled)
         self._write_ports(bank, compiled)
         self._write_endpoints(bank, compiled)
 
@@ -77,7 +80,7 @@ class Tables:
     def close(self) -> None:
         """Unmap the arrays."""
         del self._generation
-        for memory in (*self._places.values(), self._policies, self._subjects, self._ports, self._config):
+        for memory in (*self._places.values(), self._policies, self._subjects, self._peers, self._ports, self._config):
             memory.close()
 
     def _write_policies(self, bank: int, compiled: Compiled) -> None:
@@ -101,8 +104,14 @@ class Tables:
         size = DIRECTIONS * IDENTITIES * SUBJECT.size
         image = bytearray(size)
         for (direction, identity), subject in compiled.subjects.items():
-            SUBJECT.pack_into(image, (direction * IDENTITIES + identity) * SUBJECT.size, subject.rule, subject.shapes)
+            SUBJECT.pack_into(image, (direction * IDENTITIES + identity) * SUBJECT.size, *subject)
         self._subjects[bank * size : (bank + 1) * size] = bytes(image)
+
+    def _write_peers(self, bank: int, compiled: Compiled) -> None:
+        image = array.array("H", bytes(_PEER_TABLE_BYTES))
+        for identity, number in compiled.peers.items():
+            image[identity] = number
+        self._peers[bank * _PEER_TABLE_BYTES : (bank + 1) * _PEER_TABLE_BYTES] = image.tobytes()
 
     def _write_ports(self, bank: int, compiled: Compiled) -> None:
         for table, protocol in enumerate(PORT_TABLES):

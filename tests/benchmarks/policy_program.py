@@ -49,7 +49,7 @@ def frame() -> bytes:
 
 
 def policy(sources: int, destinations: int) -> Compiled:
-    """One entry for each pair of a source's and a destination's identity and direction that is judged."""
+    """One entry for each pair of a source and a destination and direction; every identity is a class of its own."""
     port_classes = classify([PORT])
     (number,) = port_classes.of[PORT]
     subjects: dict[tuple[int, int], Subject] = {}
@@ -57,10 +57,12 @@ def policy(sources: int, destinations: int) -> Compiled:
     for source in range(sources):
         for destination in range(destinations):
             here, there = 16 + source, 16 + sources + destination
-            subjects[EGRESS, here] = subjects[INGRESS, there] = Subject(1, IDENTITY_AND_CLASS)
+            subjects[EGRESS, here] = Subject(1, IDENTITY_AND_CLASS, here)
+            subjects[INGRESS, there] = Subject(1, IDENTITY_AND_CLASS, there)
             entries[Entry(here, there, number, PROTOCOLS["TCP"], EGRESS)] = 1
             entries[Entry(there, here, number, PROTOCOLS["TCP"], INGRESS)] = 1
-    return Compiled(subjects, entries, port_classes, CidrClasses(), (Origin("bench", 1),))
+    peers = {identity: identity for identity in range(16, 16 + sources + destinations)}
+    return Compiled(subjects, peers, entries, port_classes, CidrClasses(), (Origin("bench", 1),))
 
 
 def endpoints(sources: int, destinations: int, local: bool) -> Mapping[str, Endpoint]:

@@ -17,7 +17,7 @@ C = {
     "endpoint_entry4": (layout.ENDPOINT_ENTRIES[4], ["address", "endpoint"]),
     "endpoint_entry6": (layout.ENDPOINT_ENTRIES[6], ["address", "endpoint"]),
     "hop": (layout.HOP, ["ifindex", "kind", "mtu", "destination_mac", "source_mac"]),
-    "subject": (layout.SUBJECT, ["rule", "shapes"]),
+    "subject": (layout.SUBJECT, ["rule", "shapes", "class"]),
     "policy_entry": (layout.POLICY_ENTRY, ["subject", "peer", "port_class", "protocol", "direction", "rule"]),
     "cidr_key": (layout.CIDR_KEY, ["prefix", "bank", "address"]),
     "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None]),
@@ -76,3 +76,4 @@ def test_tables_are_as_large_as_python_takes_them_to_be() -> None:
     assert sizes["policies"] == layout.TABLE_WAYS * layout.POLICY_ENTRY.size == 64, "one cache line"
     assert sizes["conntrack4"] == 128, "two cache lines"
     assert sizes["port_classes"] == 2 * 65536
+    assert sizes["peer_classes"] == 2 * layout.IDENTITIES

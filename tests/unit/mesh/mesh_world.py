@@ -59,12 +59,14 @@ class World:
 
     @staticmethod
     def _judge(compiled: Compiled, direction: int, subject: int, peer: tuple[int, int], port: int, protocol: str) -> bool:
-        if compiled.subjects[direction, subject].shapes & SUBJECT_OPEN:
+        known = compiled.subjects[direction, subject]
+        if known.shapes & SUBJECT_OPEN:
             return True
         spans = compiled.ports.spans.get(protocol, [])
         port_class = next((number for first, last, number in spans if first <= port <= last), 0)
         number = PROTOCOLS.get(protocol, 1)
         ports = [(port_class, number)] if port_class else []
         ports += [(0, number), (0, 0)]
-        peers = [0, *([peer[0]] if peer[0] else []), *([PEER_IS_CIDR | peer[1]] if peer[1] else [])]
-        return any(Entry(subject, who, *what, direction) in compiled.entries for who in peers for what in ports)
+        peer_class = compiled.peers.get(peer[0], 0)
+        peers = [0, *([peer_class] if peer_class else []), *([PEER_IS_CIDR | peer[1]] if peer[1] else [])]
+        return any(Entry(known.number, who, *what, direction) in compiled.entries for who in peers for what in ports)

@@ -3,9 +3,12 @@
 import pytest
 from mesh_world import World
 
-from harness.mesh.grants import PolicyError
+from harness.mesh.grants import Cluster, PolicyError
+from harness.mesh.identity import identities
+from harness.mesh.policy import compile_policies
 from harness.model.origin import Origin
 from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, Rule
+from harness.model.topology import Pod, Topology
 
 HERE = Origin("policy.yaml", 1)
 EVERYBODY = LabelSelector()
@@ -200,6 +203,16 @@ def test_denials_name_the_isolating_policy_and_grants_their_rule(world: World) -
 def test_every_identity_is_a_subject_in_both_directions(world: World) -> None:
     compiled = world.compile()
     assert set(compiled.subjects) == {(way, identity.number) for way in (0, 1) for identity in world.cluster.identities}
+
+
+def test_pods_that_no_rule_tells_apart_cost_one_entry() -> None:
+    pods = tuple(Pod(f"p{n}", "shop", "n1", {"app": str(n)}, ips=(f"10.0.{n >> 8}.{n & 255}",)) for n in range(500))
+    topology = Topology("crowd", ("n1",), (), pods)
+    cluster = Cluster.of(topology, identities(topology))
+    one_of_them = policy(LabelSelector({"app": "7"}), ingress=(rule(peer(LabelSelector({"app": "8"}), None)),))
+    within = policy(EVERYBODY, ingress=(rule(peer(EVERYBODY), ports=(port(80),)),))
+    assert len(compile_policies([within], cluster).entries) == 1
+    assert len(compile_policies([within, one_of_them], cluster).entries) == 2 + 2 + 1
 
 
 @pytest.mark.parametrize(
