@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from harness.lab.port import LabPod
 
-SILENCE = 0.4  # seconds without an answer that count as silence; an answer takes well below one millisecond
+SILENCE = 0.25  # seconds without an answer that count as silence; an answer takes well below one millisecond
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
