@@ -23,6 +23,7 @@ from harness.model.result import CellKey
 from harness.traffic.nginx import serve
 from harness.traffic.port import Load, LoadFailed
 
+TICK_RATE = 250.0  # CONFIG_HZ of Debian's and most distributions' kernels
 SURVEY = 0  # the block that checks the matrices and measures maxima, before any block that counts
 Wanted = Sequence[tuple[BenchScenario, Sequence[LoadPoint]]]
 FAILURES = (LoadFailed, MeterError, LabError, DataPlaneError)
@@ -125,7 +126,7 @@ class Campaign:
             record["maximum"] for record in self.journal.records("survey")
             if record["scenario"] == scenario.name and record["maximum"]
         ]  # fmt: skip
-        return min(maxima) / 2 if maxima else 0.0
+        return whole_ticks(min(maxima) / 2) if maxima else 0.0
 
     def _measure(self, lab: Lab, arm: Arm, block: int, attempt: int, wanted: Wanted) -> None:
         """Attach one arm and measure those of ``wanted`` that the journal does not hold."""
@@ -204,6 +205,15 @@ class Campaign:
             self.observer.added(len(loads) * len(self.plan.arms))
             for arm in self.plan.arms_of(block):
                 self._measure(lab, arm, block, 2, wanted)
+
+
+def whole_ticks(rate: float) -> float:
+    """``rate`` rounded down to a multiple of the kernel's usual tick, if it is that high.
+
+    At other rates evenly spaced sends drift through the ticks, each of which delays the send that it meets: the p99 lag was
+    20 to 37 µs at half of the maximum, 0.5 µs at 1,000 a second, beside a p50 of 150 µs.
+    """
+    return rate - rate % TICK_RATE if rate > TICK_RATE else rate
 
 
 def _key(record: Mapping[str, Any]) -> CellKey:

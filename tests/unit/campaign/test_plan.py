@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.campaign.plan import DEFAULT_PLANES, MINIMUM_BLOCKS, QUICK_PLANES, Mode, plan
+from harness.campaign.run import whole_ticks
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 from harness.model.origin import Origin
 from harness.model.topology import Topology
@@ -76,3 +77,8 @@ def test_the_number_of_cells_is_that_of_the_orders(mode: Mode) -> None:
         for each in campaign.scenarios
     )
     assert listed == campaign.cells
+
+
+@pytest.mark.parametrize(("maximum", "offered"), [(3421.0, 3250.0), (250.0, 250.0), (90.0, 90.0), (4000.0, 4000.0)])
+def test_half_of_the_maximum_is_offered_in_whole_ticks(maximum: float, offered: float) -> None:
+    assert whole_ticks(maximum) == offered
