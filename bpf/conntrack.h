@@ -18,6 +18,7 @@ enum ct_state {
 	CT_CLOSING = 2, /* TCP: a FIN or RST was seen */
 	CT_DATAGRAM = 3, /* any other protocol, no answer yet */
 	CT_ANSWERED = 4,
+	CT_REVOKED = 5, /* TCP: no longer allowed, kept because it says who opened the connection */
 	CT_STATES = 8, /* a power of two, so that a mask bounds the index */
 };
 
@@ -117,6 +118,7 @@ const volatile __u32 ct_lifetime[CT_STATES] = {
 	[CT_CLOSING] = 10,
 	[CT_DATAGRAM] = 30,
 	[CT_ANSWERED] = 180,
+	[CT_REVOKED] = 7200,
 };
 
 /* A live or dead entry as it was found. */
@@ -245,22 +247,27 @@ static __always_inline struct ct_found ct_find(const struct packet *p, __u32 sid
 	return found;
 }
 
-/* Which way a new entry takes: its own, else an empty one, else one without use, else the one that was silent longest. */
-static __always_inline __u32 ct_choose(struct ct_ways *ways, const __u64 *keys, const __u64 *key, int words,
-				       __u32 generation, __u32 now)
+/*
+ * Which way a new entry takes: its own, else an empty one, else an expired one, else the one that was silent longest.
+ * Entries of an older policy are not taken first: what they say of who opened a connection may have to stop it yet.
+ * Revoked ones are taken last.
+ */
+static __always_inline __u32 ct_choose(struct ct_ways *ways, const __u64 *keys, const __u64 *key, int words, __u32 now)
 {
 	__u32 chosen = 0, best = 0;
 
 #pragma unroll
 	for (int way = 0; way < CT_WAYS; way++) {
-		__u32 silent = (now - ways->seen[way]) << 2 | ((way + ways->turn) & (CT_WAYS - 1));
+		__u32 turn = (way + ways->turn) & (CT_WAYS - 1), silent = (now - ways->seen[way] + 1) << 2 | turn;
 
 		if (ways->verdict[way] && ct_same(&keys[way * words], key, words))
 			return way;
 		if (!ways->verdict[way])
 			silent = 0x7FFFFFFF;
-		else if (ct_generation(ways->verdict[way]) != generation || ct_expired(ways, way, now))
+		else if (ct_expired(ways, way, now))
 			silent |= 0x40000000;
+		else if (ways->state[way] == CT_REVOKED)
+			silent = turn;
 		if (silent >= best) {
 			best = silent;
 			chosen = way;
@@ -278,7 +285,7 @@ static __always_inline void ct_write(struct ct_ways *ways, __u64 *keys, const __
 	if (__sync_val_compare_and_swap(&ways->lock, 0, 1))
 		return;
 	ways->turn++;
-	way = ct_choose(ways, keys, key, words, ct_generation(verdict), now) & (CT_WAYS - 1);
+	way = ct_choose(ways, keys, key, words, now) & (CT_WAYS - 1);
 	*(volatile __u64 *)&ways->verdict[way] = 0;
 	memory_barrier();
 #pragma unroll
@@ -347,7 +354,8 @@ static __always_inline void ct_note(const struct ct_found *found, const struct p
 static __always_inline bool ct_settles(const struct ct_found *found, const struct packet *p, __u32 side,
 				       __u32 generation, __u32 now)
 {
-	if (!found->ways || ct_generation(found->verdict) != generation || ct_expired(found->ways, found->way, now))
+	if (!found->ways || ct_generation(found->verdict) != generation || ct_expired(found->ways, found->way, now) ||
+	    found->ways->state[found->way & (CT_WAYS - 1)] == CT_REVOKED)
 		return false;
 	return ct_initiator(found->verdict) == side || p->kind != PACKET_OPENS || p->protocol != IPPROTO_TCP;
 }
@@ -366,14 +374,16 @@ static __always_inline bool ct_keep(const struct packet *p)
 
 /*
  * The flow is not allowed any more. Of TCP the entry stays: without it the next segment would be one of unknown
- * direction, which is allowed if the connection could have been opened from either end.
+ * direction, which is allowed if the connection could have been opened from the other end.
  */
 static __always_inline void ct_revoke(const struct ct_found *found, const struct packet *p, __u32 now)
 {
 	__u32 way = found->way & (CT_WAYS - 1);
 
-	if (p->protocol == IPPROTO_TCP)
+	if (p->protocol == IPPROTO_TCP) {
 		found->ways->seen[way] = now;
-	else
+		found->ways->state[way] = CT_REVOKED;
+	} else {
 		*(volatile __u64 *)&found->ways->verdict[way] = 0;
+	}
 }

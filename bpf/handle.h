@@ -84,25 +84,19 @@ static __always_inline int decide_parsed(struct __sk_buff *skb, struct packet *p
 	return decide(skb, p, point);
 }
 
-/* Each family has a copy of what follows, in which the compiler knows the family. */
 static __always_inline int handle(struct __sk_buff *skb, __u32 point)
 {
 	struct packet p = {};
 	struct ethhdr *ethernet;
-	int reason;
 
 	pull_headers(skb);
 	ethernet = packet_begin(skb);
 	if ((void *)(ethernet + 1) > packet_end(skb))
 		return refuse(skb, &p, DROP_TRUNCATED, point);
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP) && !skb->vlan_present) {
-		reason = parse_v4(skb, &p);
-		return decide_parsed(skb, &p, reason, point);
-	}
-	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6) && !skb->vlan_present) {
-		reason = parse_v6(skb, &p);
-		return decide_parsed(skb, &p, reason, point);
-	}
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP) && !skb->vlan_present)
+		return decide_parsed(skb, &p, parse_v4(skb, &p), point);
+	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6) && !skb->vlan_present)
+		return decide_parsed(skb, &p, parse_v6(skb, &p), point);
 	if (point != FROM_POD)
 		return TC_ACT_OK; /* to the node's own stack, or from it */
 	if (ethernet->h_proto == bpf_htons(ETH_P_ARP) && !skb->vlan_present)

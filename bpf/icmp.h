@@ -68,14 +68,32 @@ __noinline int parse_quoted(struct __sk_buff *skb, const struct packet *p, struc
 	return parse_quoted_transport(skb, quoted);
 }
 
+/* Whether the quoted packet belongs to a flow that conntrack or the policy allows; a global function as others are. */
+__noinline int judge_quoted(const struct packet *quoted, struct cause *cause)
+{
+	struct endpoint *from, *to;
+	struct ct_found found;
+	__u32 side, now = ct_now();
+	int known;
+
+	if (!quoted || !cause)
+		return DROP_ICMP_UNRELATED;
+	side = source_side(quoted);
+	found = ct_find(quoted, side);
+	if (ct_settles(&found, quoted, side, cause->generation, now))
+		return DROP_NONE;
+	known = ct_orientation(&found, quoted, side, now);
+	from = find_endpoint(quoted->family, &quoted->source);
+	to = find_endpoint(quoted->family, &quoted->destination);
+	return judge_packet(quoted, from, to, known, cause) == UNKNOWN ? DROP_ICMP_UNRELATED : DROP_NONE;
+}
+
 /* Errors are rare: an allowed one goes through the node's stack. */
 __noinline int decide_error(struct __sk_buff *skb, const struct packet *p, __u32 point)
 {
 	struct cause cause = {.generation = current_generation()};
 	struct packet quoted = {};
 	struct endpoint *from, *to;
-	struct ct_found found;
-	__u32 side, now = ct_now();
 
 	if (!p)
 		return TC_ACT_SHOT;
@@ -94,16 +112,7 @@ __noinline int decide_error(struct __sk_buff *skb, const struct packet *p, __u32
 	if (!cause.reason && (!same_address(&quoted.source, &p->destination) ||
 			      (point == FROM_POD && !same_address(&quoted.destination, &p->source))))
 		cause.reason = DROP_ICMP_UNRELATED;
-	if (cause.reason)
-		return drop(skb, p, &cause);
-	side = source_side(&quoted);
-	found = ct_find(&quoted, side);
-	if (ct_settles(&found, &quoted, side, cause.generation, now))
-		return TC_ACT_OK;
-	from = find_endpoint(quoted.family, &quoted.source);
-	to = find_endpoint(quoted.family, &quoted.destination);
-	if (judge_packet(&quoted, from, to, ct_orientation(&found, &quoted, side, now), &cause) != UNKNOWN)
-		return TC_ACT_OK;
-	cause.reason = DROP_ICMP_UNRELATED;
-	return drop(skb, p, &cause);
+	if (!cause.reason)
+		cause.reason = judge_quoted(&quoted, &cause);
+	return cause.reason ? drop(skb, p, &cause) : TC_ACT_OK;
 }

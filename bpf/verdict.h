@@ -97,6 +97,18 @@ static __always_inline struct judgement judge_oriented(const struct packet *p, _
 	return judge_flow(generation, &flow, orientation == FORWARD ? from : to, orientation == FORWARD ? to : from);
 }
 
+/* Where the ports begin that Linux gives to clients (net.ipv4.ip_local_port_range). */
+#define CLIENT_PORTS 32768
+
+/*
+ * Whether a segment of unknown direction may be an answer at all: clients use ports that servers do not listen on.
+ * Else who was revoked could go on, once its entry is lost, wherever the other end may open connections to it.
+ */
+static __always_inline bool may_answer(const struct packet *p)
+{
+	return bpf_ntohs(p->source_port) < CLIENT_PORTS || bpf_ntohs(p->destination_port) >= CLIENT_PORTS;
+}
+
 /* The orientation of a flow that conntrack does not know. */
 #define UNKNOWN (-1)
 
@@ -128,7 +140,7 @@ static __always_inline int judge_packet(const struct packet *p, const struct end
 		cause->reason = DROP_REVOKED;
 		return UNKNOWN;
 	}
-	if (p->kind == PACKET_CONTINUES) {
+	if (p->kind == PACKET_CONTINUES && may_answer(p)) {
 		judgement = judge_oriented(p, cause->generation, REVERSE, from, to);
 		if (!judgement.reason)
 			return REVERSE;
@@ -145,23 +157,25 @@ static __always_inline int ct_orientation(const struct ct_found *found, const st
 	return ct_initiator(found->verdict) == side ? FORWARD : REVERSE;
 }
 
-/* What is known of a packet whose flow has no entry of this generation. */
+/* A packet whose flow has no entry of this generation: what is known of it, and then what was found. */
 struct unsettled {
+	__u64 verdict; /* found: what conntrack is to remember, 0 for nothing */
 	__u32 generation;
-	__u32 now;
-	__u32 side; /* source_side() */
-	__u32 set; /* of conntrack, where the flow belongs */
 	__s32 known; /* its flow's orientation if an older entry has it */
+	__u32 side; /* source_side() */
+	__u16 hop; /* found: where the packet goes */
+	__u16 state; /* found: of the flow */
 };
 
-/*
- * Such a packet is judged, and if allowed its flow is remembered. Returns the index of the hop that it goes to, or
- * DROPPED, or REVOKED if the policy no longer allows the known flow.
- */
-#define DROPPED (-1)
-#define REVOKED (-2)
+enum judged {
+	ALLOWED,
+	DROPPED,
+	REVOKED, /* and dropped: the policy no longer allows the known flow */
+};
 
-__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, const struct unsettled *u)
+/* Judges such a packet. */
+
+__noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32 point, struct unsettled *u)
 {
 	struct cause cause = {.direction = point == FROM_POD ? EGRESS : INGRESS};
 	__u32 source_hop, destination_hop, initiator;
@@ -170,6 +184,8 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 
 	if (!p || !u)
 		return DROPPED;
+	u->verdict = 0;
+	u->hop = 0;
 	cause.generation = u->generation;
 	from = find_endpoint(p->family, &p->source);
 	to = find_endpoint(p->family, &p->destination);
@@ -182,7 +198,7 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	}
 	/* The node's own traffic, and what only passes through it. */
 	if (point == FROM_WIRE ? !to || !(to->flags & ENDPOINT_LOCAL) : to && to->flags & ENDPOINT_HOST)
-		return 0;
+		return ALLOWED;
 	orientation = judge_packet(p, from, to, u->known, &cause);
 	if (orientation == UNKNOWN) {
 		drop(skb, p, &cause);
@@ -191,11 +207,11 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	source_hop = from ? from->hop : 0;
 	destination_hop = to ? to->hop : 0;
 	initiator = orientation == FORWARD ? u->side : !u->side;
-	ct_store(p, u->side, u->set,
-		 ct_verdict(u->generation, u->side ? destination_hop : source_hop,
-			    u->side ? source_hop : destination_hop, initiator),
-		 ct_first_state(p, orientation == REVERSE), u->now);
-	return destination_hop;
+	u->hop = destination_hop;
+	u->state = ct_first_state(p, orientation == REVERSE);
+	u->verdict = ct_verdict(u->generation, u->side ? destination_hop : source_hop,
+				u->side ? source_hop : destination_hop, initiator);
+	return ALLOWED;
 }
 
 /* A packet of a live entry still has to come from where the entry says that its source is. */
@@ -211,31 +227,36 @@ static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u
 }
 
 /* What becomes of a packet that parsed well and is neither an ICMP error nor neighbour discovery. */
-static __always_inline int decide(struct __sk_buff *skb, struct packet *p, __u32 point)
+__noinline int decide(struct __sk_buff *skb, const struct packet *p, __u32 point)
 {
-	__u32 generation = current_generation(), now = ct_now(), side = source_side(p);
-	struct ct_found found = ct_find(p, side);
-	int index;
+	__u32 generation = current_generation(), now = ct_now(), side, hop;
+	struct ct_found found;
+	int judged;
 
+	if (!p)
+		return TC_ACT_SHOT;
+	side = source_side(p);
+	found = ct_find(p, side);
 	if (likely(ct_settles(&found, p, side, generation, now) && comes_from(skb, found.verdict, side, point))) {
 		ct_note(&found, p, ct_initiator(found.verdict) != side, now);
-		index = ct_hop(found.verdict, !side);
+		hop = ct_hop(found.verdict, !side);
 	} else {
 		struct unsettled unsettled = {
 			.generation = generation,
-			.now = now,
 			.side = side,
-			.set = found.set,
 			.known = ct_orientation(&found, p, side, now),
 		};
 
-		index = first_packet(skb, p, point, &unsettled);
-		if (index == REVOKED && found.ways)
+		judged = first_packet(skb, p, point, &unsettled);
+		if (judged == REVOKED && found.ways)
 			ct_revoke(&found, p, now);
-		if (index < 0)
+		if (judged != ALLOWED)
 			return TC_ACT_SHOT;
+		if (unsettled.verdict)
+			ct_store(p, side, found.set, unsettled.verdict, unsettled.state, now);
+		hop = unsettled.hop;
 	}
 	if (unlikely(p->flags & FRAGMENT_FIRST))
 		fragment_remember(p);
-	return point == TO_POD ? TC_ACT_OK : forward(skb, p, find_hop(index));
+	return point == TO_POD ? TC_ACT_OK : forward(skb, p, find_hop(hop));
 }

@@ -84,12 +84,16 @@ class Rig:
 
     def fresh(self) -> None:
         """Forget every flow, fragment and event; no policies."""
-        for name in ("conntrack4", "conntrack6"):
-            with self.maps[name].memory() as memory:
-                memory[:] = bytes(len(memory))
+        self.forget_flows()
         self.maps["fragments"].remove_many(list(self.maps["fragments"].keys()))
         self._ring.drain()
         self.apply()
+
+    def forget_flows(self) -> None:
+        """As if every entry of conntrack had been pushed out by others."""
+        for name in ("conntrack4", "conntrack6"):
+            with self.maps[name].memory() as memory:
+                memory[:] = bytes(len(memory))
 
     def apply(self, *policies: NetworkPolicy) -> None:
         """Put exactly these policies in force."""
@@ -111,6 +115,15 @@ class Rig:
         events = self._ring.drain()
         event = events[-1] if events else None
         return Outcome(_ACTIONS[done.code], reasons()[event.reason].name if event else None, Ether(done.packet), event)
+
+    def flood(self, source: dict[int, str], destination: dict[int, str], flows: int) -> None:
+        """So many datagram flows, all different, from a pod of this node."""
+        frame = bytearray(bytes(udp(source, destination)))
+        network = int.from_bytes(frame[30:34], "big")
+        for number in range(flows):
+            frame[30:34] = (network + (number >> 15)).to_bytes(4, "big")
+            frame[34:36] = (number & 0x7FFF).to_bytes(2, "big")
+            self._loaded.programs["from_pod"].test_run(bytes(frame), ingress_ifindex=A_IF)
 
     def repeat(self, program: str, packet: Packet, times: int) -> None:
         """The same packet from pod a many times over, nobody looking at what happens."""

@@ -96,6 +96,32 @@ def test_revocation_reaches_an_open_connection_in_both_directions(rig: Rig, fami
         assert not rig.from_wire(request).passed
 
 
+@FAMILIES
+def test_a_revoked_connection_stays_down_though_the_other_end_may_call(rig: Rig, family: int) -> None:
+    """Its segments are no answers to a connection that b could open to a, however often they come."""
+    assert rig.from_pod(tcp(A, B, family=family)).passed
+    assert rig.from_pod(tcp(B, A, "SA", BACK, family), B_IF).passed
+    rig.apply(closed("b"))
+    for _ in range(3):
+        assert rig.from_pod(tcp(A, B, "PA", family=family)).reason == "revoked"
+        assert rig.from_pod(tcp(B, A, "PA", BACK, family), B_IF).reason == "revoked"
+    rig.apply(closed("b"), closed("remote"))
+    assert rig.from_pod(tcp(A, B, "PA", family=family)).reason == "revoked"
+    rig.forget_flows()
+    assert rig.from_pod(tcp(A, B, "PA", family=family)).reason == "policy_ingress"
+    rig.apply()
+    assert rig.from_pod(tcp(A, B, "PA", family=family)).passed
+
+
+def test_a_revoked_connection_is_not_pushed_out_by_others(rig: Rig) -> None:
+    """Ports that give an answer's direction no clue, so that only the entry tells who called."""
+    assert rig.from_pod(tcp(A, B, ports=(1000, 8080))).passed
+    rig.apply(closed("b"))
+    assert rig.from_pod(tcp(A, B, "PA", (1000, 8080))).reason == "revoked"
+    rig.flood(A, OUTSIDE, 120_000)
+    assert rig.from_pod(tcp(A, B, "PA", (1000, 8080))).reason == "revoked"
+
+
 def test_a_change_that_still_allows_a_connection_leaves_it_open(rig: Rig) -> None:
     assert rig.from_wire(tcp(REMOTE, A)).passed
     rig.apply(allow("a", "remote", 8080))
