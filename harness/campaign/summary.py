@@ -163,8 +163,8 @@ def _is_void(plan: Plan, samples: Samples) -> bool:
 
 
 def _shown(command: Sequence[str]) -> str:
-    """The command without the folder it was started from."""
-    return shlex.join([Path(command[0]).name, *command[1:]])
+    """The command with absolute paths cut to their last part: a run that is handed on says nothing of its machine's folders."""
+    return shlex.join([Path(word).name if word.startswith("/") else word for word in command])
 
 
 def _finite(value: Any) -> Any:
