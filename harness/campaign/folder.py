@@ -75,7 +75,7 @@ def resume(
         [known[name] for name in record["scenarios"]], names, Mode(record["mode"]),
         blocks=record["blocks"], seed=record["seed"],
     )  # fmt: skip
-    journal.append("resumed", at=datetime.now(UTC).isoformat(timespec="seconds"), command=list(command))
+    journal.append("resumed", command=list(command))
     return journal, campaign
 
 

@@ -27,10 +27,10 @@ def _in_lab_cgroups() -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cgroup"):
         try:
-            text = path.read_text()
+            text, state = path.read_text(), path.with_name("stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue  # it ended while we looked
-        if "/meshproof-" in text:
+        if "/meshproof-" in text and state != "Z":  # dead, and no longer ours: its parent was killed, init reaps it
             found.append(path.parent.name)
     return found
 

@@ -84,7 +84,8 @@ def test_the_lab_of_a_living_process_is_left_unless_all_are_asked_for(child: Chi
     assert netns.clean() == [f"lab {name}: left, for process {process.pid} is using it (--all removes it too)"]
     assert left(name)
     (line,) = netns.clean(all_labs=True)
-    assert line.startswith(f"lab {name}: removed 1 process, cgroups, bpf file system, 8 network namespaces, files")
+    removed = "removed 1 process, cgroups, bpf file system, 8 network namespaces, files"
+    assert line.startswith(f"lab {name}: taken down by process {process.pid}; {removed}")
     assert not left(name)
 
 

@@ -69,3 +69,9 @@ def test_the_newest_run_is_the_one_to_resume(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "journal.jsonl").touch()
     assert newest(tmp_path).name == "20260301T000000Z"
+
+
+def test_a_resumed_run_knows_how_long_it_was_at_work(tmp_path: Path, scenarios: list[BenchScenario]) -> None:
+    begin(tmp_path, plan(scenarios, [], Mode.DEFAULT, blocks=None, seed=1), MACHINE, []).close()
+    journal, _ = resume(tmp_path, scenarios, MACHINE, [])
+    assert 0 <= journal.seconds() < 60
