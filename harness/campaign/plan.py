@@ -8,17 +8,18 @@ from enum import StrEnum
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 
 MINIMUM_BLOCKS = 6  # fewer give no 95 % interval of a median
+DEFAULT_BLOCKS = 10  # from 9 on the interval leaves out the most extreme block at each end, and one may be void
 
 
 class Mode(StrEnum):
     """How much is measured."""
 
     QUICK = "quick"  # one block, few loads: indicative, no verdicts
-    DEFAULT = "default"  # six blocks within a quarter of an hour
+    DEFAULT = "default"  # ten blocks within a quarter of an hour
     FULL = "full"  # twice the blocks, longer loads, no bound
 
 
-BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: MINIMUM_BLOCKS, Mode.FULL: 2 * MINIMUM_BLOCKS}
+BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 2 * DEFAULT_BLOCKS}
 LONGER = {Mode.QUICK: 1.0, Mode.DEFAULT: 1.0, Mode.FULL: 2.0}
 PLACEMENT = "no process is bound to a processor, on any plane; the open-loop generator runs first (SCHED_FIFO)"
 QUICK_KINDS = (LoadKind.LATENCY, LoadKind.COST, LoadKind.TRACE, LoadKind.MAXIMUM)
@@ -35,6 +36,15 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One load of a scenario on every arm, one after the other: what a block compares."""
+
+    scenario: BenchScenario
+    load: LoadPoint
+    arms: Sequence[Arm]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A campaign: scenarios by arms by blocks."""
 
@@ -44,22 +54,23 @@ class Plan:
     blocks: int
     seed: int
 
-    def arms_of(self, block: int) -> Sequence[Arm]:
-        """The arms in this block's order.
+    def arms_of(self, block: int, row: int = 0) -> Sequence[Arm]:
+        """The arms in the order of a block's row, which is one load on every arm in turn.
 
-        One random order is rotated by a place from block to block, and drawn anew when it has come round,
-        so that over as many blocks as there are arms each arm stands once in each place.
+        One random order is rotated by a place from block to block and from row to row, and drawn anew when the blocks have
+        come round, so that over as many blocks as there are arms each arm stands once in each place of each row.
         """
         turn, place = divmod(block, len(self.arms))
         order = list(self.arms)
         random.Random(f"{self.seed}/arms/{turn}").shuffle(order)
+        place = (place + row) % len(order)
         return order[place:] + order[:place]
 
-    def loads_of(self, block: int, scenario: BenchScenario) -> Sequence[LoadPoint]:
-        """The scenario's loads in this block's order, which is the same for every arm."""
-        loads = list(self.loads(scenario))
-        random.Random(f"{self.seed}/loads/{block}/{scenario.name}").shuffle(loads)
-        return loads
+    def rows_of(self, block: int, scenario: BenchScenario) -> Sequence[Row]:
+        """What the block measures of the scenario, in the block's order."""
+        rows = [Row(scenario, load, self.arms_of(block, number)) for number, load in enumerate(self.loads(scenario))]
+        random.Random(f"{self.seed}/loads/{block}/{scenario.name}").shuffle(rows)
+        return rows
 
     def loads(self, scenario: BenchScenario) -> Sequence[LoadPoint]:
         """The loads that this mode measures, as the scenario lists them."""

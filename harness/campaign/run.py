@@ -1,9 +1,8 @@
-"""Runs a plan: a lab for each topology, a survey, the blocks in their order, and voided blocks once more."""
+"""Runs a plan: a survey, the blocks in their order, load by load on every arm in turn, and voided rows once more."""
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,19 @@ from typing import Any
 from harness.campaign.cell import Outcome, measure
 from harness.campaign.journal import Journal
 from harness.campaign.observer import Observer
-from harness.campaign.plan import LONGER, Arm, Plan
+from harness.campaign.plan import LONGER, Arm, Plan, Row
 from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
+from harness.campaign.rig import Rig, attached, labs
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
-from harness.lab.netns import up
 from harness.lab.port import Lab, LabError
 from harness.meters.port import Meter, MeterError, Subject
 from harness.model.bench import BenchScenario, LoadPoint
 from harness.model.result import CellKey
-from harness.traffic.nginx import serve
 from harness.traffic.port import Load, LoadFailed
 
 TICK_RATE = 250.0  # CONFIG_HZ of Debian's and most distributions' kernels
 SURVEY = 0  # the block that checks the matrices and measures maxima, before any block that counts
-Wanted = Sequence[tuple[BenchScenario, Sequence[LoadPoint]]]
 FAILURES = (LoadFailed, MeterError, LabError, DataPlaneError)
 
 
@@ -58,13 +55,13 @@ class Campaign:
         """Measure what is not in the journal yet. Raises CampaignError; a failed cell is journalled, not raised."""
         self.observer.planned(self.plan.cells, len(self._done(1)), self.plan.seconds)
         for scenarios in self._by_topology():
-            self.observer.began(f"lab {scenarios[0].topology.name}: {len(scenarios[0].topology.pods)} pods")
-            with up(scenarios[0].topology) as lab, self._servers(lab, scenarios):
-                self._survey(lab, scenarios)
+            topology = scenarios[0].topology
+            self.observer.began(f"labs {topology.name}: {len(self.plan.arms)} of {len(topology.pods)} pods")
+            with labs(self.plan.arms, scenarios) as made:
+                self._survey(made, scenarios)
                 for block in range(1, self.plan.blocks + 1):
-                    for arm in self.plan.arms_of(block):
-                        self._measure(lab, arm, block, 1, [(s, self.plan.loads_of(block, s)) for s in scenarios])
-                self._rerun(lab, scenarios)
+                    self._block(made, block, 1, [row for each in scenarios for row in self.plan.rows_of(block, each)])
+                self._rerun(made, scenarios)
 
     def _by_topology(self) -> Sequence[Sequence[BenchScenario]]:
         groups: dict[str, list[BenchScenario]] = defaultdict(list)
@@ -72,22 +69,7 @@ class Campaign:
             groups[scenario.topology.name].append(scenario)
         return list(groups.values())
 
-    @contextmanager
-    def _servers(self, lab: Lab, scenarios: Sequence[BenchScenario]) -> Iterator[None]:
-        """nginx in every pod, so that a probe meets an answer wherever policy lets it through."""
-        with ExitStack() as stack:
-            for port in sorted({scenario.port for scenario in scenarios}):
-                for pod in lab.pods:
-                    stack.enter_context(serve(pod, port, lab.folder))
-            yield
-
-    @contextmanager
-    def _attached(self, lab: Lab, arm: Arm) -> Iterator[tuple[DataPlane, Attachment]]:
-        plane = self._planes[arm.dataplane]
-        with plane.attach(lab) as attachment:
-            yield plane, attachment
-
-    def _survey(self, lab: Lab, scenarios: Sequence[BenchScenario]) -> None:
+    def _survey(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
         """Once an arm: is every policy enforced, and what is the most that each scenario's pair can do?"""
         surveyed = {(r["scenario"], r["arm"]) for r in self.journal.records("survey")}
         for arm in self.plan.arms_of(SURVEY):
@@ -96,7 +78,8 @@ class Campaign:
                 continue
             self.observer.began(f"survey of {arm.name}: policy, and the most it can do")
             try:
-                with self._attached(lab, arm) as (plane, attachment):
+                plane, lab = self._planes[arm.dataplane], made[arm.name]
+                with plane.attach(lab) as attachment:
                     for scenario in wanted:
                         attachment.apply(scenario.policies)
                         rows = [row.as_record() for row in check(scenario, lab, plane, attachment)]
@@ -128,43 +111,35 @@ class Campaign:
         ]  # fmt: skip
         return whole_ticks(min(maxima) / 2) if maxima else 0.0
 
-    def _measure(self, lab: Lab, arm: Arm, block: int, attempt: int, wanted: Wanted) -> None:
-        """Attach one arm and measure those of ``wanted`` that the journal does not hold."""
+    def _block(self, made: Mapping[str, Lab], block: int, attempt: int, rows: Sequence[Row]) -> None:
+        """Attach every arm and measure those cells of ``rows`` that the journal does not hold."""
         done = self._done(attempt)
-        cells = [
-            (scenario, point, CellKey(block, scenario.name, point.name, arm.name))
-            for scenario, points in wanted for point in points
-        ]  # fmt: skip
-        cells = [cell for cell in cells if cell[2] not in done]
-        if not cells:
+        left = [(row, [arm for arm in row.arms if _cell(block, row, arm) not in done]) for row in rows]
+        left = [(row, arms) for row, arms in left if arms]
+        if not left:
             return
-        try:
-            with self._attached(lab, arm) as (_, attachment):
-                applied = None
-                for scenario, point, key in cells:
-                    if applied is not scenario:
-                        attachment.apply(scenario.policies)
-                        applied = scenario
-                    self._journalled(lab, arm, attempt, key, scenario, point, attachment)
-        except (LabError, DataPlaneError) as error:
-            self.observer.noted(f"{arm.name}: {error}")
-            done = self._done(attempt)
-            for scenario, point, key in cells:
-                if key not in done:
-                    self._record(key, arm, attempt, scenario, point, Outcome((), void=str(error)), 0.0)
+        self.observer.began(f"block {block}: attaching {len(self.plan.arms)} data planes")
+        with attached(self.plan.arms_of(block), made, self._planes) as rig:
+            applied = None
+            for row, arms in left:
+                if applied is not row.scenario:
+                    rig.apply(row.scenario)
+                    applied = row.scenario
+                for arm in arms:
+                    self._measure(rig, arm, attempt, _cell(block, row, arm), row)
 
-    def _journalled(
-        self, lab: Lab, arm: Arm, attempt: int, key: CellKey, scenario: BenchScenario, point: LoadPoint, attachment: Attachment
-    ) -> None:
+    def _measure(self, rig: Rig, arm: Arm, attempt: int, key: CellKey, row: Row) -> None:
         self.observer.began(str(key))
         began = time.monotonic()
         try:
-            outcome = self._once(lab, scenario, point, attachment)
-        except (LoadFailed, MeterError) as error:
+            if arm.name in rig.broken:
+                raise DataPlaneError(rig.broken[arm.name])
+            outcome = self._once(rig.labs[arm.name], row.scenario, row.load, rig.attachments[arm.name])
+        except FAILURES as error:
             outcome = Outcome((), void=str(error))
         if outcome.requests is not None:
             write_requests(self.folder, key, attempt, outcome.requests)
-        self._record(key, arm, attempt, scenario, point, outcome, time.monotonic() - began)
+        self._record(key, arm, attempt, row.scenario, row.load, outcome, time.monotonic() - began)
         if outcome.void:
             self.observer.noted(f"{key} is void: {outcome.void}")
 
@@ -190,21 +165,20 @@ class Campaign:
     def _done(self, attempt: int) -> set[CellKey]:
         return {_key(record) for record in self.journal.records("cell") if record["attempt"] == attempt}
 
-    def _rerun(self, lab: Lab, scenarios: Sequence[BenchScenario]) -> None:
-        """Voided blocks once more, all arms of them, while there is time."""
+    def _rerun(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
+        """The void loads of each block once more, on all arms, while there is time."""
         void: dict[int, set[tuple[str, str]]] = defaultdict(set)
         for record in self.journal.records("cell"):
             if record["void"] and record["attempt"] == 1:
                 void[record["block"]].add((record["scenario"], record["load"]))
         for block, loads in sorted(void.items()):
-            wanted = [(s, [p for p in self.plan.loads_of(block, s) if (s.name, p.name) in loads]) for s in scenarios]
             if time.monotonic() > self._rerun_until:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
             self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
             self.observer.added(len(loads) * len(self.plan.arms))
-            for arm in self.plan.arms_of(block):
-                self._measure(lab, arm, block, 2, wanted)
+            rows = [row for each in scenarios for row in self.plan.rows_of(block, each)]
+            self._block(made, block, 2, [row for row in rows if (row.scenario.name, row.load.name) in loads])
 
 
 def whole_ticks(rate: float) -> float:
@@ -214,6 +188,10 @@ def whole_ticks(rate: float) -> float:
     20 to 37 µs at half of the maximum, 0.5 µs at 1,000 a second, beside a p50 of 150 µs.
     """
     return rate - rate % TICK_RATE if rate > TICK_RATE else rate
+
+
+def _cell(block: int, row: Row, arm: Arm) -> CellKey:
+    return CellKey(block, row.scenario.name, row.load.name, arm.name)
 
 
 def _key(record: Mapping[str, Any]) -> CellKey:

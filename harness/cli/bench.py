@@ -40,7 +40,7 @@ def bench(
         typer.Option(metavar="NAME", help="A data plane; repeat for more. The first is the control."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One block of one scenario on three planes: indicative only.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Twelve blocks, longer loads, without a bound in time.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Twenty blocks, longer loads, without a bound in time.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder; else a new one in results/.")] = None,
     go_on: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")] = False,
     blocks: Annotated[int | None, typer.Option(min=1, help="Blocks to measure; fewer than 6 give no intervals.")] = None,

@@ -22,15 +22,15 @@ def scenario(name: str = "http", **loads: LoadPoint) -> BenchScenario:
     return BenchScenario(name, "", "", Origin("s.yaml", 1), topology, "a/b", "a/c", 80, (), (), tuple(points.values()))
 
 
-@given(seed=st.integers(0, 10**6), planes=st.integers(1, 6))
-def test_every_arm_stands_once_in_each_place_over_as_many_blocks_as_arms(seed: int, planes: int) -> None:
+@given(seed=st.integers(0, 10**6), planes=st.integers(1, 6), row=st.integers(0, 20))
+def test_every_arm_stands_once_in_each_place_over_as_many_blocks_as_arms(seed: int, planes: int, row: int) -> None:
     campaign = plan([scenario()], [f"p{i}" for i in range(planes)], Mode.DEFAULT, blocks=None, seed=seed)
     arms = len(campaign.arms)
     for turn in range(2):
         places = Counter(
             (place, arm.name)
             for block in range(turn * arms, (turn + 1) * arms)
-            for place, arm in enumerate(campaign.arms_of(block))
+            for place, arm in enumerate(campaign.arms_of(block, row))
         )
         assert set(places.values()) == {1}
         assert len(places) == arms**2
@@ -71,10 +71,10 @@ def test_half_of_the_maximum_is_taken_from_the_scenarios_own_maximum_load() -> N
 def test_the_number_of_cells_is_that_of_the_orders(mode: Mode) -> None:
     campaign = plan([scenario("a"), scenario("b")], [], mode, blocks=None, seed=3)
     listed = sum(
-        len(campaign.loads_of(block, each))
+        len(row.arms)
         for block in range(1, campaign.blocks + 1)
-        for _ in campaign.arms_of(block)
         for each in campaign.scenarios
+        for row in campaign.rows_of(block, each)
     )
     assert listed == campaign.cells
 
