@@ -11,7 +11,7 @@ class Observer(Protocol):
         ...
 
     def added(self, cells: int) -> None:
-        """There are more cells than were planned: a void block is run again."""
+        """There are more cells than were planned, as a void block is run again; or fewer, as the rest of one is passed over."""
         ...
 
     def began(self, what: str) -> None:

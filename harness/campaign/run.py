@@ -112,12 +112,16 @@ class Campaign:
         return whole_ticks(min(maxima) / 2) if maxima else 0.0
 
     def _block(self, made: Mapping[str, Lab], block: int, attempt: int, rows: Sequence[Row]) -> None:
-        """Attach every arm and measure those cells of ``rows`` that the journal does not hold."""
+        """Attach every arm and measure those cells of ``rows`` that the journal does not hold.
+
+        A void cell voids its row, so the row's other arms are passed over: the time goes to a rerun.
+        """
         done = self._done(attempt)
         left = [(row, [arm for arm in row.arms if _cell(block, row, arm) not in done]) for row in rows]
         left = [(row, arms) for row, arms in left if arms]
         if not left:
             return
+        void = self._void(block, attempt)
         self.observer.began(f"block {block}: attaching {len(self.plan.arms)} data planes")
         with attached(self.plan.arms_of(block), made, self._planes) as rig:
             applied = None
@@ -125,10 +129,21 @@ class Campaign:
                 if applied is not row.scenario:
                     rig.apply(row.scenario)
                     applied = row.scenario
-                for arm in arms:
-                    self._measure(rig, arm, attempt, _cell(block, row, arm), row)
+                for number, arm in enumerate(arms):
+                    if (row.scenario.name, row.load.name) in void:
+                        self.observer.added(number - len(arms))
+                        break
+                    if self._measure(rig, arm, attempt, _cell(block, row, arm), row).void:
+                        void.add((row.scenario.name, row.load.name))
 
-    def _measure(self, rig: Rig, arm: Arm, attempt: int, key: CellKey, row: Row) -> None:
+    def _void(self, block: int, attempt: int) -> set[tuple[str, str]]:
+        """The scenario and load of every void row of a block."""
+        return {
+            (record["scenario"], record["load"]) for record in self.journal.records("cell")
+            if record["void"] and (record["block"], record["attempt"]) == (block, attempt)
+        }  # fmt: skip
+
+    def _measure(self, rig: Rig, arm: Arm, attempt: int, key: CellKey, row: Row) -> Outcome:
         self.observer.began(str(key))
         began = time.monotonic()
         try:
@@ -142,6 +157,7 @@ class Campaign:
         self._record(key, arm, attempt, row.scenario, row.load, outcome, time.monotonic() - began)
         if outcome.void:
             self.observer.noted(f"{key} is void: {outcome.void}")
+        return outcome
 
     def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, attachment: Attachment) -> Outcome:
         longer = LONGER[self.plan.mode]
@@ -167,11 +183,10 @@ class Campaign:
 
     def _rerun(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
         """The void loads of each block once more, on all arms, while there is time."""
-        void: dict[int, set[tuple[str, str]]] = defaultdict(set)
-        for record in self.journal.records("cell"):
-            if record["void"] and record["attempt"] == 1:
-                void[record["block"]].add((record["scenario"], record["load"]))
-        for block, loads in sorted(void.items()):
+        for block in range(1, self.plan.blocks + 1):
+            loads = self._void(block, 1)
+            if not loads:
+                continue
             if time.monotonic() > self._rerun_until:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
