@@ -21,17 +21,35 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ICMP:
+    """Type and code of an ICMP (or ICMPv6) message."""
+
+    type: int
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
-    """Traffic from one pod (``namespace/name``) to a port of another."""
+    """Traffic to a port of a pod. Ends are pods (``namespace/name``) or addresses of no pod's (``192.0.2.7``).
+
+    ``protocol`` is TCP, UDP or ICMP; of ICMP ``port`` is 0 and ``icmp`` says which message, for either family.
+    """
 
     source: str
     destination: str
     port: int
     protocol: str = "TCP"
     family: int = 4
+    icmp: ICMP | None = None
 
     def __str__(self) -> str:
-        return f"{self.source} -> {self.destination}:{self.port}/{self.protocol} (IPv{self.family})"
+        what = f":{self.port}/{self.protocol}" if self.icmp is None else f" ICMP type {self.icmp.type} code {self.icmp.code}"
+        return f"{self.source} -> {self.destination}{what} (IPv{self.family})"
+
+
+def is_pod(end: str) -> bool:
+    """Whether an end of a flow is a pod's ``namespace/name``, not an address."""
+    return "/" in end
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""Conformance cases as written, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.model.bench import Expectation
+from harness.model.cilium import Policy
+from harness.model.origin import Origin
+from harness.model.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Policies that replace those before, and what must then be true."""
+
+    origin: Origin
+    policies: tuple[Policy, ...]
+    expectations: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A folder ``<area>/<name>`` with a ``scenario.yaml``. ``generated`` cases are written by a program, never by hand.
+
+    ``not_judged`` counts, by kind, the objects among its manifests that carry no policy.
+    """
+
+    name: str
+    area: str
+    title: str
+    why: str
+    origin: Origin
+    topology: Topology
+    steps: tuple[Step, ...]
+    generated: bool = False
+    not_judged: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """``area/name``, as on the command line and in expectations."""
+        return f"{self.area}/{self.name}"
+
+
+class CaseOutcome(StrEnum):
+    """What became of a case on a data plane. An error is not a failure: nothing was learnt."""
+
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    FAIL = "fail"
+    UNSUPPORTED = "unsupported"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case on one data plane. ``rule`` is the deciding rule's ``file:line``; ``expected``: the committed file agrees."""
+
+    case: str
+    area: str
+    dataplane: str
+    outcome: CaseOutcome
+    reason: str = ""
+    evidence: str = ""
+    rule: str | None = None
+    expected: bool = True
+    seconds: float = 0.0
