@@ -16,6 +16,7 @@ from harness.dataplanes.port import (
     Revision,
     Support,
     Yes,
+    network_policies,
 )
 from harness.lab.port import Lab
 from harness.mesh.agent import Options
@@ -25,8 +26,8 @@ from harness.mesh.grants import EGRESS
 from harness.mesh.hooks import HookKind
 from harness.mesh.layout import PROTOCOLS
 from harness.mesh.mesh import Mesh, attached
+from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
-from harness.model.policy import NetworkPolicy
 
 HOOK = "MESHPROOF_EBPF_HOOK"
 """``tcx`` or ``clsact`` in this environment variable overrules what the kernel offers."""
@@ -40,6 +41,8 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_UDP: _DROPPED,
     Feature.POLICY_ICMP: _DROPPED,
     Feature.POLICY_CIDR: _DROPPED,
+    Feature.POLICY_CILIUM: No("CiliumNetworkPolicy is not compiled yet"),
+    Feature.POLICY_DENY: No("explicit denials are CiliumNetworkPolicy's"),
     Feature.IPV6: Yes(),
     Feature.REVOKE_OPEN_CONNECTIONS: _DROPPED,
     Feature.ENCRYPTION: No("packets between nodes are sent as they are"),
@@ -55,9 +58,9 @@ class EbpfAttachment:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
 
-    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+    def apply(self, policies: Sequence[Policy]) -> Revision:
         try:
-            generation, seconds = self._mesh.apply(policies)
+            generation, seconds = self._mesh.apply(network_policies(policies, "ebpf"))
         except MeshError as error:
             raise NotConverged(f"ebpf: the policies are not enforced: {error}") from error
         return Revision(generation, seconds)

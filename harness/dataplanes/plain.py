@@ -15,8 +15,8 @@ from harness.dataplanes.port import (
     Yes,
 )
 from harness.lab.port import Lab
+from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow
-from harness.model.policy import NetworkPolicy
 
 
 class PlainAttachment:
@@ -25,7 +25,7 @@ class PlainAttachment:
     def __init__(self) -> None:
         self._revision = 0
 
-    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+    def apply(self, policies: Sequence[Policy]) -> Revision:
         self._revision += 1
         return Revision(self._revision, 0.0)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from harness.lab.port import Lab, Place
+from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
 
@@ -20,6 +21,8 @@ class Feature(StrEnum):
     POLICY_CIDR = "policy-cidr"
     IPV6 = "ipv6"
     REVOKE_OPEN_CONNECTIONS = "revoke-open-connections"
+    POLICY_CILIUM = "policy-cilium"  # CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy
+    POLICY_DENY = "policy-deny"  # rules that deny, above all that allow
     ENCRYPTION = "encryption"  # of pod-to-pod traffic
     L7_HTTP = "l7-http"  # requests are parsed
     HOT_RESTART = "hot-restart"
@@ -52,6 +55,14 @@ Support = Yes | No | Unknown
 
 class DataPlaneError(Exception):
     """A data plane could not be attached or run: what, where, and what to do, in one line."""
+
+
+def network_policies(policies: Sequence[Policy], plane: str) -> list[NetworkPolicy]:
+    """``policies``, for a plane that enforces no others. Raises DataPlaneError naming the first that it cannot enforce."""
+    for policy in policies:
+        if not isinstance(policy, NetworkPolicy):
+            raise DataPlaneError(f"{policy.origin}: {plane} enforces no CiliumNetworkPolicy; leave it out, or the data plane")
+    return [policy for policy in policies if isinstance(policy, NetworkPolicy)]
 
 
 class NotConverged(DataPlaneError):
@@ -91,7 +102,7 @@ class RestartKind(StrEnum):
 class Attachment(Protocol):
     """A data plane that is in force on a lab. Entered by ``DataPlane.attach``; left, nothing of it remains."""
 
-    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+    def apply(self, policies: Sequence[Policy]) -> Revision:
         """Enforce exactly these policies; returns when they are, or raises NotConverged."""
         ...
 

@@ -20,6 +20,7 @@ from harness.dataplanes.port import (
     Revision,
     Support,
     Yes,
+    network_policies,
 )
 from harness.envoy import configuration
 from harness.envoy.certificates import Authority, spiffe_id
@@ -32,6 +33,7 @@ from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, RULESET
 from harness.envoy.selection import Selection
 from harness.envoy.tuning import BEST, Tuning, parse
 from harness.lab.port import Lab, LabError, LabPod
+from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
 
@@ -119,12 +121,13 @@ class SidecarAttachment:
             built = configuration.listeners_of(proxy.pod.pod, proxy.folder, sidecar, policies, self._selection)
             write_listeners(proxy.folder, str(self._revision), built)
 
-    def apply(self, policies: Sequence[NetworkPolicy]) -> Revision:
+    def apply(self, policies: Sequence[Policy]) -> Revision:
         begun = time.monotonic()
+        judged = network_policies(policies, self._plane)
         self._revision += 1
         try:
             refused = refusals(self._sidecars)
-            self._hand_over(policies)
+            self._hand_over(judged)
             await_version(refused, str(self._revision), CONVERGENCE_SECONDS)
         except NotAccepted as error:
             raise NotConverged(f"{self._plane}: {error}") from None
@@ -202,6 +205,8 @@ class SidecarPlane:
             Feature.POLICY_UDP: No(redirect),
             Feature.POLICY_ICMP: No(redirect),
             Feature.POLICY_CIDR: rejected,
+            Feature.POLICY_CILIUM: No("CiliumNetworkPolicy is not compiled for sidecars"),
+            Feature.POLICY_DENY: No("explicit denials are CiliumNetworkPolicy's"),
             Feature.IPV6: Yes(),
             Feature.REVOKE_OPEN_CONNECTIONS: rejected,
             Feature.ENCRYPTION: Yes() if self._encrypted else No("this is the plaintext variant; sidecar-mtls encrypts"),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.model.cilium import Policy
 from harness.model.flow import Flow, Verdict
 from harness.model.origin import Origin
-from harness.model.policy import NetworkPolicy
 from harness.model.topology import Topology
 
 
@@ -65,7 +65,7 @@ class BenchScenario:
     client: str
     server: str
     port: int
-    policies: tuple[NetworkPolicy, ...]
+    policies: tuple[Policy, ...]
     expectations: tuple[Expectation, ...]
     loads: tuple[LoadPoint, ...]
     quick: bool = False
