@@ -177,7 +177,7 @@ def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology, 
         yield document.fault(("server",), "the client itself; name another pod")
     namespaces = [namespace.name for namespace in topology.namespaces]
     for policy in loaded.policies:
-        if policy.namespace not in namespaces:
+        if policy.namespace is not None and policy.namespace not in namespaces:
             hint = suggestion(policy.namespace, namespaces)
             what = f"no namespace {quoted(policy.namespace)} in topology {topology.name}{hint}"
             yield Fault(policy.origin, f"metadata.namespace: {what}; a policy acts in its own namespace")

@@ -30,7 +30,8 @@ def _dns_subdomain(text: str) -> str:
     return text
 
 
-def _label_key(text: str) -> str:
+def label_key(text: str) -> str:
+    """A label's key (``IsQualifiedName``); raises the error that pydantic reports."""
     prefix, slash, name = text.rpartition("/")
     named = len(name) <= 63 and _LABEL_PART.fullmatch(name)
     prefixed = not slash or (len(prefix) <= 253 and _DNS_SUBDOMAIN.fullmatch(prefix))
@@ -64,7 +65,7 @@ def _transport(text: str) -> str:
 
 DnsLabel = Annotated[str, AfterValidator(_dns_label)]
 DnsSubdomain = Annotated[str, AfterValidator(_dns_subdomain)]
-LabelKey = Annotated[str, AfterValidator(_label_key)]
+LabelKey = Annotated[str, AfterValidator(label_key)]
 LabelValue = Annotated[str, AfterValidator(_label_value)]
 Labels = dict[LabelKey, LabelValue]
 Port = Annotated[int, Field(ge=1, le=65535)]

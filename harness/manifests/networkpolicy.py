@@ -4,13 +4,13 @@ Source of the rules: ``pkg/apis/networking/validation/validation.go`` of Kuberne
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from harness.manifests.addresses import Cidr, excepts_inside
 from harness.manifests.document import Document, Step
-from harness.manifests.errors import Fault, found, quoted
+from harness.manifests.errors import Fault, found
 from harness.manifests.kubernetes import Metadata, Port, Protocol, Selector, port_name
 from harness.manifests.shape import Shape, checked, wrong
 from harness.model.policy import IPBlock, NetworkPolicy, Peer, PolicyPort, Rule
@@ -19,25 +19,6 @@ API_VERSION = "networking.k8s.io/v1"
 KIND = "NetworkPolicy"
 
 _Path = tuple[Step, ...]
-
-
-def _network(text: str) -> IPv4Network | IPv6Network:
-    address, slash, length = text.partition("/")
-    if not slash or not length.isdecimal() or "%" in address:
-        raise wrong(f"want a CIDR such as 10.0.0.0/8 or fd00::/8, found {quoted(text)}")
-    try:
-        loose = ip_network(text, strict=False)
-    except ValueError:
-        raise wrong(f"want a CIDR such as 10.0.0.0/8 or fd00::/8, found {quoted(text)}") from None
-    try:
-        return ip_network(text)
-    except ValueError:
-        raise wrong(f"host bits are set in {quoted(text)}; write {loose}") from None
-
-
-def _cidr(text: str) -> str:
-    _network(text)
-    return text
 
 
 def _number_or_name(value: object) -> int | str:
@@ -50,7 +31,6 @@ def _number_or_name(value: object) -> int | str:
     return value
 
 
-Cidr = Annotated[str, AfterValidator(_cidr)]
 NumberOrName = Annotated[int | str, BeforeValidator(_number_or_name)]
 
 
@@ -60,12 +40,7 @@ class _IPBlock(Shape):
 
     @model_validator(mode="after")
     def _excepts_inside(self) -> "_IPBlock":
-        whole = _network(self.cidr)
-        for position, text in enumerate(self.except_ or ()):
-            part = _network(text)
-            inside = whole.version == part.version and part != whole and part.subnet_of(whole)  # type: ignore[arg-type]
-            if not inside:
-                raise wrong(f"{text} is not inside {self.cidr}; remove it or widen the cidr", "except", position)
+        excepts_inside(self.cidr, self.except_ or ())
         return self
 
 

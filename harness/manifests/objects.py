@@ -1,17 +1,26 @@
 """Files and folders of Kubernetes objects: policies are loaded, what cannot matter is counted, the rest is refused."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.manifests import networkpolicy
+from harness.manifests import cilium, networkpolicy
 from harness.manifests.document import Document, Step, read_documents
 from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse
+from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.origin import Origin
-from harness.model.policy import NetworkPolicy
 
 _SUFFIXES = frozenset((".yaml", ".yml", ".json"))  # those that kubectl takes from a folder
+
+_Reader = Callable[[Document, tuple[Step, ...], list[Fault]], Policy | None]
+
+_READERS: Mapping[tuple[str, str], _Reader] = {
+    (networkpolicy.API_VERSION, networkpolicy.KIND): networkpolicy.network_policy,
+    (cilium.API_VERSION, cilium.KIND): cilium.cilium_policy,
+    (cilium.API_VERSION, cilium.CLUSTERWIDE_KIND): cilium.clusterwide_policy,
+}
+_SUPPORTED = " or ".join(f"{kind} of {version}" for version, kind in list(_READERS)[:2])
 
 # Groups whose objects decide what may reach what, or how it gets there: an object of theirs is judged or refused.
 _DECIDING_GROUPS = frozenset(
@@ -44,14 +53,14 @@ _BYSTANDERS = frozenset(
 class Loaded:
     """The policies in the order of files and lines, and how many objects of each kind carry no policy."""
 
-    policies: tuple[NetworkPolicy, ...]
+    policies: tuple[Policy, ...]
     not_judged: Counter[str] = field(default_factory=Counter)
 
 
 def load_policies(paths: Sequence[Path]) -> Loaded:
     """All policies of files and folders (with the folders in them). Raises ManifestError with all faults of all files."""
     faults: list[Fault] = []
-    policies: list[NetworkPolicy] = []
+    policies: list[Policy] = []
     not_judged: Counter[str] = Counter()
     for path in paths:
         objects = 0
@@ -84,37 +93,37 @@ def _files(path: Path, faults: list[Fault]) -> list[Path]:
 
 
 def _policies(
-    document: Document, path: tuple[Step, ...], faults: list[Fault], not_judged: Counter[str], implied: str = ""
-) -> Iterator[NetworkPolicy]:
-    """Policies of the object at ``path``, and of its items where it is a list; ``implied`` is the kind that a list implies."""
+    document: Document,
+    path: tuple[Step, ...],
+    faults: list[Fault],
+    not_judged: Counter[str],
+    implied: tuple[str, str] | tuple[None, None] = (None, None),
+) -> Iterator[Policy]:
+    """Policies of the object at ``path``, and of its items where it is a list; ``implied``: version and kind by the list."""
     value = document.at(path)
     if not isinstance(value, dict):
         faults.append(document.fault(path, f"want a Kubernetes object (a mapping), found {found(value)}"))
         return
-    version = _name(document, path, "apiVersion", networkpolicy.API_VERSION if implied else None, faults)
-    kind = _name(document, path, "kind", implied or None, faults)
+    version = _name(document, path, "apiVersion", implied[0], faults)
+    kind = _name(document, path, "kind", implied[1], faults)
     if version is None or kind is None:
         return
-    group = version.rpartition("/")[0]
-    if (version, kind) == (networkpolicy.API_VERSION, networkpolicy.KIND):
-        policy = networkpolicy.network_policy(document, path, faults)
+    item = (version, kind.removesuffix("List"))
+    if (version, kind) in _READERS:
+        policy = _READERS[version, kind](document, path, faults)
         if policy is not None:
             yield policy
-    elif (version, kind) in (("v1", "List"), (networkpolicy.API_VERSION, f"{networkpolicy.KIND}List")):
+    elif (version, kind) == ("v1", "List") or item in _READERS:
         items = value.get("items")
         if not isinstance(items, list):
             faults.append(document.fault((*path, "items"), f"want a list, found {found(items)}"))
             return
         for position in range(len(items)):
-            yield from _policies(document, (*path, "items", position), faults, not_judged, kind.removesuffix("List"))
-    elif _decides(group, kind):
-        faults.append(
-            document.fault(
-                (*path, "kind"),
-                f"{kind} of {version} is not supported; write it as a {networkpolicy.KIND} of {networkpolicy.API_VERSION}, "
-                "or leave it out",
-            )
-        )
+            inside = (*path, "items", position)
+            yield from _policies(document, inside, faults, not_judged, item if item in _READERS else (None, None))
+    elif _decides(version.rpartition("/")[0], kind):
+        what = f"{kind} of {version} is not supported; write it as a {_SUPPORTED}, or leave it out"
+        faults.append(document.fault((*path, "kind"), what))
     else:
         not_judged[kind] += 1
 
@@ -135,10 +144,17 @@ def _decides(group: str, kind: str) -> bool:
     return group in _DECIDING_GROUPS or kind.endswith((networkpolicy.KIND, f"{networkpolicy.KIND}List"))
 
 
-def _twice(policies: Sequence[NetworkPolicy]) -> Iterator[Fault]:
-    first: dict[tuple[str, str], NetworkPolicy] = {}
+def _twice(policies: Sequence[Policy]) -> Iterator[Fault]:
+    first: dict[tuple[str, str | None, str], Policy] = {}
     for policy in policies:
-        earlier = first.setdefault((policy.namespace, policy.name), policy)
+        kind = _kind(policy)
+        earlier = first.setdefault((kind, policy.namespace, policy.name), policy)
         if earlier is not policy:
-            name = quoted(f"{policy.namespace}/{policy.name}")
-            yield Fault(policy.origin, f"NetworkPolicy {name} is written already at {earlier.origin}; rename or remove one")
+            name = quoted(policy.name if policy.namespace is None else f"{policy.namespace}/{policy.name}")
+            yield Fault(policy.origin, f"{kind} {name} is written already at {earlier.origin}; rename or remove one")
+
+
+def _kind(policy: Policy) -> str:
+    if isinstance(policy, CiliumPolicy):
+        return cilium.CLUSTERWIDE_KIND if policy.namespace is None else cilium.KIND
+    return networkpolicy.KIND

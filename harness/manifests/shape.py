@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -19,6 +19,18 @@ class Shape(BaseModel):
 
 
 AnyShape = TypeVar("AnyShape", bound=Shape)
+
+
+def unsupported(why: str) -> BeforeValidator:
+    """Makes a field known but refused wherever it is written; ``why`` is what to know or to do instead."""
+
+    def refused(value: object) -> object:
+        if value is not None:
+            raise wrong(f"not supported: {why}")
+        return value
+
+    return BeforeValidator(refused)
+
 
 _WANTED = {
     "string_type": "a string",

@@ -1,12 +1,12 @@
 """Topologies: ``scenarios/topologies/NAME.yaml`` and files of users' own."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from harness.manifests.addresses import Address
 from harness.manifests.document import Document, read_document
 from harness.manifests.errors import Fault, ManifestError, quoted, refuse, suggestion
 from harness.manifests.kubernetes import DnsLabel, LabelKey, Labels, Port, PortName, Protocol
@@ -14,13 +14,6 @@ from harness.manifests.shape import Shape, checked, wrong
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
 
 _NAME_LABEL = "kubernetes.io/metadata.name"  # an API server sets it on every namespace, to its name
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise wrong(f"want an IPv4 or IPv6 address, found {quoted(text)}") from None
 
 
 class NamespaceShape(Shape):
@@ -46,7 +39,7 @@ class PodShape(Shape):
     labels: Labels = Field(default={}, description="Labels that podSelector matches.")
     annotations: dict[LabelKey, str] = Field(default={}, description="Read by data planes, such as meshproof.io/sockmap.")
     ports: list[PortShape] = Field(default=[], description="Ports that policies may name.")
-    ips: Annotated[list[Annotated[str, AfterValidator(_address)]], Field(max_length=2)] = Field(
+    ips: Annotated[list[Address], Field(max_length=2)] = Field(
         default=[], description="One IPv4 and one IPv6 address at most; a lab assigns its own."
     )
 

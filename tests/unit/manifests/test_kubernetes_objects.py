@@ -37,7 +37,8 @@ def test_a_users_folder_is_read_whole_and_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "kind"),
     [
-        ("cilium.io/v2", "CiliumNetworkPolicy"),
+        ("cilium.io/v2alpha1", "CiliumNetworkPolicy"),
+        ("cilium.io/v2", "CiliumEgressGatewayPolicy"),
         ("cilium.io/v2", "CiliumFuturePolicy"),
         ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy"),
         ("networking.k8s.io/v1", "FuturePolicy"),
@@ -55,15 +56,15 @@ def test_a_kind_that_decides_but_is_not_supported_is_refused_by_name(tmp_path: P
     file.write_text(f"metadata: {{name: p}}\napiVersion: {version}\nkind: {kind}\n")
     assert refusal(file) == [
         f"PATH:3: kind: {kind} of {version} is not supported; "
-        "write it as a NetworkPolicy of networking.k8s.io/v1, or leave it out"
+        "write it as a NetworkPolicy of networking.k8s.io/v1 or CiliumNetworkPolicy of cilium.io/v2, or leave it out"
     ]
 
 
 def test_an_unsupported_kind_inside_a_list_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
-    file.write_text("apiVersion: v1\nkind: List\nitems:\n  - apiVersion: cilium.io/v2\n    kind: CiliumNetworkPolicy\n")
+    file.write_text("apiVersion: v1\nkind: List\nitems:\n  - apiVersion: cilium.io/v3\n    kind: CiliumNetworkPolicy\n")
     (message,) = refusal(file)
-    assert message.startswith("PATH:5: items[0].kind: CiliumNetworkPolicy of cilium.io/v2 is not supported")
+    assert message.startswith("PATH:5: items[0].kind: CiliumNetworkPolicy of cilium.io/v3 is not supported")
 
 
 @pytest.mark.parametrize(

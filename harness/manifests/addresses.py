@@ -1,0 +1,61 @@
+"""IP addresses and CIDRs as users write them."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from harness.manifests.errors import quoted
+from harness.manifests.shape import wrong
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise wrong(f"want an IPv4 or IPv6 address, found {quoted(text)}") from None
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    address, slash, length = text.partition("/")
+    if not slash or not length.isdecimal() or "%" in address:
+        raise wrong(f"want a CIDR such as 10.0.0.0/8 or fd00::/8, found {quoted(text)}")
+    try:
+        loose = ip_network(text, strict=False)
+    except ValueError:
+        raise wrong(f"want a CIDR such as 10.0.0.0/8 or fd00::/8, found {quoted(text)}") from None
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise wrong(f"host bits are set in {quoted(text)}; write {loose}") from None
+
+
+def _cidr(text: str) -> str:
+    _network(text)
+    return text
+
+
+def _cidr_or_address(text: str) -> str:
+    try:
+        ip_address(text)
+    except ValueError:
+        return _cidr(text)
+    if "%" in text:
+        raise wrong(f"a zone in {quoted(text)}; write the address without it")
+    return text
+
+
+def excepts_inside(cidr: str, excepts: Sequence[str]) -> None:
+    """Raise what pydantic reports, at ``except``, for an exception that is no proper part of ``cidr``."""
+    whole = _network(cidr)
+    for position, text in enumerate(excepts):
+        part = _network(text)
+        inside = whole.version == part.version and part != whole and part.subnet_of(whole)  # type: ignore[arg-type]
+        if not inside:
+            raise wrong(f"{text} is not inside {cidr}; remove it or widen the cidr", "except", position)
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
+CidrOrAddress = Annotated[str, AfterValidator(_cidr_or_address)]
