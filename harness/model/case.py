@@ -64,3 +64,14 @@ class CaseResult:
     rule: str | None = None
     expected: bool = True
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedOutcome:
+    """An outcome other than a pass that is known and accepted, and why; one entry of ``expectations.yaml``."""
+
+    origin: Origin
+    case: str
+    dataplane: str
+    outcome: CaseOutcome
+    reason: str
