@@ -7,7 +7,7 @@ class Observer(Protocol):
     """Told of a campaign's progress, from the campaign's own thread."""
 
     def planned(self, cells: int, done: int, seconds: float) -> None:
-        """There are ``cells`` cells, ``done`` of them finished by an earlier run; about ``seconds`` of load remain."""
+        """There are ``cells`` cells, ``done`` of them finished by an earlier run; about ``seconds`` of load remain, if any."""
         ...
 
     def added(self, cells: int) -> None:

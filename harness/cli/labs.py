@@ -1,16 +1,14 @@
 """``meshproof up``, ``exec`` and ``down``: a lab that stays up to be used by hand."""
 
-import os
-import signal
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.cli.keeper import Ready, hold, keep
+from harness.cli.status import UsageError, guarded, say
 from harness.dataplanes import find
 from harness.dataplanes.port import DataPlane
 from harness.lab import netns
@@ -40,12 +38,12 @@ def up(
     def command() -> int:
         asked = load_bench([scenario])[0]
         plane = find(dataplane)
-        return _keep(lambda ready: _hold(asked, plane, ready))
+        return keep(lambda ready: _hold(asked, plane, ready))
 
     return guarded(command)
 
 
-def _hold(scenario: BenchScenario, plane: DataPlane, ready: Callable[[str], None]) -> None:
+def _hold(scenario: BenchScenario, plane: DataPlane, ready: Ready) -> None:
     """What the keeper does: make everything, say that it is ready, and wait for a signal to end."""
     with ExitStack() as stack:
         lab = stack.enter_context(netns.up(scenario.topology, keep=True))
@@ -57,43 +55,7 @@ def _hold(scenario: BenchScenario, plane: DataPlane, ready: Callable[[str], None
         lines = [f"lab {lab.name}: {plane.name} on {scenario.topology.name}, policies of {scenario.name} applied"]
         lines += [f"  {pod.pod.ref} on {pod.pod.node}: {' '.join(pod.pod.ips)}" for pod in lab.pods]
         ready("\n".join(lines))
-        while True:
-            signal.pause()
-
-
-def _keep(hold: Callable[[Callable[[str], None]], None]) -> int:
-    """Fork a keeper that outlives this command; returns when it is ready, with its failure's status if it is not."""
-    reading, writing = os.pipe()
-    if os.fork() > 0:
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            said = pipe.read()
-        status, _, text = said.partition("\n")
-        if status == "ready":
-            typer.echo(text)
-            return Status.EXPECTED
-        return int(status or Status.CANNOT)  # the keeper has said why on standard error
-    os.setsid()
-    os.close(reading)
-    error = os.dup(2)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-
-    def ready(text: str) -> None:
-        with os.fdopen(writing, "w") as pipe:
-            pipe.write(f"ready\n{text}")
-        os.dup2(null, 2)
-        os.close(error)
-
-    def command() -> None:
-        with interruptible():
-            hold(ready)
-
-    ended = guarded(command)
-    with suppress(OSError):  # closed when it had been ready, and was ended by `down`
-        os.write(writing, f"{ended:d}\n".encode())
-    os._exit(ended)
+        hold()
 
 
 def _chosen(name: str | None) -> LabRecord:

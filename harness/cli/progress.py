@@ -12,9 +12,10 @@ LINE_EVERY = 10.0  # seconds between plain lines, so that a log stays readable
 
 
 class Display:
-    """The campaign's observer for people."""
+    """The campaign's observer for people; ``unit`` says what its cells are."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "cells") -> None:
+        self._unit = unit
         self._console = Console(file=sys.stderr)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -40,9 +41,10 @@ class Display:
     def planned(self, cells: int, done: int, seconds: float) -> None:
         """See Observer."""
         self._cells, self._done, self._done_before = cells, done, done
-        self._line(f"{cells} cells, {done} of them done; about {seconds / 60:.0f} min of load in all", force=True)
+        load = f"; about {seconds / 60:.0f} min of load in all" if seconds else ""
+        self._line(f"{cells} {self._unit}, {done} of them done{load}", force=True)
         if self._bar:
-            self._task = self._bar.add_task("measuring", total=cells, completed=done)
+            self._task = self._bar.add_task(self._unit, total=cells, completed=done)
 
     def added(self, cells: int) -> None:
         """See Observer."""

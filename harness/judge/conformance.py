@@ -49,7 +49,9 @@ def twins(expectations: Sequence[Expectation]) -> list[Expectation]:
     allowed = [each for each in expectations if admitted(each)]
     if not allowed:
         return []
-    chosen = {max(allowed, key=lambda twin: _likeness(twin.flow, each.flow)).flow for each in expectations if not admitted(each)}
+    chosen = {
+        max(allowed, key=lambda twin: _likeness(twin.flow, each.flow)).flow for each in expectations if not admitted(each)
+    }
     return [each for each in allowed if each.flow in chosen]
 
 

@@ -1,0 +1,120 @@
+"""What conformance cases came to: for programs (JSON), for whatever shows test results (JUnit), for people (Markdown)."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from harness.model.case import CaseOutcome, CaseResult
+from harness.report.junit import clean
+
+FORMAT = 1
+_FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """Seconds from handing policies over to their enforcement, over a data plane's ``count`` changes."""
+
+    count: int
+    p50: float
+    p99: float
+
+
+def conformance_json(results: Sequence[CaseResult]) -> str:
+    """Format 1 of docs/schemas/conformance.schema.json."""
+    rows = [{name: getattr(result, name) for name in _FIELDS} for result in results]
+    return json.dumps({"format": FORMAT, "results": rows}, indent=1) + "\n"
+
+
+def conformance_junit(results: Sequence[CaseResult], convergence: Mapping[str, Convergence]) -> str:
+    """One suite a data plane, one test case a case.
+
+    An outcome that was not expected is a failure or an error, a pass among them; one that was expected is a pass or, where it
+    is not a pass itself, skipped with its reason.
+    """
+    root = ElementTree.Element("testsuites", name="conformance")
+    for plane in dict.fromkeys(result.dataplane for result in results):
+        mine = [result for result in results if result.dataplane == plane]
+        tags = [_tag(result) for result in mine]
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=clean(f"conformance.{plane}"), tests=str(len(mine)), failures=str(tags.count("failure")),
+            errors=str(tags.count("error")), skipped=str(tags.count("skipped")),
+        )  # fmt: skip
+        if plane in convergence:
+            properties = ElementTree.SubElement(suite, "properties")
+            for name, value in (("p50", convergence[plane].p50), ("p99", convergence[plane].p99)):
+                ElementTree.SubElement(properties, "property", name=f"convergence_{name}_seconds", value=f"{value:.6f}")
+        for result, tag in zip(mine, tags, strict=True):
+            _case(suite, result, tag)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _tag(result: CaseResult) -> str | None:
+    if not result.expected:
+        return "error" if result.outcome is CaseOutcome.ERROR else "failure"
+    return None if result.outcome is CaseOutcome.PASS else "skipped"
+
+
+def _case(suite: ElementTree.Element, result: CaseResult, tag: str | None) -> None:
+    case = ElementTree.SubElement(
+        suite,
+        "testcase",
+        classname=clean(f"{result.area}.{result.dataplane}"),
+        name=clean(result.case),
+        time=f"{result.seconds:.3f}",
+    )
+    if tag is not None:
+        first = result.reason.partition("\n")[0]
+        element = ElementTree.SubElement(
+            case, tag, message=clean(f"{result.outcome}: {first}" if first else str(result.outcome))
+        )
+        element.text = clean(f"{result.reason}\nevidence: {result.evidence or 'none'}\nrule: {result.rule or 'none'}")
+
+
+def conformance_markdown(
+    results: Sequence[CaseResult], features: Mapping[str, Sequence[str]], convergence: Mapping[str, Convergence]
+) -> str:
+    """A row an area and feature, a column a data plane, for a CI summary.
+
+    ``features`` names what each case needs, so that a case counts in the row of each.
+    """
+    planes = list(dict.fromkeys(result.dataplane for result in results))
+    rows = sorted({(result.area, feature) for result in results for feature in features[result.case]})
+    lines = ["# Conformance", "", _row(["area", "feature", *planes]), _row(["---"] * (2 + len(planes)))]
+    for area, feature in rows:
+        members = [result for result in results if result.area == area and feature in features[result.case]]
+        lines.append(_row([area, feature, *(_cell([each for each in members if each.dataplane == plane]) for plane in planes)]))
+    totals = [_cell([each for each in results if each.dataplane == plane]) for plane in planes]
+    lines += [_row(["**all**", "", *totals]), "", "A case counts in the row of each feature that it needs."]
+    if convergence:
+        lines += ["", _row(["policies handed over to enforced", "changes", "p50", "p99"]), _row(["---"] * 4)]
+        lines += [_row([name, str(c.count), _ms(c.p50), _ms(c.p99)]) for name, c in convergence.items()]
+    red = [result for result in results if not result.expected]
+    if red:
+        lines += ["", "## Not expected", ""]
+        lines += [f"- `{each.case}` on {each.dataplane}: {each.outcome}. {_inline(each.reason)}".rstrip() for each in red]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(results: Sequence[CaseResult]) -> str:
+    counts = Counter(result.outcome for result in results)
+    words = {CaseOutcome.PASS: "passed", CaseOutcome.FAIL: "**failed**", CaseOutcome.ERROR: "**in error**"}
+    said = [f"{counts[outcome]} {words.get(outcome, outcome)}" for outcome in CaseOutcome if counts[outcome]]
+    red = sum(not result.expected for result in results)
+    return ", ".join(said) + (f" ({red} not expected)" if red else "")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+def _inline(text: str) -> str:
+    """The first line, without what Markdown would take for markup."""
+    return text.partition("\n")[0].replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
