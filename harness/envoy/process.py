@@ -24,9 +24,13 @@ KILL_SECONDS = 10.0
 LAST_WORDS = 5
 """How many of Envoy's last lines an error repeats."""
 
-PRIVATE_MEMORY = 'mount -t tmpfs -o size=8m,mode=1777 tmpfs /dev/shm && exec setpriv "$@"'
+PRIVATE_MEMORY = """
+{ mount --make-slave /dev/shm || mount --make-slave /dev || mount --make-slave /; } 2>/dev/null &&
+mount -t tmpfs -o size=8m,mode=1777 tmpfs /dev/shm && exec setpriv "$@"
+"""
 """Envoy's hot restart shares memory under a host-wide name and leaves it behind when killed. A /dev/shm of its own, as a
-container has, keeps two labs apart and is gone with the process."""
+container has, keeps two labs apart and is gone with the process. What that is mounted on must not hand the mount on to the
+machine; / itself cannot be asked for that in a chroot, where it is no mount point."""
 
 AS_PROXY = (f"--reuid={PROXY_ID}", f"--regid={PROXY_ID}", "--clear-groups", "--")
 
@@ -70,7 +74,7 @@ class Proxy:
     def start(self) -> None:
         """Start it; returns at once."""
         self._epoch = 0
-        wrapper = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", PRIVATE_MEMORY, "sh", *AS_PROXY]
+        wrapper = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", PRIVATE_MEMORY, "sh", *AS_PROXY]
         self._process = self._spawn(wrapper)
 
     def await_ready(self, seconds: float) -> None:
@@ -97,7 +101,7 @@ class Proxy:
         deadline = time.monotonic() + seconds
         old = self._started()
         self._epoch += 1
-        wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", "setpriv", *AS_PROXY]
+        wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", f"--root=/proc/{old.pid}/root", "setpriv", *AS_PROXY]
         self._process = self._spawn(wrapper)
         try:
             old.wait(max(0.0, deadline - time.monotonic()))

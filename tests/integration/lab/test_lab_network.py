@@ -97,10 +97,11 @@ def test_the_machines_own_network_is_the_same_before_during_and_after(pair: Topo
 def test_a_lab_that_is_down_is_gone_from_the_kernel(
     pair: Topology, foreign: Callable[[str], Path], left: Callable[[str], list[str]]
 ) -> None:
-    watcher = foreign("lab-test-watcher").name  # numbers the lab's namespaces; the kernel drops a number with its namespace
+    # `ip -n` would do, but for a chroot, where / is no mount point
+    inside = ("nsenter", f"--net={foreign('lab-test-watcher')}")  # numbers the lab's namespaces; the kernel drops a number with its namespace
     with netns.up(pair) as lab:
         for number, place in enumerate((*lab.nodes, *lab.pods)):
-            output("ip", "-n", watcher, "netns", "set", place.netns.name, str(number))
-        assert len(output("ip", "-n", watcher, "netns", "list-id").splitlines()) == 6
-    assert not output("ip", "-n", watcher, "netns", "list-id")
+            output(*inside, "ip", "netns", "set", place.netns.name, str(number))
+        assert len(output(*inside, "ip", "netns", "list-id").splitlines()) == 6
+    assert not output(*inside, "ip", "netns", "list-id")
     assert not left(lab.name)
