@@ -10,7 +10,8 @@ from harness.manifests.errors import quoted
 from harness.manifests.shape import wrong
 
 
-def _address(text: str) -> str:
+def address(text: str) -> str:
+    """An address in its usual form; raises the error that pydantic reports."""
     try:
         return str(ip_address(text))
     except ValueError:
@@ -18,8 +19,8 @@ def _address(text: str) -> str:
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
-    address, slash, length = text.partition("/")
-    if not slash or not length.isdecimal() or "%" in address:
+    host, slash, length = text.partition("/")
+    if not slash or not length.isdecimal() or "%" in host:
         raise wrong(f"want a CIDR such as 10.0.0.0/8 or fd00::/8, found {quoted(text)}")
     try:
         loose = ip_network(text, strict=False)
@@ -56,6 +57,6 @@ def excepts_inside(cidr: str, excepts: Sequence[str]) -> None:
             raise wrong(f"{text} is not inside {cidr}; remove it or widen the cidr", "except", position)
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(address)]
 Cidr = Annotated[str, AfterValidator(_cidr)]
 CidrOrAddress = Annotated[str, AfterValidator(_cidr_or_address)]

@@ -8,19 +8,19 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness.manifests.document import Document, read_document
 from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
+from harness.manifests.flows import PodRef
 from harness.manifests.kubernetes import DnsLabel, Port
-from harness.manifests.matrix import ExpectShape, PodRef, expectations
-from harness.manifests.objects import Loaded, load_policies
+from harness.manifests.matrix import ExpectShape, expectations
 from harness.manifests.place import SCENARIOS, shown
+from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
 from harness.manifests.shape import Shape, checked, wrong
-from harness.manifests.topology import load_topology
-from harness.model.bench import BenchScenario, LoadKind, LoadPoint
+from harness.model.bench import BenchScenario, Expectation, LoadKind, LoadPoint
+from harness.model.flow import is_pod
 from harness.model.origin import Origin
 from harness.model.topology import Topology
 
 HALF = "half-of-slowest-maximum"
 
-Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 
 
@@ -61,11 +61,11 @@ class ScenarioShape(Shape):
 
     title: Text
     why: Text = Field(description="What the scenario is there to show.")
-    topology: Text = Field(description="A name in scenarios/topologies, or a path to a file, relative to this one.")
+    topology: TopologyName
     client: PodRef
     server: PodRef
     port: Port = Field(description="The server's port.")
-    apply: list[Text] = Field(default=[], description="Kubernetes manifests: files or folders, relative to this file.")
+    apply: Apply = Field(default=[])
     quick: bool = Field(default=False, description="Whether --quick takes this scenario.")
     expect: ExpectShape
     loads: Annotated[dict[DnsLabel, LoadShape], Field(min_length=1)]
@@ -109,11 +109,14 @@ def _scenario(file: Path) -> BenchScenario:
     shape = checked(document, ScenarioShape, faults)
     if shape is None:
         raise ManifestError(faults)
-    topology = _topology(document, file, shape.topology, faults)
-    loaded = _policies(document, file, shape.apply, faults)
+    topology = topology_of(document, file, shape.topology, faults)
+    loaded = applied(document, file, ("apply",), shape.apply, faults)
     if topology is not None:
-        faults += _inconsistent(document, shape, topology, loaded)
-    matrix = expectations(document, shape.expect, topology, shape.port, faults) if topology is not None else ()
+        faults += _inconsistent(document, shape, topology)
+        faults += homeless(loaded.policies, topology)
+    matrix: tuple[Expectation, ...] = ()
+    if topology is not None:
+        matrix = expectations(document, ("expect",), shape.expect, topology, shape.port, faults)
     refuse(faults)
     assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
     return BenchScenario(
@@ -133,41 +136,7 @@ def _scenario(file: Path) -> BenchScenario:
     )
 
 
-def _topology(document: Document, file: Path, name: str, faults: list[Fault]) -> Topology | None:
-    shipped = "/" not in name and not name.endswith((".yaml", ".yml"))
-    path = shown(SCENARIOS / "topologies" / f"{name}.yaml") if shipped else file.parent / name
-    if not path.is_file():
-        if shipped:
-            known = [each.stem for each in path.parent.glob("*.yaml")]
-            what = f"no topology {quoted(name)} in {path.parent}{suggestion(name, known)}"
-        else:
-            what = f"no file {quoted(name)} beside this one; check the path"
-        faults.append(document.fault(("topology",), what))
-        return None
-    try:
-        return load_topology(path)
-    except ManifestError as broken:
-        faults += broken.faults
-        return None
-
-
-def _policies(document: Document, file: Path, names: Sequence[str], faults: list[Fault]) -> Loaded:
-    """The policies of ``apply``; a path that is not there is a fault of the scenario's line."""
-    paths = []
-    for position, name in enumerate(names):
-        path = file.parent / name
-        if path.exists():
-            paths.append(path)
-        else:
-            faults.append(document.fault(("apply", position), f"no {quoted(name)} beside this file; check the path"))
-    try:
-        return load_policies(paths)
-    except ManifestError as broken:
-        faults += broken.faults
-        return Loaded(())
-
-
-def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology, loaded: Loaded) -> Iterator[Fault]:
+def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology) -> Iterator[Fault]:
     """What each part allows but the parts together do not."""
     pods = [pod.ref for pod in topology.pods]
     for name, ref in (("client", shape.client), ("server", shape.server)):
@@ -175,12 +144,10 @@ def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology, 
             yield document.fault((name,), f"no pod {quoted(ref)}{suggestion(ref, pods)}")
     if shape.client == shape.server:
         yield document.fault(("server",), "the client itself; name another pod")
-    namespaces = [namespace.name for namespace in topology.namespaces]
-    for policy in loaded.policies:
-        if policy.namespace is not None and policy.namespace not in namespaces:
-            hint = suggestion(policy.namespace, namespaces)
-            what = f"no namespace {quoted(policy.namespace)} in topology {topology.name}{hint}"
-            yield Fault(policy.origin, f"metadata.namespace: {what}; a policy acts in its own namespace")
+    for position, flow in enumerate(shape.expect.flows):
+        for name, end in (("from", flow.from_), ("to", flow.to)):
+            if not is_pod(end):
+                yield document.fault(("expect", "flows", position, name), f"{end} is no pod; a benchmark has pods only")
     halves = [name for name, load in shape.loads.items() if load.rate == HALF]
     if halves and not any(load.kind == "maximum" for load in shape.loads.values()):
         yield document.fault(("loads", halves[0], "rate"), f"{HALF} needs a load of kind maximum in this scenario; add one")

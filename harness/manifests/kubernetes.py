@@ -55,7 +55,8 @@ def port_name(text: str) -> str:
     return text
 
 
-def _transport(text: str) -> str:
+def transport(text: str) -> str:
+    """A transport protocol that is carried here; raises the error that pydantic reports."""
     if text == "SCTP":
         raise wrong("SCTP is not supported: no data plane here carries it; use TCP or UDP")
     if text not in ("TCP", "UDP"):
@@ -70,7 +71,7 @@ LabelValue = Annotated[str, AfterValidator(_label_value)]
 Labels = dict[LabelKey, LabelValue]
 Port = Annotated[int, Field(ge=1, le=65535)]
 PortName = Annotated[str, AfterValidator(port_name)]
-Protocol = Annotated[str, AfterValidator(_transport), Field(json_schema_extra={"enum": ["TCP", "UDP"]})]
+Protocol = Annotated[str, AfterValidator(transport), Field(json_schema_extra={"enum": ["TCP", "UDP"]})]
 
 
 class Metadata(Shape):

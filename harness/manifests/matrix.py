@@ -1,66 +1,63 @@
 """The reachability matrix of a scenario: listed flows, and one verdict for all others."""
 
 from itertools import permutations
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from harness.manifests.document import Document
-from harness.manifests.errors import Fault, quoted, suggestion
-from harness.manifests.kubernetes import Port, Protocol
-from harness.manifests.shape import Shape
+from harness.manifests.document import Document, Step
+from harness.manifests.errors import Fault
+from harness.manifests.flows import FlowShape, flow
+from harness.manifests.shape import Shape, wrong
 from harness.model.bench import Expectation
 from harness.model.flow import Flow, Verdict
 from harness.model.topology import Topology
 
 FAMILIES = (4, 6)
 
-PodRef = Annotated[str, Field(description="A pod, as namespace/name.", examples=["shop/client"])]
+_Expected = Literal["forwarded", "denied", "dropped", "rejected"]
 
 
-class FlowShape(Shape):
-    """A flow and its expected verdict."""
+class ExpectedFlow(FlowShape):
+    """A flow, over both families where none is written, and its expected verdict."""
 
-    from_: PodRef = Field(alias="from")
-    to: PodRef
-    port: Port
-    protocol: Protocol = "TCP"
-    family: Literal[4, 6] | None = Field(default=None, description="IP version; both if left out.")
-    verdict: Literal["forwarded", "denied", "dropped", "rejected"]
+    verdict: _Expected
+
+    @model_validator(mode="after")
+    def _message_of_a_family(self) -> "ExpectedFlow":
+        if self.icmp is not None and self.known_family is None:
+            raise wrong("types of ICMP differ between IPv4 and IPv6; write family: 4 or 6 beside it", "icmp")
+        return self
 
 
 class ExpectShape(Shape):
     """The reachability matrix that the policies must bring about."""
 
-    otherwise: Literal["forwarded", "denied", "dropped", "rejected"] | None = Field(
+    otherwise: _Expected | None = Field(
         default=None, description="The verdict of every ordered pair of pods, to the scenario's port, that flows does not list."
     )
-    flows: list[FlowShape] = Field(default=[], description="Flows with a verdict of their own.")
+    flows: list[ExpectedFlow] = Field(default=[], description="Flows with a verdict of their own.")
 
 
 def expectations(
-    document: Document, shape: ExpectShape, topology: Topology, port: int, faults: list[Fault]
+    document: Document, path: tuple[Step, ...], shape: ExpectShape, topology: Topology, port: int, faults: list[Fault]
 ) -> tuple[Expectation, ...]:
-    """One expectation for each listed flow and family, then ``otherwise`` for each ordered pair of pods to ``port``.
+    """One expectation for each flow of the matrix at ``path`` and family, then ``otherwise`` for each pair of pods to ``port``.
 
     Each has the line of what it comes from. Faults are added for pods that the topology lacks and for flows listed twice.
     """
-    pods = [pod.ref for pod in topology.pods]
     cells: dict[Flow, Expectation] = {}
     for position, each in enumerate(shape.flows):
-        at = ("expect", "flows", position)
-        for name, ref in (("from", each.from_), ("to", each.to)):
-            if ref not in pods:
-                faults.append(document.fault((*at, name), f"no pod {quoted(ref)}{suggestion(ref, pods)}"))
-        for family in FAMILIES if each.family is None else (each.family,):
-            flow = Flow(each.from_, each.to, each.port, each.protocol, family)
-            if flow in cells:
-                faults.append(document.fault(at, f"{flow} is listed already at {cells[flow].origin}; remove one"))
-            cells.setdefault(flow, Expectation(document.origin(at), flow, Verdict(each.verdict)))
+        at = (*path, "flows", position)
+        for family in FAMILIES if each.known_family is None else (each.known_family,):
+            asked = flow(document, at, each, family, topology, faults)
+            if asked in cells:
+                faults.append(document.fault(at, f"{asked} is listed already at {cells[asked].origin}; remove one"))
+            cells.setdefault(asked, Expectation(document.origin(at), asked, Verdict(each.verdict)))
     if shape.otherwise is not None:
-        origin = document.origin(("expect", "otherwise"))
-        for source, destination in permutations(pods, 2):
+        origin = document.origin((*path, "otherwise"))
+        for source, destination in permutations([pod.ref for pod in topology.pods], 2):
             for family in FAMILIES:
-                flow = Flow(source, destination, port, family=family)
-                cells.setdefault(flow, Expectation(origin, flow, Verdict(shape.otherwise)))
+                asked = Flow(source, destination, port, family=family)
+                cells.setdefault(asked, Expectation(origin, asked, Verdict(shape.otherwise)))
     return tuple(cells.values())

@@ -3,26 +3,32 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from harness.manifests.bench import ScenarioShape
-from harness.manifests.shape import Shape
+from harness.manifests.case import CaseShape
+from harness.manifests.flows import AskedFlow
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
 
 FORMAT = 1  # raised when a file that was valid no longer is
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
-SHAPES: Mapping[str, type[Shape]] = {
-    "bench-scenario": ScenarioShape,
-    "topology": TopologyShape,
-    "targets": TargetsShape,
+SHAPES: Mapping[str, TypeAdapter[Any]] = {
+    "bench-scenario": TypeAdapter(ScenarioShape),
+    "conformance-case": TypeAdapter(CaseShape),
+    "flows": TypeAdapter(list[AskedFlow]),
+    "topology": TypeAdapter(TopologyShape),
+    "targets": TypeAdapter(TargetsShape),
 }
 
 
 def schema(name: str) -> str:
     """The text of ``NAME.schema.json`` (JSON Schema draft 2020-12)."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": f"format {FORMAT}"}
-    body = head | SHAPES[name].model_json_schema() | {"title": f"meshproof {name}"}
+    body = head | SHAPES[name].json_schema() | {"title": f"meshproof {name}"}
     return json.dumps(body, indent=2) + "\n"
 
 

@@ -1,0 +1,150 @@
+"""Conformance cases: ``scenarios/conformance/AREA/CASE/scenario.yaml``, and folders of users' own."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from harness.manifests.document import Document, Step, read_document
+from harness.manifests.errors import Fault, ManifestError, refuse
+from harness.manifests.kubernetes import Port
+from harness.manifests.matrix import ExpectShape, expectations
+from harness.manifests.place import SCENARIOS, shown
+from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
+from harness.manifests.shape import Shape, checked, wrong
+from harness.model import case as model
+from harness.model.origin import Origin
+from harness.model.topology import Topology
+
+FILE = "scenario.yaml"
+
+
+class StepShape(Shape):
+    """Policies that replace those before, and what must then be true."""
+
+    apply: Apply = Field(default=[])
+    expect: ExpectShape
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> "StepShape":
+        _something(self.expect)
+        return self
+
+
+class CaseShape(Shape):
+    """A conformance case: policies and the matrix that they must bring about, once or in steps."""
+
+    title: Text
+    why: Text = Field(description="The fault that this case is there to find.")
+    topology: TopologyName
+    generated: bool = Field(default=False, description="Whether a program wrote this case.")
+    port: Port = Field(default=8080, description="The port that otherwise is about.")
+    apply: Apply | None = None
+    expect: ExpectShape | None = None
+    steps: Annotated[list[StepShape], Field(min_length=1)] | None = Field(
+        default=None, description="Instead of apply and expect: policies that replace one another."
+    )
+
+    @model_validator(mode="after")
+    def _once_or_in_steps(self) -> "CaseShape":
+        if self.steps is None:
+            if self.expect is None:
+                raise wrong("missing; write it, or steps", "expect")
+            _something(self.expect)
+        elif self.expect is not None or self.apply is not None:
+            raise wrong("beside apply or expect; write those inside the steps", "steps")
+        return self
+
+
+def _something(expect: ExpectShape) -> None:
+    if not expect.flows and expect.otherwise is None:
+        raise wrong("nothing is expected; write flows or otherwise", "expect")
+
+
+def load_cases(paths: Sequence[Path] = ()) -> list[model.Case]:
+    """The cases of files and folders (with the folders in them), or those shipped where none is named.
+
+    Raises ManifestError with all faults of all files, those of topologies and policies among them.
+    """
+    faults: list[Fault] = []
+    cases: list[model.Case] = []
+    for file in _files(paths or [shown(SCENARIOS / "conformance")], faults):
+        try:
+            cases.append(_case(file))
+        except ManifestError as broken:
+            faults += broken.faults
+    first: dict[str, Origin] = {}
+    for case in cases:
+        earlier = first.setdefault(case.id, case.origin)
+        if earlier is not case.origin:
+            faults.append(Fault(case.origin, f"case {case.id} is {earlier.file} already; name it once or rename one"))
+    refuse(faults)
+    return cases
+
+
+def _files(paths: Sequence[Path], faults: list[Fault]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(path.rglob(FILE))
+        if not inside:
+            faults.append(Fault(Origin(str(path), 1), f"no case (AREA/CASE/{FILE}) in this folder; name another"))
+        yield from inside
+
+
+def _case(file: Path) -> model.Case:
+    document = read_document(file, "a case")
+    faults: list[Fault] = []
+    shape = checked(document, CaseShape, faults)
+    if shape is None:
+        raise ManifestError(faults)
+    topology = topology_of(document, file, shape.topology, faults)
+    not_judged: Counter[str] = Counter()
+    steps = [
+        _step(document, file, at, apply, expect, shape.port, topology, not_judged, faults)
+        for at, apply, expect in _steps(shape)
+    ]
+    refuse(faults)
+    assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
+    folder = file.resolve().parent
+    return model.Case(
+        name=folder.name,
+        area=folder.parent.name,
+        title=shape.title,
+        why=shape.why,
+        origin=document.origin(),
+        topology=topology,
+        steps=tuple(steps),
+        generated=shape.generated,
+        not_judged=dict(not_judged),
+    )
+
+
+def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], Sequence[str], ExpectShape]]:
+    if shape.expect is not None:
+        yield (), shape.apply or (), shape.expect
+    for position, step in enumerate(shape.steps or ()):
+        yield ("steps", position), step.apply, step.expect
+
+
+def _step(
+    document: Document,
+    file: Path,
+    at: tuple[Step, ...],
+    apply: Sequence[str],
+    expect: ExpectShape,
+    port: int,
+    topology: Topology | None,
+    not_judged: Counter[str],
+    faults: list[Fault],
+) -> model.Step:
+    loaded = applied(document, file, (*at, "apply"), apply, faults)
+    not_judged += loaded.not_judged
+    if topology is None:
+        return model.Step(document.origin(at), loaded.policies, ())
+    faults += homeless(loaded.policies, topology)
+    matrix = expectations(document, (*at, "expect"), expect, topology, port, faults)
+    return model.Step(document.origin(at), loaded.policies, matrix)
