@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import bench, clean, doctor, labs, report
+from harness.cli import bench, clean, conform, doctor, labs, report
 from harness.cli.status import Status
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
+app.command("conform")(conform.conform)
 app.command("report")(report.report)
 app.command("up")(labs.up)
 app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(labs.exec_)

@@ -1,0 +1,71 @@
+"""What a case asks of a data plane, so that what a plane does not claim is not held against it."""
+
+from collections.abc import Iterator
+
+from harness.dataplanes.port import DataPlane, Feature, No, Unknown, Yes
+from harness.model.case import Case, CaseOutcome
+from harness.model.cilium import CiliumPolicy, Policy
+from harness.model.flow import Flow, Verdict, is_pod
+from harness.model.origin import Origin
+
+BY_PROTOCOL = {"TCP": Feature.POLICY_TCP, "UDP": Feature.POLICY_UDP, "ICMP": Feature.POLICY_ICMP}
+
+
+def needs(case: Case) -> dict[Feature, Origin]:
+    """The features that a case needs, each with the first place that asks for it."""
+    found: dict[Feature, Origin] = {}
+    for step in case.steps:
+        for expectation in step.expectations:
+            found.setdefault(BY_PROTOCOL[expectation.flow.protocol], expectation.origin)
+            if expectation.flow.family == 6:
+                found.setdefault(Feature.IPV6, expectation.origin)
+        for policy in step.policies:
+            for feature, origin in _of_policy(policy):
+                found.setdefault(feature, origin)
+    return found
+
+
+def _of_policy(policy: Policy) -> Iterator[tuple[Feature, Origin]]:
+    if not isinstance(policy, CiliumPolicy):
+        for rule in (*(policy.ingress or ()), *(policy.egress or ())):
+            yield from ((Feature.POLICY_CIDR, peer.origin) for peer in rule.peers or () if peer.ip_block is not None)
+        return
+    yield Feature.POLICY_CILIUM, policy.origin
+    for spec in policy.specs:
+        denials = (*(spec.ingress_deny or ()), *(spec.egress_deny or ()))
+        yield from ((Feature.POLICY_DENY, rule.origin) for rule in denials)
+        for each in (*(spec.ingress or ()), *(spec.egress or ()), *denials):
+            if each.cidrs is not None or each.cidr_sets is not None:
+                yield Feature.POLICY_CIDR, each.origin
+
+
+def obstacle(case: Case, plane: DataPlane) -> tuple[CaseOutcome, str] | None:
+    """Why a case is not run on a plane: unsupported, with the plane's reason; an error where that cannot be found out."""
+    for step in case.steps:
+        for expectation in step.expectations:
+            for end in (expectation.flow.source, expectation.flow.destination):
+                if not is_pod(end):
+                    return CaseOutcome.UNSUPPORTED, f"{expectation.origin}: no lab has a host at {end} that could be asked"
+        for policy in step.policies:
+            for origin in _requests(policy):
+                return CaseOutcome.UNSUPPORTED, f"{origin}: rules about requests are judged by no data plane yet"
+    for feature, origin in needs(case).items():
+        match plane.supports(feature):
+            case No(reason):
+                return CaseOutcome.UNSUPPORTED, f"{feature}: {reason} (asked for at {origin})"
+            case Unknown(error):
+                return CaseOutcome.ERROR, f"whether {plane.name} supports {feature} is not known: {error}"
+    return None
+
+
+def _requests(policy: Policy) -> Iterator[Origin]:
+    """Where a policy has rules about requests (L7)."""
+    for spec in policy.specs if isinstance(policy, CiliumPolicy) else ():
+        for rule in (*(spec.ingress or ()), *(spec.egress or ())):
+            yield from (port.rules.origin for port in rule.ports or () if port.rules is not None)
+
+
+def manner(flow: Flow, plane: DataPlane) -> Verdict | None:
+    """How a plane declares that it denies such a flow."""
+    support = plane.supports(BY_PROTOCOL[flow.protocol])
+    return support.denies if isinstance(support, Yes) else None

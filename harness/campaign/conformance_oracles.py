@@ -1,0 +1,45 @@
+"""Both oracles over a case before any data plane meets it: where they contradict it, nothing could be learnt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.judge.conformance import admitted
+from harness.model.case import Case
+from harness.model.flow import Flow, Verdict
+from harness.model.topology import Topology
+from harness.model.verdict import Answer
+from harness.oracle import direct, sets
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """The direct oracle's answers for each step, and what either oracle says against the case."""
+
+    answers: tuple[Mapping[Flow, Answer], ...]
+    contradictions: tuple[str, ...]
+
+
+def consult(case: Case, topology: Topology) -> Consulted:
+    """Ask both oracles for every expectation. ``topology`` is the case's with the lab's addresses."""
+    answers, contradictions = [], []
+    for step in case.steps:
+        other = sets.Oracle(step.policies, topology)
+        known: dict[Flow, Answer] = {}
+        for expectation in step.expectations:
+            flow = expectation.flow
+            first, second = direct.answer(flow, step.policies, topology), other.answer(flow)
+            known[flow] = first
+            through = {admitted(expectation), first.verdict is Verdict.FORWARDED, second.verdict is Verdict.FORWARDED}
+            if len(through) > 1:
+                contradictions.append(
+                    f"{expectation.origin}: {flow}: the case expects {expectation.verdict}, oracle direct says {_said(first)}, "
+                    f"oracle sets says {_said(second)}"
+                )
+        answers.append(known)
+    return Consulted(tuple(answers), tuple(contradictions))
+
+
+def _said(answer: Answer) -> str:
+    ends = (("egress", answer.egress), ("ingress", answer.ingress))
+    why = "; ".join(f"{name} {end.reason}" + (f" at {end.rule}" if end.rule else "") for name, end in ends)
+    return f"{answer.verdict} ({why})"

@@ -1,0 +1,167 @@
+"""``meshproof conform``."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.campaign.conformance import Conformance, Outcomes
+from harness.campaign.conformance_features import needs
+from harness.cli.keeper import Ready, hold, keep
+from harness.cli.progress import Display
+from harness.cli.status import Status, UsageError, guarded, interruptible
+from harness.dataplanes import find
+from harness.dataplanes.port import DataPlane
+from harness.judge.conformance import gate, surprise
+from harness.lab.port import Lab
+from harness.manifests.case import load_cases
+from harness.manifests.expectations import load_expectations
+from harness.manifests.place import SCENARIOS, shown
+from harness.model.case import Case, CaseOutcome, CaseResult, ExpectedOutcome
+from harness.report.conformance import Convergence, conformance_json, conformance_junit, conformance_markdown
+
+CONTROL = "plain"
+DATA_PLANES = ("sidecar-mtls", "ebpf", "ebpf-sockmap", "nftables")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where results are written."""
+
+    json: Path | None
+    junit: Path | None
+    markdown: Path | None
+
+
+def conform(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Cases, or folders of cases; scenarios/conformance when none is given."),
+    ] = None,
+    dataplane: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help=f"A data plane; repeat for more. Without: {', '.join(DATA_PLANES)}."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a matrix, feature by data plane.")] = None,
+    expectations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Known outcomes of the cases in this file's folder and below."),
+    ] = None,
+    keep_lab: Annotated[
+        bool, typer.Option("--keep", help="Leave the lab up, for `meshproof exec` and `down`: one case on one data plane.")
+    ] = False,
+) -> int:
+    """Run conformance cases on data planes: which policies does each enforce, and does it deny for the right reason?
+
+    Both oracles must agree with a case first, and every flow must get through on the control, plain. Then policies are
+    applied, and each flow is asked, never again until it fits. Needs root.
+
+    Exit status: 0 all as expected, 1 an outcome that was not expected (a pass among them), 2 bad input,
+    3 this machine cannot, 130 interrupted.
+
+    \b
+    Examples:
+      sudo meshproof conform
+      sudo meshproof conform my/cases --dataplane ebpf --json results.json
+      sudo meshproof conform scenarios/conformance/policy/CASE --dataplane ebpf --keep
+    """
+
+    def command() -> int:
+        cases = load_cases(paths or [])
+        if not cases:
+            raise UsageError("no conformance case in what was named: a case is a folder AREA/CASE with a scenario.yaml")
+        listed = _listed(cases, expectations)
+        planes = [find(name) for name in dict.fromkeys(dataplane or DATA_PLANES)]
+        files = Files(json, junit, markdown)
+        if keep_lab:
+            if len(cases) != 1 or len(planes) != 1:
+                raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")
+            return keep(lambda ready: _kept(cases, planes, listed, files, ready))
+        with interruptible(), Display("cases") as display:
+            outcomes = Conformance(cases, planes, find(CONTROL), display).run()
+        return _report(cases, outcomes, listed, files, typer.echo)
+
+    return guarded(command)
+
+
+def _listed(cases: Sequence[Case], file: Path | None) -> list[ExpectedOutcome]:
+    """The entries of an expectations file that are about ``cases``: those of its own folder and below."""
+    path = file or shown(SCENARIOS / "conformance" / "expectations.yaml")
+    if file is None and not path.is_file():
+        return []
+    below = path.resolve().parent
+    mine = {case.id for case in cases if Path(case.origin.file).resolve().is_relative_to(below)}
+    return [entry for entry in load_expectations(path) if entry.case in mine]
+
+
+def _kept(
+    cases: Sequence[Case], planes: Sequence[DataPlane], listed: Sequence[ExpectedOutcome], files: Files, ready: Ready
+) -> None:
+    """What the keeper does: judge the case, say so, and hold its lab; where no lab came to be held, just end."""
+
+    def held(lab: Lab, results: Sequence[CaseResult]) -> None:
+        lines: list[str] = []
+        status = _report(cases, Outcomes(list(results)), listed, files, lines.append)
+        lines += [f"lab {lab.name} is up: meshproof exec POD -- COMMAND..., then meshproof down"]
+        lines += [f"  {pod.pod.ref} on {pod.pod.node}: {' '.join(pod.pod.ips)}" for pod in lab.pods]
+        ready("\n".join(lines), status)
+        hold()
+
+    with Display("cases") as display:
+        outcomes = Conformance(cases, planes, find(CONTROL), display).run(held)
+    lines: list[str] = []
+    status = _report(cases, outcomes, listed, files, lines.append)
+    ready("\n".join([*lines, "no lab was made"]), status)
+
+
+def _report(
+    cases: Sequence[Case], outcomes: Outcomes, listed: Sequence[ExpectedOutcome], files: Files, say: Callable[[str], object]
+) -> Status:
+    """Judge the outcomes by what was expected, write the files and say what came of it."""
+    results = gate(outcomes.results, listed)
+    convergence = {name: _convergence(seconds) for name, seconds in outcomes.convergence.items()}
+    if files.json:
+        files.json.write_text(conformance_json(results))
+    if files.junit:
+        files.junit.write_text(conformance_junit(results, convergence))
+    if files.markdown:
+        features = {case.id: [str(feature) for feature in needs(case)] for case in cases}
+        files.markdown.write_text(conformance_markdown(results, features, convergence))
+    _say_results(cases, results, listed, convergence, say)
+    return Status.EXPECTED if all(result.expected for result in results) else Status.UNEXPECTED
+
+
+def _say_results(
+    cases: Sequence[Case],
+    results: Sequence[CaseResult],
+    listed: Sequence[ExpectedOutcome],
+    convergence: Mapping[str, Convergence],
+    say: Callable[[str], object],
+) -> None:
+    """Each outcome that was not expected, with its reason and how to see it again; then a line for each data plane."""
+    folders = {case.id: Path(case.origin.file).parent for case in cases}
+    for result in results:
+        if not result.expected:
+            say(f"{result.case} on {result.dataplane}: {surprise(result, listed)}")
+            for line in result.reason.splitlines():
+                say(f"  {line}")
+            say(f"  again: sudo meshproof conform {folders[result.case]} --dataplane {result.dataplane} --keep")
+    for plane in dict.fromkeys(result.dataplane for result in results):
+        mine = [result for result in results if result.dataplane == plane]
+        counts = [(outcome, sum(result.outcome is outcome for result in mine)) for outcome in CaseOutcome]
+        words = ", ".join(f"{count} {outcome}" for outcome, count in counts if count)
+        red = sum(not result.expected for result in mine)
+        took = convergence.get(plane)
+        enforced = f"; policies enforced after p50 {took.p50 * 1000:.1f} ms, p99 {took.p99 * 1000:.1f} ms" if took else ""
+        say(f"{plane}: {len(mine)} cases: {words}; {red or 'none'} not expected{enforced}")
+
+
+def _convergence(seconds: Sequence[float]) -> Convergence:
+    from numpy import percentile  # noqa: PLC0415 -- not for --help
+
+    p50, p99 = percentile(seconds, [50, 99], method="higher")
+    return Convergence(len(seconds), float(p50), float(p99))
