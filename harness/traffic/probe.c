@@ -1,29 +1,70 @@
 /*
- * probe: one GET over one TCP connection, once, and what became of it.
+ * probe: many flows, each asked once and all of them at once, and what became of each.
  *
- *     probe ADDRESS PORT PATH SECONDS
+ *     probe SECONDS < FLOWS
  *
- * prints one of these lines; TIME is seconds since connect(2) was called:
- *     answered STATUS TIME     and, from the next line on, the body
- *     refused ERROR TIME       connect, send or recv failed; ERROR is a name such as ECONNREFUSED
- *     closed WHEN TIME         the connection was closed before the answer was complete
- *     silent WHEN TIME         SECONDS went by; WHEN is connecting, waiting (no byte came) or answering
- *     nonsense WHEN TIME       what came is not an HTTP/1.x answer that can be read
- * Exit status: 0 whatever became of it, 1 where no probe could be made, 2 for wrong use.
+ * A line for each flow: PROTOCOL ADDRESS NUMBER CODE. PROTOCOL is tcp (one GET /name over one connection), udp (one
+ * datagram) or icmp (one message of type NUMBER and code CODE, which must be an echo request); else NUMBER is a port.
+ * Prints a line for each, in the same order; TIME is in seconds since the flow was begun, BODY is in hexadecimal:
+ *     answered STATUS TIME BODY    STATUS is 0 but for tcp; of a datagram that repeats what was sent, BODY is the rest
+ *     refused ERROR TIME -         connect, send or recv failed; ERROR is a name such as ECONNREFUSED
+ *     closed WHEN TIME -           the connection was closed before the answer was complete
+ *     nonsense WHEN TIME -         what came is not an HTTP/1.x answer that can be read
+ *     silent WHEN TIME -           WHEN is connecting, waiting (nothing came) or answering
+ * It ends when all flows have ended or nothing at all was heard for SECONDS, as pulse.h counts them.
+ * Exit status: 0 whatever became of them, 1 where a probe could not be made, 2 for wrong use.
  */
 #define _GNU_SOURCE
+#include "icmp.h"
+#include "pulse.h"
 #include "response.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-static double begun, allowed;
+#define AT_ONCE 24	/* sent in a row: fewer than queues on the way hold, also when several probers send */
+#define BODY_SHOWN 600
+#define FLOWS_LIMIT 60000	/* the ICMP identifiers are as many */
+
+enum protocol { TCP, UDP, ICMP };
+
+struct tcp_answer {
+	struct response response;
+	size_t used;
+	char data[2 * HEAD_LIMIT];
+};
+
+struct flow {
+	enum protocol protocol;
+	int fd;	/* -1 once its end is known */
+	union {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} to;
+	char address[INET6_ADDRSTRLEN], nonce[NONCE + 1];
+	unsigned number, code, status;
+	uint16_t identifier;
+	struct tcp_answer *answer;
+	const char *what, *how;
+	double begun, took;
+	char body[2 * BODY_SHOWN + 1];
+};
+
+static struct flow *flows;
+static unsigned count, left;
+static int events;
+
+__attribute__((noreturn)) static void die(const char *what)
+{
+	fprintf(stderr, "probe: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
 
 static double seconds(void)
 {
@@ -33,93 +74,291 @@ static double seconds(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-__attribute__((noreturn)) static void became(const char *what, const char *detail)
+static bool is6(const struct flow *flow)
 {
-	printf("%s %s %.6f\n", what, detail, seconds() - begun);
-	exit(0);
+	return flow->to.v4.sin_family == AF_INET6;
 }
 
-__attribute__((noreturn)) static void refused(int error)
+static void became(struct flow *flow, const char *what, const char *how)
 {
-	became("refused", strerrorname_np(error) ? strerrorname_np(error) : "unknown");
+	flow->what = what;
+	flow->how = how;
+	flow->took = seconds() - flow->begun;
+	close(flow->fd);
+	flow->fd = -1;
+	free(flow->answer);
+	flow->answer = NULL;
+	left--;
 }
 
-/* Wait for `events`; what was going on is `when`, for the case that time runs out. */
-static void await(int fd, short events, const char *when)
+static void refused(struct flow *flow, int error)
 {
-	struct pollfd waiting = {.fd = fd, .events = events};
-	double left = begun + allowed - seconds();
+	became(flow, "refused", strerrorname_np(error) ? strerrorname_np(error) : "unknown");
+}
 
-	if (left <= 0 || poll(&waiting, 1, left * 1e3 + 1) == 0)
-		became("silent", when);
+static void answered(struct flow *flow, unsigned status, const char *body, size_t size)
+{
+	flow->status = status;
+	for (size_t i = 0; i < size && i < BODY_SHOWN; i++)
+		sprintf(flow->body + 2 * i, "%02x", (unsigned char)body[i]);
+	became(flow, "answered", NULL);
+}
+
+static int opened(const struct flow *flow)
+{
+	static const int types[] = {[TCP] = SOCK_STREAM, [UDP] = SOCK_DGRAM, [ICMP] = SOCK_RAW};
+	bool v6 = is6(flow);
+	int protocol = flow->protocol != ICMP ? 0 : v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, on = 1;
+	int fd = socket(v6 ? AF_INET6 : AF_INET, types[flow->protocol] | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	/* A connection that is left in TIME_WAIT would be in the way of a later one. */
+	struct linger reset = {.l_onoff = 1};
+
+	if (fd < 0)
+		die("socket");
+	/* ICMP errors end a flow at once, instead of being held against a time-out that comes much later. */
+	if (v6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	else
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	if (flow->protocol == TCP)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	else if (flow->protocol == ICMP)
+		icmp_only_replies(fd, v6);
+	return fd;
+}
+
+static void begin(struct flow *flow)
+{
+	struct epoll_event event = {.events = flow->protocol == TCP ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = flow};
+	struct sockaddr_in6 to = flow->to.v6;	/* either family's, by size the larger */
+	struct echo echo = icmp_request(is6(flow), flow->number, flow->code, flow->identifier, flow->nonce);
+	ssize_t sent = 0;
+
+	flow->fd = opened(flow);
+	flow->how = flow->protocol == TCP ? "connecting" : "waiting";
+	/* A raw socket's port is a protocol. */
+	if (flow->protocol == ICMP)
+		to.sin6_port = 0;
+	if (epoll_ctl(events, EPOLL_CTL_ADD, flow->fd, &event) < 0)
+		die("epoll_ctl");
+	flow->begun = seconds();
+	if (connect(flow->fd, (void *)&to, is6(flow) ? sizeof(flow->to.v6) : sizeof(flow->to.v4)) < 0 && errno != EINPROGRESS) {
+		if (errno == EADDRNOTAVAIL || errno == EAGAIN)
+			die("connect");	/* no port, no memory: of this process, not of the flow */
+		refused(flow, errno);
+		return;
+	}
+	if (flow->protocol == UDP)
+		sent = send(flow->fd, flow->nonce, NONCE, 0);
+	else if (flow->protocol == ICMP)
+		sent = send(flow->fd, &echo, sizeof(echo), 0);
+	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		die("send");
+	if (sent < 0)
+		refused(flow, errno);
+}
+
+static void ask(struct flow *flow)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = flow};
+	char request[256];
+	int size = snprintf(request, sizeof(request), is6(flow) ? "GET /name HTTP/1.1\r\nHost: [%s]:%u\r\n\r\n"
+								: "GET /name HTTP/1.1\r\nHost: %s:%u\r\n\r\n",
+			    flow->address, flow->number);
+
+	flow->how = "waiting";
+	flow->answer = calloc(1, sizeof(*flow->answer));
+	if (!flow->answer || epoll_ctl(events, EPOLL_CTL_MOD, flow->fd, &event) < 0)
+		die("request");
+	if (send(flow->fd, request, size, MSG_NOSIGNAL) < 0)
+		refused(flow, errno);
+}
+
+static void hear_tcp(struct flow *flow)
+{
+	struct tcp_answer *answer = flow->answer;
+	char *free_space;
+	ssize_t got;
+	enum progress progress;
+
+	if (!answer) {
+		int error = 0;
+		socklen_t size = sizeof(error);
+
+		getsockopt(flow->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+		if (error)
+			refused(flow, error);
+		else
+			ask(flow);
+		return;
+	}
+	free_space = answer->data + answer->used;
+	got = recv(flow->fd, free_space, sizeof(answer->data) - answer->used, 0);
+	if (got < 0) {
+		if (errno != EAGAIN)
+			refused(flow, errno);
+		return;
+	}
+	progress = got ? response_take(&answer->response, free_space, got) : response_closed(&answer->response);
+	answer->used += got;
+	if (progress == WHOLE) {
+		const char *body = (const char *)memmem(answer->data, answer->used, "\r\n\r\n", 4) + 4;
+
+		answered(flow, answer->response.status, body, answer->data + answer->used - body);
+	} else if (progress == NONSENSE && got == 0) {
+		became(flow, "closed", flow->how);
+	} else if (progress != PARTIAL || answer->used == sizeof(answer->data)) {
+		became(flow, "nonsense", "answering");
+	} else {
+		flow->how = "answering";
+	}
+}
+
+static void hear_udp(struct flow *flow)
+{
+	char data[2048];
+	ssize_t got = recv(flow->fd, data, sizeof(data), 0), name = got - NONCE - 1;
+
+	if (got < 0) {
+		if (errno != EAGAIN)
+			refused(flow, errno);
+		return;
+	}
+	if (name < 0 || data[name] != '\n')
+		answered(flow, 0, data, got);
+	else if (!memcmp(data + name + 1, flow->nonce, NONCE))
+		answered(flow, 0, data, name);
+	/* else it answers an earlier datagram from the same port: nobody's business any more */
+}
+
+static void hear_icmp(struct flow *flow, bool failed)
+{
+	int error = failed ? icmp_error(flow->fd, flow->identifier) : 0;
+	char data[2048];
+	ssize_t got;
+
+	if (error) {
+		refused(flow, error);
+		return;
+	}
+	/* A failure here is that of another socket's message: it is over with, too. */
+	got = recv(flow->fd, data, sizeof(data), 0);
+	if (got > 0 && icmp_answers(data, got, is6(flow), flow->nonce))
+		answered(flow, 0, NULL, 0);
+}
+
+/* Whether anything was heard within `milliseconds`. */
+static bool hear(int milliseconds)
+{
+	struct epoll_event heard[256];
+	int number = epoll_wait(events, heard, 256, milliseconds);
+
+	if (number < 0 && errno != EINTR)
+		die("epoll_wait");
+	for (int i = 0; i < number; i++) {
+		struct flow *flow = heard[i].data.ptr;
+
+		if (flow->protocol == TCP)
+			hear_tcp(flow);
+		else if (flow->protocol == UDP)
+			hear_udp(flow);
+		else
+			hear_icmp(flow, heard[i].events & EPOLLERR);
+	}
+	if (number > 0)
+		pulse_mark();
+	return number > 0;
+}
+
+/* Hear until all flows have ended, or until it was silent for so many beats: also after them nothing lies there unread. */
+static void hear_out(unsigned beats)
+{
+	while (left) {
+		bool passed = pulse_passed(beats);
+
+		if (!hear(passed ? 0 : BEAT_NS / 1000000) && passed)
+			return;
+	}
+}
+
+static bool understood(struct flow *flow, const char *line, unsigned index)
+{
+	char protocol[5];
+	uint64_t random;
+
+	if (sscanf(line, "%4s %45s %u %u", protocol, flow->address, &flow->number, &flow->code) != 4)
+		return false;
+	flow->fd = -1;
+	flow->protocol = !strcmp(protocol, "tcp") ? TCP : !strcmp(protocol, "udp") ? UDP : ICMP;
+	if (inet_pton(AF_INET6, flow->address, &flow->to.v6.sin6_addr) == 1)
+		flow->to.v6.sin6_family = AF_INET6;
+	else if (inet_pton(AF_INET, flow->address, &flow->to.v4.sin_addr) == 1)
+		flow->to.v4.sin_family = AF_INET;
+	else
+		return false;
+	flow->to.v4.sin_port = htons(flow->number);
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		die("getrandom");
+	snprintf(flow->nonce, sizeof(flow->nonce), "%016llx", (unsigned long long)random);
+	flow->identifier = getpid() + index;
+	return flow->protocol != ICMP || flow->number == (is6(flow) ? ICMP6_ECHO_REQUEST : ICMP_ECHO);
+}
+
+static bool flows_read(void)
+{
+	char line[128];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		if (count % 256 == 0)
+			flows = realloc(flows, (count + 256) * sizeof(*flows));
+		if (!flows)
+			die("memory");
+		flows[count] = (struct flow){};
+		if (count == FLOWS_LIMIT || !understood(&flows[count], line, count)) {
+			fprintf(stderr, "probe: line %u is not a flow that can be probed: %s", count + 1, line);
+			return false;
+		}
+		count++;
+	}
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-	static struct response response;
-	static char data[2 * HEAD_LIMIT], request[2048];
-	const char *when = "waiting";
-	int fd, size, error = 0, on = 1;
-	socklen_t error_size = sizeof(error);
-	bool is6;
+	struct rlimit files;
+	double silence;
 
-	if (argc != 5 || (allowed = atof(argv[4])) <= 0) {
-		fputs("usage: probe ADDRESS PORT PATH SECONDS\n", stderr);
+	if (argc != 2 || (silence = atof(argv[1])) <= 0) {
+		fputs("usage: probe SECONDS < FLOWS\n", stderr);
 		return 2;
 	}
-	is6 = inet_pton(AF_INET6, argv[1], &v6.sin6_addr) == 1;
-	if (!is6 && inet_pton(AF_INET, argv[1], &v4.sin_addr) != 1) {
-		fprintf(stderr, "probe: %s is not an address\n", argv[1]);
+	if (!flows_read())
 		return 2;
-	}
-	v4.sin_port = v6.sin6_port = htons(atoi(argv[2]));
-	size = snprintf(request, sizeof(request), is6 ? "GET %s HTTP/1.1\r\nHost: [%s]:%s\r\n\r\n" : "GET %s HTTP/1.1\r\nHost: %s:%s\r\n\r\n",
-			argv[3], argv[1], argv[2]);
-	fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (fd < 0 || size >= (int)sizeof(request)) {
-		perror("probe: socket");
-		return 1;
-	}
-	/* ICMP errors end an open connection too, instead of being held against a time-out that comes much later. */
-	if (is6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
-	else
-		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
-
-	begun = seconds();
-	if (connect(fd, is6 ? (void *)&v6 : (void *)&v4, is6 ? sizeof(v6) : sizeof(v4)) < 0 && errno != EINPROGRESS)
-		refused(errno);
-	await(fd, POLLOUT, "connecting");
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size);
-	if (error)
-		refused(error);
-	if (send(fd, request, size, MSG_NOSIGNAL) < 0)
-		refused(errno);
-	for (size_t used = 0;;) {
-		ssize_t got;
-		enum progress progress;
-
-		await(fd, POLLIN, when);
-		got = recv(fd, data + used, sizeof(data) - used, 0);
-		if (got < 0 && errno == EAGAIN)
-			continue;
-		if (got < 0)
-			refused(errno);
-		progress = got ? response_take(&response, data + used, got) : response_closed(&response);
-		if (progress == NONSENSE && got == 0)
-			became("closed", when);
-		used += got;
-		when = "answering";
-		if (progress == NONSENSE || progress == TRANSFER_CODED || used == sizeof(data))
-			became("nonsense", when);
-		if (progress == WHOLE) {
-			const char *body = (const char *)memmem(data, used, "\r\n\r\n", 4) + 4;
-
-			printf("answered %u %.6f\n", response.status, seconds() - begun);
-			fwrite(body, 1, data + used - body, stdout);
-			return 0;
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	events = epoll_create1(EPOLL_CLOEXEC);
+	if (events < 0 || !pulse_start())
+		die("start");
+	left = count;
+	for (unsigned i = 0; i < count; i++) {
+		begin(&flows[i]);
+		if (i % AT_ONCE == AT_ONCE - 1) {
+			pulse_mark();
+			hear_out(0);
 		}
 	}
+	pulse_mark();
+	hear_out(silence * 1e9 / BEAT_NS);
+	for (unsigned i = 0; i < count; i++) {
+		struct flow *flow = &flows[i];
+
+		if (flow->fd >= 0)
+			became(flow, "silent", flow->how);
+		if (flow->how)
+			printf("%s %s %.6f -\n", flow->what, flow->how, flow->took);
+		else
+			printf("%s %u %.6f %s\n", flow->what, flow->status, flow->took, *flow->body ? flow->body : "-");
+	}
+	return 0;
 }

@@ -1,17 +1,23 @@
-"""One request, one verdict: what a client in a pod sees of a flow. Sent once; never tried again until it fits."""
+"""One question, one verdict: what clients in pods see of flows. Each is asked once; never again until it fits."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.lab.build import c_program
-from harness.lab.port import Completed, LabError, LabPod
+from harness.lab.port import Lab, LabError, LabPod
 from harness.model.flow import Flow, Verdict
 from harness.traffic.port import LoadFailed
 from harness.traffic.tool import failure, not_understood
 
 SOURCE = Path(__file__).with_name("probe.c")
-GRACE = 10.0  # seconds beyond its own time limit that a probe may take to end
-PATH = "/name"
+ECHO_REQUEST = {4: 8, 6: 128}  # RFC 792, RFC 4443
+SILENCE = 0.3
+"""Seconds without any sign of life that end a ``probe_all``, counted by each CPU's turns (pulse.h). A lab loses nothing, and an
+answer takes below 1 ms; on a crowded machine it takes up to a dozen turns of some CPU: of 0.3 s every CPU gave 30."""
+GRACE = 30.0  # seconds that probers may take on a machine that stands still, before there is no verdict
+CLIENTS_AT_ONCE = 32  # times AT_ONCE of probe.c: fewer packets than a CPU's backlog holds (net.core.netdev_max_backlog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +29,86 @@ class Observation:
     detail: str
 
 
-def probe(flow: Flow, client: LabPod, server: LabPod, seconds: float = 1.0) -> Observation:
-    """Ask ``server``'s address once for its name, from inside ``client``, waiting ``seconds`` for an answer.
+def probe(flow: Flow, client: LabPod, server: LabPod, seconds: float = 0.9) -> Observation:
+    """Ask ``server``'s address once, from inside ``client``, giving up when nothing came for ``seconds``.
 
-    The prober is a process in the client pod's namespace *and* cgroup, so that hooks on either judge it as they judge the
-    pod's own programs. Up to 1 s (the kernel's first retransmission time-out) exactly one SYN is sent.
+    TCP: one GET of the server's name. UDP: one datagram, which a responder answers with its name; without one it is silence.
+    ICMP: an echo request, which the pod's kernel answers. The prober is a process in the client pod's namespace *and* cgroup,
+    so that hooks on either judge it as they judge the pod's own programs. The seconds are counted by each CPU's ability to
+    run anything at all (pulse.h), so that a stall of the machine is not taken for silence. Below 1 s on the wall clock (the
+    kernel's first retransmission time-out) exactly one SYN is sent.
     Raises LoadFailed where no probe could be made: that is no verdict.
     """
-    if flow.protocol != "TCP":
-        raise LoadFailed(f"{flow}: only TCP can be probed")
+    (observation,) = _ask(client, [(flow, server)], seconds)
+    return observation
+
+
+def probe_all(flows: Sequence[Flow], lab: Lab, seconds: float = SILENCE) -> list[Observation]:
+    """What became of each of ``flows``, in their order; as ``probe``, but by one process for all flows of a client pod.
+
+    Both ends of every flow are pods of ``lab``. All clients ask at once, and the whole takes little more than ``seconds``.
+    Raises LoadFailed where one of them could not be probed.
+    """
+    by_client: dict[str, list[int]] = {}
+    for index, flow in enumerate(flows):
+        by_client.setdefault(flow.source, []).append(index)
+
+    def ask(client: str) -> list[Observation]:
+        try:
+            asked = [(flows[index], lab.pod(flows[index].destination)) for index in by_client[client]]
+            place = lab.pod(client)
+        except KeyError as error:
+            raise LoadFailed(f"flows of {client} cannot be probed: {error.args[0]}") from error
+        return _ask(place, asked, seconds)
+
+    seen: dict[int, Observation] = {}
+    with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
+        for client, observations in zip(by_client, pool.map(ask, by_client), strict=True):
+            seen.update(zip(by_client[client], observations, strict=True))
+    return [seen[index] for index in range(len(flows))]
+
+
+def _ask(client: LabPod, asked: Sequence[tuple[Flow, LabPod]], seconds: float) -> list[Observation]:
+    what = str(asked[0][0]) if len(asked) == 1 else f"{len(asked)} flows of {client.pod.ref}"
+    lines = "".join(_line(flow, server) for flow, server in asked)
     try:
-        argv = [str(c_program(SOURCE)), server.pod.ip(flow.family), str(flow.port), PATH, repr(seconds)]
-        done = client.run(argv, component="probe", seconds=seconds + GRACE, check=False)
-    except (LabError, KeyError) as error:
-        raise LoadFailed(f"{flow} could not be probed: {error.args[0]}") from error
+        argv = [str(c_program(SOURCE)), repr(seconds)]
+        done = client.run(argv, component="probe", seconds=seconds + GRACE, stdin=lines, check=False)
+    except LabError as error:
+        raise LoadFailed(f"{what} could not be probed: {error}") from error
     if done.status != 0:
-        raise failure(f"{flow}: probe", done.status, done.stderr)
-    return judge(done, server.pod.ref)
+        raise failure(f"{what}: probe", done.status, done.stderr)
+    said = done.stdout.splitlines()
+    if len(said) != len(asked):
+        raise not_understood("probe", done.stdout)
+    return [judge(line, server.pod.ref, flow.protocol) for line, (flow, server) in zip(said, asked, strict=True)]
 
 
-def judge(done: Completed, meant: str) -> Observation:
-    """The verdict on what the prober printed, where ``meant`` is the pod that should have answered."""
-    line, _, body = done.stdout.partition("\n")
+def _line(flow: Flow, server: LabPod) -> str:
+    """A flow as the prober reads it."""
     try:
-        what, how, took = line.split()
+        address = server.pod.ip(flow.family)
+    except KeyError as error:
+        raise LoadFailed(f"{flow} could not be probed: {error.args[0]}") from error
+    if flow.protocol in ("TCP", "UDP"):
+        return f"{flow.protocol.lower()} {address} {flow.port} 0\n"
+    if flow.protocol != "ICMP" or flow.icmp is None:
+        raise LoadFailed(f"{flow} cannot be probed: only TCP, UDP and ICMP with a type can")
+    if flow.icmp.type != ECHO_REQUEST[flow.family]:
+        raise LoadFailed(
+            f"{flow} cannot be probed: of IPv{flow.family} only echo requests, type {ECHO_REQUEST[flow.family]}, are answered"
+        )
+    return f"icmp {address} {flow.icmp.type} {flow.icmp.code}\n"
+
+
+def judge(line: str, meant: str, protocol: str = "TCP") -> Observation:
+    """The verdict on a line that the prober printed, where ``meant`` is the pod that should have answered."""
+    try:
+        what, how, took, body = line.split()
         seconds = float(took)
         if what == "answered":
-            return _judge_answer(int(how), body.strip(), meant, seconds)
+            answer = "" if body == "-" else bytes.fromhex(body).decode(errors="replace").strip()
+            return _judge_answer(int(how), answer, meant, protocol, seconds)
         verdict, text = {
             "refused": (Verdict.REJECTED, f"{how} after {took} s"),
             "closed": (Verdict.REJECTED, f"connection closed while {how}"),
@@ -57,15 +116,18 @@ def judge(done: Completed, meant: str) -> Observation:
             "silent": (Verdict.DROPPED, f"silence while {how}"),
         }[what]
     except (ValueError, KeyError):
-        raise not_understood("probe", done.stdout) from None
+        raise not_understood("probe", line) from None
     return Observation(verdict, seconds, text)
 
 
-def _judge_answer(status: int, body: str, meant: str, seconds: float) -> Observation:
+def _judge_answer(status: int, body: str, meant: str, protocol: str, seconds: float) -> Observation:
+    if protocol == "ICMP":
+        return Observation(Verdict.FORWARDED, seconds, "echo reply")
     if status // 100 == 3:
         return Observation(Verdict.REDIRECTED, seconds, f"status {status}")
-    if status // 100 != 2:
+    if protocol == "TCP" and status // 100 != 2:
         return Observation(Verdict.REJECTED, seconds, f"status {status}")
     if body != meant:
         return Observation(Verdict.REDIRECTED, seconds, f"answered by {body or 'nobody in particular'}, not by {meant}")
-    return Observation(Verdict.FORWARDED, seconds, f"status {status} from {body}")
+    how = f"status {status}" if protocol == "TCP" else "datagram"
+    return Observation(Verdict.FORWARDED, seconds, f"{how} from {body}")

@@ -53,10 +53,10 @@ class LocalPod:
         self.started.append(process)
         return process
 
-    def run(self, argv: Sequence[str], *, component: str, seconds: float, check: bool) -> Completed:
+    def run(self, argv: Sequence[str], *, component: str, seconds: float, check: bool, stdin: str | None = None) -> Completed:
         assert not check
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
+            done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
         except FileNotFoundError:
             raise LabError(f"{argv[0]} is not installed") from None
         return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,251 @@
+/*
+ * responder: says who it is, over TCP and UDP, IPv4 and IPv6, on many ports.
+ *
+ *     responder READY NAME PORT...
+ *
+ * TCP: HTTP/1.x; GET /name is answered by 200 and NAME, another path by 404, another method by 405. The connection stays
+ * open unless the request says Connection: close, is HTTP/1.0 or is refused.
+ * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
+ * a line end is an answer itself and is not answered, so that two responders never talk to each other.
+ * When all ports are open, NAME and a line end are written to READY (a FIFO). It runs until it is killed.
+ * Exit status: 1 where it cannot serve, 2 for wrong use; why is on standard error.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HEAD_LIMIT 8192
+#define DATAGRAM_LIMIT 1024
+#define RECEIVE_BUFFER (4 << 20)	/* a burst of datagrams from every pod at once, while this process waits for a CPU */
+
+enum kind { LISTENER, DATAGRAMS, CONNECTION };
+
+struct endpoint {
+	enum kind kind;
+	int fd;
+	size_t used;
+	char head[];	/* of a connection: what came and is not answered yet */
+};
+
+static const char *name;
+static int events;
+
+__attribute__((noreturn)) static void die(const char *what, unsigned port)
+{
+	fprintf(stderr, "responder: %s port %u: %s\n", what, port, strerror(errno));
+	exit(1);
+}
+
+static struct endpoint *watched(enum kind kind, int fd)
+{
+	struct endpoint *endpoint = calloc(1, sizeof(*endpoint) + (kind == CONNECTION ? HEAD_LIMIT : 0));
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = endpoint};
+
+	if (!endpoint || epoll_ctl(events, EPOLL_CTL_ADD, fd, &event) < 0)
+		return NULL;
+	endpoint->kind = kind;
+	endpoint->fd = fd;
+	return endpoint;
+}
+
+/* One family each, as nginx listens: an IPv6 socket would report IPv4 clients as mapped addresses. */
+static void serve(int family, int type, unsigned port)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	bool six = family == AF_INET6, stream = type == SOCK_STREAM;
+	const char *what = stream ? six ? "TCP over IPv6," : "TCP over IPv4," : six ? "UDP over IPv6," : "UDP over IPv4,";
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, buffer = RECEIVE_BUFFER;
+
+	if (fd < 0)
+		die(what, port);
+	if (six)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (stream) {
+		/* Connections of a former responder in TIME_WAIT do not matter; another listener does, and still fails. */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	} else {
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
+		if (six)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+		else
+			setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	}
+	if (bind(fd, six ? (void *)&v6 : (void *)&v4, six ? sizeof(v6) : sizeof(v4)) < 0 || (stream && listen(fd, 4096) < 0) ||
+	    !watched(stream ? LISTENER : DATAGRAMS, fd))
+		die(what, port);
+}
+
+static void leave(struct endpoint *connection)
+{
+	close(connection->fd);
+	free(connection);
+}
+
+static void accept_all(const struct endpoint *listener)
+{
+	int fd, on = 1;
+
+	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		if (!watched(CONNECTION, fd))
+			close(fd);
+	}
+}
+
+static bool says_close(const char *head, const char *end)
+{
+	for (const char *line = head; (line = memchr(line, '\n', end - line)) && ++line < end;) {
+		const char *value = line + strlen("connection:");
+
+		if (value < end && !strncasecmp(line, "connection:", value - line))
+			return !strncasecmp(value + strspn(value, " \t"), "close", strlen("close"));
+	}
+	return false;
+}
+
+/* Answer the request [head, end), which ends in an empty line. False where the connection must end. */
+static bool answer_request(int fd, const char *head, const char *end)
+{
+	const char *line_end = memchr(head, '\r', end - head), *status = "200 OK", *body = name;
+	size_t target = strlen("GET /name ");
+	bool stays = !says_close(head, end);
+	char answer[1024];
+	int size;
+
+	if ((size_t)(line_end - head) < target || strncmp(head, "GET ", 4)) {
+		status = "405 Method Not Allowed";
+		stays = false;	/* it may have a body, which would be taken for a request */
+	} else if (strncmp(head, "GET /name ", target)) {
+		status = "404 Not Found";
+	}
+	if (*status != '2')
+		body = status;
+	if (!memmem(head, line_end - head, " HTTP/1.1", strlen(" HTTP/1.1")))
+		stays = false;
+	size = snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", status,
+			strlen(body), stays ? "" : "Connection: close\r\n", body);
+	return send(fd, answer, size, MSG_NOSIGNAL) == size && stays;
+}
+
+static void serve_connection(struct endpoint *connection)
+{
+	char *head = connection->head, *end;
+	ssize_t got = recv(connection->fd, head + connection->used, HEAD_LIMIT - connection->used, 0);
+
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got <= 0) {
+		leave(connection);
+		return;
+	}
+	connection->used += got;
+	while ((end = memmem(head, connection->used, "\r\n\r\n", 4))) {
+		end += 4;
+		if (!answer_request(connection->fd, head, end)) {
+			leave(connection);
+			return;
+		}
+		connection->used -= end - head;
+		memmove(head, end, connection->used);
+	}
+	if (connection->used == HEAD_LIMIT)
+		leave(connection);
+}
+
+/* The control message that holds where a datagram was sent to is also the one that says where its answer comes from. */
+static void answer_datagrams(const struct endpoint *socket)
+{
+	char data[DATAGRAM_LIMIT + 1];
+	union {
+		struct cmsghdr align;
+		char data[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	} control;
+	struct sockaddr_in6 from;
+	size_t size = strlen(name);
+
+	for (;;) {
+		struct iovec parts[] = {{data, sizeof(data)}, {"\n", 1}, {data, 0}};
+		struct msghdr message = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = parts, .msg_iovlen = 1,
+					 .msg_control = &control, .msg_controllen = sizeof(control)};
+		ssize_t got = recvmsg(socket->fd, &message, 0);
+		struct cmsghdr *info = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+		if (got < 0)
+			return;
+		if (got > DATAGRAM_LIMIT || memchr(data, '\n', got) || !info)
+			continue;
+		if (info->cmsg_level == IPPROTO_IP) {
+			struct in_pktinfo *asked = (struct in_pktinfo *)CMSG_DATA(info);
+
+			asked->ipi_spec_dst = asked->ipi_addr;
+			asked->ipi_ifindex = 0;	/* routes decide, as for any program */
+		} else {
+			((struct in6_pktinfo *)CMSG_DATA(info))->ipi6_ifindex = 0;
+		}
+		parts[0] = (struct iovec){(char *)name, size};
+		parts[2].iov_len = got;
+		message.msg_iovlen = 3;
+		message.msg_flags = 0;
+		sendmsg(socket->fd, &message, 0);
+	}
+}
+
+static void say_ready(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || dprintf(fd, "%s\n", name) < 0) {
+		perror("responder: ready");
+		exit(1);
+	}
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const int families[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
+	struct rlimit files;
+
+	if (argc < 4 || strlen(argv[2]) > 512) {
+		fputs("usage: responder READY NAME PORT...\n", stderr);
+		return 2;
+	}
+	name = argv[2];
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	events = epoll_create1(EPOLL_CLOEXEC);
+	for (int i = 3; i < argc; i++)
+		for (int family = 0; family < 2; family++)
+			for (int type = 0; type < 2; type++)
+				serve(families[family], types[type], atoi(argv[i]));
+	say_ready(argv[1]);
+	for (;;) {
+		struct epoll_event ready[256];
+		int number = epoll_wait(events, ready, 256, -1);
+
+		for (int i = 0; i < number; i++) {
+			struct endpoint *endpoint = ready[i].data.ptr;
+
+			if (endpoint->kind == LISTENER)
+				accept_all(endpoint);
+			else if (endpoint->kind == DATAGRAMS)
+				answer_datagrams(endpoint);
+			else
+				serve_connection(endpoint);
+		}
+	}
+}

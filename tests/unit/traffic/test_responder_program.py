@@ -1,0 +1,109 @@
+"""The responder as a program, on loopback."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loopback import LocalPod
+
+from harness.lab.build import c_program
+from harness.traffic.responder import SOURCE
+
+NAME = b"test/local"
+GET = b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def ports(local: LocalPod, tmp_path: Path) -> Iterator[list[int]]:
+    """The ports of a responder that serves."""
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    ports = [free_port(), free_port()]
+    process = local.start([str(c_program(SOURCE)), str(ready), NAME.decode(), *map(str, ports)], component="server")
+    assert ready.read_bytes() == NAME + b"\n"
+    yield ports
+    process.stop()
+
+
+def exchange(port: int, *pieces: bytes) -> bytes:
+    """Everything that comes back until the responder ends the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(piece)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1"])
+def test_every_port_answers_datagrams_from_the_address_that_was_asked(address: str, ports: list[int]) -> None:
+    for port in ports:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(5)
+            asking.sendto(b"hello", (address, port))
+            answer, source = asking.recvfrom(100)
+        assert answer == NAME + b"\nhello"
+        assert source[:2] == (address, port)
+
+
+def test_an_answer_is_not_answered(ports: list[int]) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        asking.settimeout(5)
+        asking.connect(("127.0.0.1", ports[0]))
+        asking.send(NAME + b"\nhello")
+        asking.send(b"again")
+        assert asking.recv(100) == NAME + b"\nagain"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_every_port_answers_requests_and_keeps_the_connection(address: str, ports: list[int]) -> None:
+    for port in ports:
+        with socket.create_connection((address, port), timeout=5) as connection:
+            for _ in range(3):
+                connection.sendall(GET)
+                answer = connection.recv(4096)
+                assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+                assert answer.endswith(b"\r\nContent-Length: 10\r\n\r\n" + NAME)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /name HTTP/1.1\r\nHost: x\r\nconnection:close\r\n\r\n", b"200 OK"),
+        (b"GET /name HTTP/1.1\r\nConnection: Close\r\nHost: x\r\n\r\n", b"200 OK"),
+        (b"GET /name HTTP/1.0\r\n\r\n", b"200 OK"),
+        (b"GET /names HTTP/1.1\r\nConnection: close\r\n\r\n", b"404 Not Found"),
+        (b"POST /name HTTP/1.1\r\nContent-Length: 0\r\n\r\n", b"405 Method Not Allowed"),
+        (b"\r\n\r\n", b"405 Method Not Allowed"),
+        (b"\n\n\r\n\r\n", b"405 Method Not Allowed"),
+    ],
+)
+def test_connection_ends_where_it_must(request_: bytes, status: bytes, ports: list[int]) -> None:
+    answer = exchange(ports[0], request_)
+    assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_requests_may_come_in_pieces_and_in_one(ports: list[int]) -> None:
+    last = b"GET /name HTTP/1.0\r\n\r\n"
+    answer = exchange(ports[0], GET[:9], GET[9:-1], GET[-1:] + GET + GET + last)
+    assert answer.count(b"\r\n\r\n" + NAME) == 4
+
+
+def test_head_without_end_ends_the_connection(ports: list[int]) -> None:
+    assert exchange(ports[0], b"x" * 8192) == b""
+
+
+def test_port_that_is_taken_is_named(local: LocalPod, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = local.start([str(c_program(SOURCE)), str(tmp_path / "ready"), "x", str(port)], component="server")
+        assert process.wait(10) == 1
+    assert process.log.read_text() == f"responder: TCP over IPv4, port {port}: Address already in use\n"
