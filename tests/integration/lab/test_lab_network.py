@@ -97,8 +97,8 @@ def test_the_machines_own_network_is_the_same_before_during_and_after(pair: Topo
 def test_a_lab_that_is_down_is_gone_from_the_kernel(
     pair: Topology, foreign: Callable[[str], Path], left: Callable[[str], list[str]]
 ) -> None:
-    # `ip -n` would do, but for a chroot, where / is no mount point
-    inside = ("nsenter", f"--net={foreign('lab-test-watcher')}")  # numbers the lab's namespaces; the kernel drops a number with its namespace
+    # It numbers the lab's namespaces; the kernel drops a number with its namespace. `ip -n` cannot be used in a chroot.
+    inside = ("nsenter", f"--net={foreign('lab-test-watcher')}")
     with netns.up(pair) as lab:
         for number, place in enumerate((*lab.nodes, *lab.pods)):
             output(*inside, "ip", "netns", "set", place.netns.name, str(number))
