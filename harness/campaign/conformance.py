@@ -1,17 +1,19 @@
-"""Runs conformance cases: those of one topology share a lab and, on each data plane, an attachment.
+"""Runs conformance cases: on each data plane those of one topology share a lab and an attachment.
 
 Policies are replaced step by step; a step is converged when ``apply`` returns, and then each flow is asked, never again
-until it fits.
+until it fits. Data planes work side by side, each in its own lab: most of the time goes by in waiting for silence.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from threading import Event, Lock
 
 from harness.campaign.conformance_features import manner, obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
-from harness.campaign.conformance_probes import Asked, ask, served
 from harness.campaign.observer import Observer
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
@@ -22,13 +24,12 @@ from harness.model.bench import Expectation
 from harness.model.case import Case, CaseOutcome, CaseResult, Step
 from harness.model.flow import Flow, Verdict
 from harness.traffic.port import LoadFailed
+from harness.traffic.probe import SILENCE, Observation, probe_all
+from harness.traffic.responder import serve_all
 
-ADMITTED_SECONDS = 1.0
-"""For a flow that should get through: one SYN is sent in that time."""
-
-SILENT_SECONDS = 0.25
-"""For a flow that should be met with silence. A wrong admission that took longer would pass for silence, but then the data
-plane has no record of denying it, which is a failure too."""
+ADMITTED_SECONDS = 0.9
+"""For a flow that should get an answer, if only a refusal: one SYN is sent in that time. Where silence is expected, SILENCE is
+enough: a wrong admission that took longer would pass for silence, but the data plane has no record of denying it."""
 
 Held = Callable[[Lab, Sequence[CaseResult]], None]
 """Called while a lab is still up, with its data plane attached and the last step's policies in force."""
@@ -39,11 +40,13 @@ class Outcomes:
     """What a run of cases came to. ``convergence``: seconds from handing policies over to enforcement, by data plane.
 
     ``control``: how many different flows were asked on the control, without a data plane, and got through or did not.
+    ``troubles``: what went wrong in detaching data planes and taking labs down, when all was judged.
     """
 
     results: list[CaseResult] = field(default_factory=list)
     convergence: dict[str, list[float]] = field(default_factory=dict)
     control: dict[Verdict, int] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
 
 
 class Conformance:
@@ -55,6 +58,8 @@ class Conformance:
         self._control = control
         self._observer = observer
         self._outcomes = Outcomes()
+        self._recording = Lock()
+        self._ending = Event()
 
     def run(self, held: Held | None = None) -> Outcomes:
         """Run everything and return the results by case and plane. With ``held`` labs of data planes are kept (see Held)."""
@@ -68,8 +73,9 @@ class Conformance:
                 if consulted[case.id].contradictions:
                     self._everywhere(case, CaseOutcome.ERROR, "\n".join(consulted[case.id].contradictions))
             self._group([case for case in runnable if self._possible(case)], consulted, held)
-        order = {case.id: number for number, case in enumerate(self._cases)}
-        self._outcomes.results.sort(key=lambda result: order[result.case])
+        cases_order = {case.id: number for number, case in enumerate(self._cases)}
+        planes_order = {plane.name: number for number, plane in enumerate(self._planes)}
+        self._outcomes.results.sort(key=lambda result: (cases_order[result.case], planes_order[result.dataplane]))
         return self._outcomes
 
     def _possible(self, case: Case) -> bool:
@@ -89,32 +95,41 @@ class Conformance:
 
     def _record(self, case: Case, plane: DataPlane, outcome: CaseOutcome, reason: str, judged: Judgement | None = None) -> None:
         evidence, rule = (judged.evidence, judged.rule) if judged else ("", None)
-        self._outcomes.results.append(CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule))
-        self._observer.finished(f"{case.id} on {plane.name}: {outcome}")
-        if outcome in (CaseOutcome.FAIL, CaseOutcome.ERROR):
-            self._observer.noted(f"{case.id} on {plane.name}: {outcome}: {reason.splitlines()[0]}")
+        with self._recording:
+            self._outcomes.results.append(CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule))
+            self._observer.finished(f"{case.id} on {plane.name}: {outcome}")
+            if outcome in (CaseOutcome.FAIL, CaseOutcome.ERROR):
+                self._observer.noted(f"{case.id} on {plane.name}: {outcome}: {reason.partition(chr(10))[0]}")
 
     def _group(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
         """Cases of one topology: the control first, then every plane."""
         if not cases:
             return
         unreached = self._on_control(cases)
+        rounds = []
         for plane in self._planes:
-            mine = [case for case in cases if obstacle(case, plane) is None]
-            for case in mine:
+            mine = []
+            for case in cases:
                 lost = [unreached[flow] for flow in _flows([case]) if flow in unreached]
+                if obstacle(case, plane) is not None:
+                    continue  # recorded already
                 if lost:
                     self._record(case, plane, CaseOutcome.ERROR, "\n".join(lost))
-            mine = [case for case in mine if not any(flow in unreached for flow in _flows([case]))]
+                else:
+                    mine.append(case)
             if mine:
-                self._on_plane(plane, mine, consulted, held)
+                rounds.append((plane, mine))
+        try:
+            self._on_planes(rounds, consulted, held)
+        except (LabError, DataPlaneError) as error:  # in detaching: the cases have been judged
+            self._outcomes.troubles.append(str(error))
 
     def _on_control(self, cases: Sequence[Case]) -> dict[Flow, str]:
         """Every flow of the cases once, where nothing denies: those that did not get through, and what was seen of them."""
         flows = _flows(cases)
         self._observer.began(f"control: {len(flows)} flows on {self._control.name}")
         with _lab(cases, keep=False) as lab, self._control.attach(lab):
-            asked = ask(flows, lab, ADMITTED_SECONDS)
+            asked = probe_all(flows, lab, ADMITTED_SECONDS)
         unreached = {}
         for flow, seen in zip(flows, asked, strict=True):
             verdict = seen.verdict
@@ -123,22 +138,51 @@ class Conformance:
                 unreached[flow] = f"{flow}: {verdict} ({seen.detail}) on {self._control.name}, where nothing denies"
         return unreached
 
-    def _on_plane(self, plane: DataPlane, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
-        waiting = list(cases)
-        self._observer.began(f"{plane.name}: attaching for {len(cases)} cases")
-        try:
-            with _lab(cases, keep=held is not None) as lab, plane.attach(lab) as attachment:
-                while waiting:
-                    self._observer.began(f"{waiting[0].id} on {plane.name}")
-                    self._case(waiting[0], plane, lab, attachment, consulted[waiting[0].id])
-                    del waiting[0]
-                if held is not None:
-                    held(lab, self._outcomes.results)
-        except (LabError, DataPlaneError) as error:
-            for case in waiting:
-                self._record(case, plane, CaseOutcome.ERROR, str(error))
-            if not waiting:
-                self._observer.noted(f"{plane.name}: {error}")
+    def _on_planes(
+        self, rounds: Sequence[tuple[DataPlane, Sequence[Case]]], consulted: Mapping[str, Consulted], held: Held | None
+    ) -> None:
+        """Attach each plane in a lab of its own, one after another, then judge the cases on all of them at once."""
+        with ExitStack() as stack:
+            works: list[Callable[[], None]] = []
+            labs = []
+            for plane, cases in rounds:
+                self._observer.began(f"{plane.name}: attaching for {len(cases)} cases")
+                try:
+                    lab = stack.enter_context(_lab(cases, keep=held is not None))
+                    attachment = stack.enter_context(plane.attach(lab))
+                except (LabError, DataPlaneError) as error:
+                    for case in cases:
+                        self._record(case, plane, CaseOutcome.ERROR, str(error))
+                    continue
+                labs.append(lab)
+                works.append(partial(self._cases_on, cases, plane, lab, attachment, consulted))
+            self._at_once(works)
+            if held is not None and labs:
+                held(labs[0], self._outcomes.results)
+
+    def _at_once(self, works: Sequence[Callable[[], None]]) -> None:
+        """Run ``works`` to their end; where one raises, or the user interrupts, the others end with the case they are at."""
+        with ThreadPoolExecutor(max(1, len(works))) as pool:
+            futures = [pool.submit(work) for work in works]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:
+                self._ending.set()
+                raise
+
+    def _cases_on(
+        self,
+        cases: Sequence[Case],
+        plane: DataPlane,
+        lab: Lab,
+        attachment: Attachment,
+        consulted: Mapping[str, Consulted],
+    ) -> None:
+        for case in cases:
+            if self._ending.is_set():
+                return
+            self._case(case, plane, lab, attachment, consulted[case.id])
 
     def _case(self, case: Case, plane: DataPlane, lab: Lab, attachment: Attachment, consulted: Consulted) -> None:
         """One case; it ends at the first step that is not as it should be, whose policies then stay in force."""
@@ -167,11 +211,11 @@ def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment) -> l
     silent = [each for each in denied if manner(each.flow, plane) is Verdict.DROPPED]
     answered = [each for each in denied if manner(each.flow, plane) is not Verdict.DROPPED]
 
-    def look(expectations: Sequence[Expectation], seconds: float) -> list[tuple[Expectation, Asked]]:
-        return list(zip(expectations, ask([each.flow for each in expectations], lab, seconds), strict=True))
+    def look(expectations: Sequence[Expectation], seconds: float) -> list[tuple[Expectation, Observation]]:
+        return list(zip(expectations, probe_all([each.flow for each in expectations], lab, seconds), strict=True))
 
     before = look(allowed, ADMITTED_SECONDS)
-    refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENT_SECONDS)
+    refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENCE)
     after = look(twins(step.expectations), ADMITTED_SECONDS)
     return [
         *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
@@ -193,10 +237,11 @@ def _flows(cases: Sequence[Case]) -> list[Flow]:
 
 @contextmanager
 def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[Lab]:
-    """A lab of the cases' topology, with servers wherever their flows go."""
+    """A lab of the cases' topology. Every pod serves every port that any flow goes to: who answers tells who was asked."""
     with ExitStack() as stack:
         lab = stack.enter_context(netns.up(cases[0].topology, keep=keep))
         if keep:
             stack.callback(netns.down, lab.name)
-        stack.enter_context(served(lab, _flows(cases)))
+        ports = sorted({flow.port for flow in _flows(cases) if flow.protocol != "ICMP"})
+        stack.enter_context(serve_all(lab.pods, ports))
         yield lab

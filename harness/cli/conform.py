@@ -132,6 +132,10 @@ def _report(
         features = {case.id: [str(feature) for feature in needs(case)] for case in cases}
         files.markdown.write_text(conformance_markdown(results, features, convergence))
     _say_results(cases, results, listed, convergence, say)
+    for trouble in outcomes.troubles:
+        say(f"meshproof: {trouble}")
+    if outcomes.troubles and all(result.expected for result in results):
+        return Status.CANNOT
     return Status.EXPECTED if all(result.expected for result in results) else Status.UNEXPECTED
 
 

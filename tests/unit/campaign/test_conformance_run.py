@@ -114,7 +114,7 @@ def run(network: Network, monkeypatch: pytest.MonkeyPatch) -> Run:
         yield SimpleNamespace(name="lab", kept=keep)
 
     monkeypatch.setattr(conformance, "_lab", lab)
-    monkeypatch.setattr(conformance, "ask", network.ask)
+    monkeypatch.setattr(conformance, "probe_all", network.ask)
 
     def run(*cases: Case, held: Any = None) -> Outcomes:
         return Conformance(cases, [network], find("plain"), Silent()).run(held)
