@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.lab.build import c_program
-from harness.lab.port import LabError, LabPod, Process
+from harness.lab.port import LabError, LabPod, Place, Process
 
 SOURCE = Path(__file__).with_name("responder.c")
 READY = 10.0  # seconds until all must serve
@@ -25,7 +25,7 @@ def serve_all(pods: Sequence[LabPod], ports: Sequence[int]) -> Iterator[Mapping[
 
     TCP: ``GET /name`` over HTTP/1.1 is answered by the pod's ``namespace/name``. UDP: a datagram without a line end is
     answered by that name, a line end and the datagram, from the address that was asked.
-    Entered when all serve. ICMP errors of these pods are no longer rate-limited, so that each refusal can be seen.
+    Entered when all serve. ICMP errors of these pods and their nodes are no longer rate-limited, so that each refusal is seen.
     Raises LabError with the responder's own words.
     """
     program = str(c_program(SOURCE))
@@ -35,23 +35,24 @@ def serve_all(pods: Sequence[LabPod], ports: Sequence[int]) -> Iterator[Mapping[
         os.mkfifo(ready)
         told = os.open(ready, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # writing too: no end of file between two responders
         stack.callback(os.close, told)
+        for place in dict.fromkeys([*pods, *(pod.node for pod in pods)]):
+            _lift_limits(place)
         processes: dict[str, Process] = {}
         stack.callback(_stop, processes)
         for pod in pods:
             argv = [program, str(ready), pod.pod.ref, *map(str, ports)]
             processes[pod.pod.ref] = pod.start(argv, component="server")
-            _lift_limits(pod)
         _await_ready(told, processes)
         yield processes
 
 
-def _lift_limits(pod: LabPod) -> None:
+def _lift_limits(place: Place) -> None:
     try:
-        with pod.entered():
+        with place.entered():
             for name, value in NO_LIMITS.items():
                 Path("/proc/sys/net", name).write_text(value)
     except OSError as error:
-        raise LabError(f"pod {pod.pod.ref}: {error.filename} cannot be written: {error.strerror}; run it as root") from error
+        raise LabError(f"{error.filename} of {place.netns} cannot be written: {error.strerror}; run it as root") from error
 
 
 def _await_ready(told: int, processes: Mapping[str, Process]) -> None:
