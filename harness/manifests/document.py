@@ -13,6 +13,8 @@ from harness.model.origin import Origin
 
 Step: TypeAlias = str | int
 
+_BYTES = 64 << 20  # of a file; a pod as kubectl prints it takes about 10 KiB
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -91,11 +93,14 @@ def read_document(path: Path, purpose: str) -> Document:
 def _text(path: Path) -> str:
     start = Origin(str(path), 1)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as opened:  # not by its size: pipes have none, and devices no end
+            raw = opened.read(_BYTES + 1)
     except FileNotFoundError:
         raise ManifestError([Fault(start, "no such file; check the path")]) from None
     except OSError as refused:
         raise ManifestError([Fault(start, f"cannot be read: {refused.strerror}")]) from None
+    if len(raw) > _BYTES:
+        raise ManifestError([Fault(start, f"over {_BYTES >> 20} MiB; split the file, or name another")])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as bad:
@@ -108,9 +113,9 @@ def _syntax(file: str, text: str, broken: yaml.MarkedYAMLError | yaml.reader.Rea
         line = text.encode()[: broken.position].count(b"\n") + 1
         return Fault(Origin(file, line), "a control character, which YAML does not allow; remove it")
     mark = broken.problem_mark or broken.context_mark
-    line = mark.line + 1 if mark else 1
-    lines = text.splitlines()
-    written = lines[line - 1] if line <= len(lines) else ""
+    lines = text.splitlines() or [""]
+    line = min(mark.line + 1 if mark else 1, len(lines))  # the parser sees a truncated file end on a line more
+    written = lines[line - 1]
     if "\t" in written[: len(written) - len(written.lstrip())]:
         return Fault(Origin(file, line), "a tab in the indentation, which YAML does not allow; use spaces")
     said = ", ".join(part for part in (broken.problem, broken.context) if part)

@@ -57,11 +57,14 @@ class Loaded:
     not_judged: Counter[str] = field(default_factory=Counter)
 
 
-def load_policies(paths: Sequence[Path]) -> Loaded:
-    """All policies of files and folders (with the folders in them). Raises ManifestError with all faults of all files."""
+def load_policies(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
+    """All policies of files and folders (with the folders in them). Raises ManifestError with all faults of all files.
+
+    If ``strict``, an object that carries no policy is a fault too.
+    """
     faults: list[Fault] = []
     policies: list[Policy] = []
-    not_judged: Counter[str] = Counter()
+    not_judged: list[tuple[str, Fault]] = []
     for path in paths:
         objects = 0
         for file in _files(path, faults):
@@ -79,8 +82,10 @@ def load_policies(paths: Sequence[Path]) -> Loaded:
             what = "no Kubernetes object in this folder" if path.is_dir() else "the file is empty"
             faults.append(Fault(Origin(str(path), 1), f"{what}; write or name a manifest"))
     faults += _twice(policies)
+    if strict:
+        faults += [fault for _, fault in not_judged]
     refuse(faults)
-    return Loaded(tuple(policies), not_judged)
+    return Loaded(tuple(policies), Counter(kind for kind, _ in not_judged))
 
 
 def _files(path: Path, faults: list[Fault]) -> list[Path]:
@@ -96,7 +101,7 @@ def _policies(
     document: Document,
     path: tuple[Step, ...],
     faults: list[Fault],
-    not_judged: Counter[str],
+    not_judged: list[tuple[str, Fault]],
     implied: tuple[str, str] | tuple[None, None] = (None, None),
 ) -> Iterator[Policy]:
     """Policies of the object at ``path``, and of its items where it is a list; ``implied``: version and kind by the list."""
@@ -125,7 +130,8 @@ def _policies(
         what = f"{kind} of {version} is not supported; write it as a {_SUPPORTED}, or leave it out"
         faults.append(document.fault((*path, "kind"), what))
     else:
-        not_judged[kind] += 1
+        fault = document.fault((*path, "kind"), f"{kind} carries no policy and is not judged; leave it out")
+        not_judged.append((kind, fault))
 
 
 def _name(document: Document, path: tuple[Step, ...], field: str, default: str | None, faults: list[Fault]) -> str | None:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from harness.manifests.bench import ScenarioShape
 from harness.manifests.case import CaseShape
+from harness.manifests.expectations import ExpectationsShape
 from harness.manifests.flows import AskedFlow
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
@@ -19,6 +20,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "bench-scenario": TypeAdapter(ScenarioShape),
     "conformance-case": TypeAdapter(CaseShape),
+    "conformance-expectations": TypeAdapter(ExpectationsShape),
     "flows": TypeAdapter(list[AskedFlow]),
     "topology": TypeAdapter(TopologyShape),
     "targets": TypeAdapter(TargetsShape),

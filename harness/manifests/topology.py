@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from harness.manifests.addresses import Address
+from harness.manifests.cluster import cluster
 from harness.manifests.document import Document, read_document
 from harness.manifests.errors import Fault, ManifestError, quoted, refuse, suggestion
 from harness.manifests.kubernetes import DnsLabel, LabelKey, Labels, Port, PortName, Protocol
@@ -63,8 +64,10 @@ class TopologyShape(Shape):
 
 
 def load_topology(path: Path) -> Topology:
-    """The topology of a file; its name is the file's stem. Raises ManifestError."""
+    """The topology of a file, in the project's form or as kubectl prints it, named as the file is. Raises ManifestError."""
     document = read_document(path, "a topology")
+    if isinstance(document.data, dict) and "kind" in document.data:
+        return cluster(document, path.stem)
     faults: list[Fault] = []
     shape = checked(document, TopologyShape, faults)
     if shape is None:

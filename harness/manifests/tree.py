@@ -17,7 +17,7 @@ from harness.model.origin import Origin
 Data: TypeAlias = Any  # what YAML can hold; shapes (harness.manifests.shape) say what it must be
 
 _DEPTH = 100  # levels of nesting; Kubernetes objects need about 15
-_VALUES = 1_000_000  # values of a document once its aliases are expanded
+_VALUES = 1_000_000  # values of a file, and of a document once its aliases are expanded
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class Builder:
         self._file = file
         self._events = _events(text)
         self._anchors: dict[str, Node] = {}
+        self._values = 0
 
     def roots(self) -> Iterator[Node]:
         """The roots of the documents that hold something. Raises yaml.YAMLError where the text is not YAML."""
@@ -87,6 +88,10 @@ class Builder:
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         line = _line(event)
+        self._values += 1
+        if self._values > _VALUES:
+            what = f"the file holds over {_VALUES:,} values up to here; split it"
+            raise ManifestError([*self.faults, Fault(Origin(self._file, line), what)])
         if depth > _DEPTH:
             raise ManifestError(
                 [*self.faults, Fault(Origin(self._file, line), f"nested deeper than {_DEPTH} levels; flatten it")]

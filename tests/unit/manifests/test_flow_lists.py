@@ -1,0 +1,79 @@
+"""Lists of flows to be explained."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.manifests.errors import ManifestError
+from harness.manifests.flows import load_flows
+from harness.model.flow import ICMP, Flow
+from harness.model.topology import Namespace, Pod, Topology
+
+PODS = (Pod("a", "shop", "n1", ips=("10.0.0.1", "fd00::1")), Pod("b", "shop", "n1", ips=("10.0.0.2",)))
+TOPOLOGY = Topology("t", ("n1",), (Namespace("shop"),), PODS)
+
+
+def load(folder: Path, text: str) -> list[Flow]:
+    (folder / "flows").write_text(text)
+    return load_flows(folder / "flows", TOPOLOGY)
+
+
+def refusal(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ManifestError) as refused:
+        load(folder, text)
+    return [str(fault).removeprefix(f"{folder / 'flows'}:") for fault in refused.value.faults]
+
+
+def test_flows_keep_their_order_and_are_ipv4_unless_said_otherwise(tmp_path: Path) -> None:
+    assert load(
+        tmp_path,
+        """\
+- {from: shop/b, to: shop/a, port: 8080, protocol: TCP}
+- {from: shop/b, to: shop/a, port: 8080, protocol: TCP}
+- {from: {ip: 192.0.2.7}, to: shop/a, port: 53, protocol: UDP}
+- {from: shop/a, to: {ip: "2001:DB8:0::1"}, protocol: ICMP}
+- {from: shop/a, to: shop/a, protocol: ICMP, icmp: {type: 13}}
+""",
+    ) == [
+        Flow("shop/b", "shop/a", 8080),
+        Flow("shop/b", "shop/a", 8080),
+        Flow("192.0.2.7", "shop/a", 53, "UDP"),
+        Flow("shop/a", "2001:db8::1", 0, "ICMP", 6, ICMP(128)),
+        Flow("shop/a", "shop/a", 0, "ICMP", 4, ICMP(13)),
+    ]
+
+
+def test_json_is_read_as_yaml_is(tmp_path: Path) -> None:
+    assert load(tmp_path, '[\n\t{"from": "shop/b", "to": {"ip": "10.9.9.9"}, "port": 1, "family": 4}]') == [
+        Flow("shop/b", "10.9.9.9", 1)
+    ]
+
+
+def test_the_address_of_a_pod_stands_for_the_pod(tmp_path: Path) -> None:
+    assert load(tmp_path, '[{from: {ip: "fd00:0:0::1"}, to: {ip: "fd00::2"}, port: 1}]') == [
+        Flow("shop/a", "fd00::2", 1, family=6)
+    ]
+
+
+def test_no_flows_are_no_answers(tmp_path: Path) -> None:
+    assert load(tmp_path, "[]\n") == []
+
+
+L7 = "not supported: flows are judged by addresses, ports and ICMP messages only; remove it"
+REFUSED = {
+    "{}": "1: want a list of flows, found a mapping",
+    "": "1: the file is empty; write a list of flows in it",
+    "- 1": "1: [0]: want a mapping, found the number 1",
+    "- {from: shop/a, to: shop/b, port: 80, http: {method: GET}}": f"1: [0].http: {L7}",
+    "- {from: shop/a, to: shop/b, port: 80, kafka: {}}": f"1: [0].kafka: {L7}",
+    "- {from: shop/a, to: shop/b, port: 80, grpc: {}}": f"1: [0].grpc: {L7}",
+    "- {from: shop/a, to: shop/b, port: 80, verdict: denied}": '1: [0]: unknown field "verdict"',
+    "-\n  from: shop/a\n  to: shop/c\n  port: 80": '3: [0].to: no pod "shop/c" (did you mean "shop/b"?)',
+    "- {from: {ip: 10.9.9.9}, to: {ip: fd00::9}, port: 80}": "1: [0].to: fd00::9 is not of IPv4, as the flow is",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED.items(), ids=REFUSED.values())
+def test_what_is_no_list_of_flows_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (found,) = refusal(tmp_path, text)
+    assert found.startswith(message)
