@@ -27,6 +27,8 @@ enum drop_reason {
 	DROP_ICMP_TYPE = 14, /* an ICMP type that pods have no use for */
 	DROP_NOT_UNICAST = 15, /* the destination is not one host */
 	DROP_REVOKED = 16, /* an open connection that the policy no longer allows */
+	DROP_DENIED_EGRESS = 17, /* a rule denies the sender's egress this flow, whatever else allows it */
+	DROP_DENIED_INGRESS = 18, /* a rule denies the receiver's ingress this flow, whatever else allows it */
 	DROP_REASONS
 };
 
@@ -42,7 +44,7 @@ struct drop_event {
 	struct address destination;
 	__u32 source_identity; /* 0 where it was not looked up */
 	__u32 destination_identity;
-	__u32 rule; /* of the policy that isolates; 0 for none */
+	__u32 rule; /* that denies, or the policy that isolates; 0 for none */
 	__u32 generation; /* whose table numbers the rule */
 	__u32 ifindex;
 	__be16 source_port;

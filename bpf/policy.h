@@ -3,7 +3,8 @@
  *
  * The compiler (harness/mesh/policy.py) has done all matching of labels, ranges and blocks; what is left is
  * looking up {subject, peer, port class, protocol}, each of the last three exactly or as a wildcard.
- * Policies only allow, so the order of lookups decides nothing but which rule is named.
+ * A rule that denies wins over every rule that allows, so those are looked up first, where there are any; else the
+ * order of lookups decides nothing but which rule is named.
  */
 #pragma once
 
@@ -19,9 +20,14 @@ enum subject_shape {
 	SUBJECT_OPEN = 1 << 1, /* no policy isolates it: everything is allowed */
 	/* From here on one bit for each of peer (identity, any, CIDR class) and port (class, any of its protocol, any). */
 	SHAPE_FIRST = 1 << 2,
+	/* One bit for each of peer alone: denials are rare, and with any ports share it. */
+	DENY_FIRST = 1 << 11,
 };
 
 #define SHAPES 9
+#define DENY_SHAPES (7 * DENY_FIRST)
+#define IDENTITY_SHAPES (7 * SHAPE_FIRST | DENY_FIRST)
+#define CIDR_SHAPES (7 * SHAPE_FIRST << 6 | DENY_FIRST << 2)
 
 /* What of a port a shape looks up. */
 enum shape_port {
@@ -91,13 +97,16 @@ struct {
 /* Peers that are CIDR classes carry this bit; 0 is any peer. */
 #define PEER_IS_CIDR 0x80000000
 
+/* Added to the direction of an entry that denies. */
+#define ENTRY_DENIES 2
+
 struct policy_entry {
 	__u32 subject; /* class of the pod that the policy selects; 0: no entry */
 	__u32 peer; /* class of the peer, or of its CIDR; 0: any */
-	__u16 port_class; /* 0: any */
+	__u16 port_class; /* of ICMP the type and 1; 0: any */
 	__u8 protocol; /* 0: any */
-	__u8 direction;
-	__u32 rule; /* that allows */
+	__u8 direction; /* and ENTRY_DENIES */
+	__u32 rule; /* that allows or denies */
 };
 
 #define POLICY_BUCKETS 65536
@@ -126,7 +135,7 @@ struct cidr_key {
 	struct address address;
 };
 
-/* Value: the CIDR class of an address that is no pod's. */
+/* Value: the CIDR class of an address that is no pod's. Pods' have classes of their own, which blocks may leave out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1 << 16);
@@ -165,6 +174,9 @@ static __always_inline __u32 port_class(__u32 bank, __u8 protocol, __be16 port)
 	case IPPROTO_SCTP:
 		table = PORTS_SCTP;
 		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return 1 + bpf_ntohs(port);
 	default:
 		return 0;
 	}
@@ -206,22 +218,40 @@ struct question {
 	__u32 subject;
 	__u32 peer;
 	__u16 cidr_class; /* of a peer that is a pod */
-	__be16 port; /* of the flow's destination, whichever end is asked */
+	__be16 port; /* of the flow's destination, whichever end is asked; of ICMP the type */
 	__u8 peer_is_pod;
 	__u8 family;
 	__u8 protocol;
 	__u8 direction;
 };
 
+/* The class of an identity as a peer, 0 if no rule names it. */
+static __always_inline __u32 peer_class(__u32 bank, __u32 identity)
+{
+	struct peer_classes *classes = bpf_map_lookup_elem(&peer_classes, &bank);
+
+	settle(identity);
+	return classes && identity < IDENTITIES ? classes->of[identity] : 0;
+}
+
+/* What of its port the entries of `shape` have, with protocol and direction: an entry's second 8 bytes without the rule. */
+static __always_inline __u32 entry_what(const struct question *q, __u32 shape, __u32 class)
+{
+	__u32 what = (__u32)q->direction << 24;
+
+	if (shape % PORT_SHAPES != PORT_ANY)
+		what |= (__u32)q->protocol << 16;
+	return shape % PORT_SHAPES == PORT_CLASS ? what | class : what;
+}
+
 /*
- * Answers with a drop reason; *rule is the rule that allows, or the policy that isolates.
+ * Answers with a drop reason; *rule is the rule that allows or denies, or the policy that isolates.
  * `peer_address` is looked up among the CIDRs unless the peer is a pod.
  */
 __noinline int judge(const struct question *q, const struct address *peer_address, __u32 *rule)
 {
 	struct mesh_config *settings = mesh_settings();
-	__u32 bank, mask, index, class, peer, what, found;
-	struct peer_classes *peers;
+	__u32 bank, mask, index, class, peer, what, found, shapes, named = 0, block = 0;
 	struct subject *subject;
 	__u64 who;
 
@@ -233,43 +263,47 @@ __noinline int judge(const struct question *q, const struct address *peer_addres
 	subject = q->subject < IDENTITIES ? bpf_map_lookup_elem(&subjects, &index) : NULL;
 	if (!subject || !(subject->shapes & SUBJECT_KNOWN))
 		return DROP_NO_POLICY;
+	shapes = subject->shapes;
 	*rule = subject->rule;
-	if (subject->shapes & SUBJECT_OPEN)
+	if ((shapes & (SUBJECT_OPEN | DENY_SHAPES)) == SUBJECT_OPEN)
 		return DROP_NONE;
 	class = port_class(bank, q->protocol, q->port);
-	for (int shape = 0; shape < SHAPES; shape++) {
-		if (!(subject->shapes & SHAPE_FIRST << shape))
+	if (shapes & IDENTITY_SHAPES)
+		named = peer_class(bank, q->peer);
+	if (shapes & CIDR_SHAPES)
+		block = q->peer_is_pod ? q->cidr_class : cidr_class(bank, q->family, peer_address);
+	/* The first nine rounds look for denials. */
+	for (int round = shapes & DENY_SHAPES ? 0 : SHAPES; round < 2 * SHAPES; round++) {
+		bool denying = round < SHAPES;
+		__u32 shape = denying ? round : round - SHAPES;
+
+		if (!(shapes & (denying ? DENY_FIRST << shape / PORT_SHAPES : SHAPE_FIRST << shape)))
 			continue;
-		what = (__u32)q->direction << 24;
-		if (shape % PORT_SHAPES != PORT_ANY)
-			what |= (__u32)q->protocol << 16;
-		if (shape % PORT_SHAPES == PORT_CLASS) {
-			if (!class)
-				continue;
-			what |= class;
-		}
+		if (shape % PORT_SHAPES == PORT_CLASS && !class)
+			continue;
 		peer = 0;
 		if (shape / PORT_SHAPES == PEER_IDENTITY) {
-			peer = q->peer;
-			settle(peer);
-			peers = bpf_map_lookup_elem(&peer_classes, &bank);
-			peer = peers && peer < IDENTITIES ? peers->of[peer] : 0;
-			if (!peer)
+			if (!named)
 				continue;
+			peer = named;
 		}
 		if (shape / PORT_SHAPES == PEER_CIDR) {
-			peer = q->peer_is_pod ? q->cidr_class : cidr_class(bank, q->family, peer_address);
-			if (!peer)
-				break;
-			peer |= PEER_IS_CIDR;
+			if (!block)
+				continue;
+			peer = block | PEER_IS_CIDR;
 		}
+		what = entry_what(q, shape, class) | (denying ? ENTRY_DENIES << 24 : 0);
 		who = subject->class | (__u64)peer << 32;
 		found = find_rule(bank, mask, who, what);
 		if (found) {
 			*rule = found;
+			if (denying)
+				return q->direction == EGRESS ? DROP_DENIED_EGRESS : DROP_DENIED_INGRESS;
 			return DROP_NONE;
 		}
 	}
+	if (shapes & SUBJECT_OPEN)
+		return DROP_NONE;
 	return q->direction == EGRESS ? DROP_POLICY_EGRESS : DROP_POLICY_INGRESS;
 }
 
@@ -277,7 +311,7 @@ __noinline int judge(const struct question *q, const struct address *peer_addres
 struct flow {
 	const struct address *source;
 	const struct address *destination;
-	__be16 destination_port;
+	__be16 destination_port; /* of ICMP the type */
 	__u8 family;
 	__u8 protocol;
 };

@@ -83,13 +83,23 @@ enum orientation {
 	REVERSE, /* its destination */
 };
 
+/* What rules ask of the port of a flow; of ICMP its type, and no other type than this opens a flow (parse_icmp). */
+static __always_inline __be16 judged_port(const struct packet *p, __u32 orientation)
+{
+	if (p->protocol == IPPROTO_ICMP)
+		return bpf_htons(8);
+	if (p->protocol == IPPROTO_ICMPV6)
+		return bpf_htons(128);
+	return orientation == FORWARD ? p->destination_port : p->source_port;
+}
+
 static __always_inline struct judgement judge_oriented(const struct packet *p, __u32 generation, __u32 orientation,
 						       const struct endpoint *from, const struct endpoint *to)
 {
 	struct flow flow = {
 		.source = orientation == FORWARD ? &p->source : &p->destination,
 		.destination = orientation == FORWARD ? &p->destination : &p->source,
-		.destination_port = orientation == FORWARD ? p->destination_port : p->source_port,
+		.destination_port = judged_port(p, orientation),
 		.family = p->family,
 		.protocol = p->protocol,
 	};

@@ -16,7 +16,6 @@ from harness.dataplanes.port import (
     Revision,
     Support,
     Yes,
-    network_policies,
 )
 from harness.lab.port import Lab
 from harness.mesh.agent import Options
@@ -24,10 +23,10 @@ from harness.mesh.drops import reasons
 from harness.mesh.errors import MeshError
 from harness.mesh.grants import EGRESS
 from harness.mesh.hooks import HookKind
-from harness.mesh.layout import PROTOCOLS
+from harness.mesh.layout import ICMP_PROTOCOLS, PROTOCOLS
 from harness.mesh.mesh import Mesh, attached
 from harness.model.cilium import Policy
-from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.flow import Evidence, Flow, Verdict, is_pod
 
 HOOK = "MESHPROOF_EBPF_HOOK"
 """``tcx`` or ``clsact`` in this environment variable overrules what the kernel offers."""
@@ -41,8 +40,8 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_UDP: _DROPPED,
     Feature.POLICY_ICMP: _DROPPED,
     Feature.POLICY_CIDR: _DROPPED,
-    Feature.POLICY_CILIUM: No("CiliumNetworkPolicy is not compiled yet"),
-    Feature.POLICY_DENY: No("explicit denials are CiliumNetworkPolicy's"),
+    Feature.POLICY_CILIUM: _DROPPED,
+    Feature.POLICY_DENY: _DROPPED,
     Feature.IPV6: Yes(),
     Feature.REVOKE_OPEN_CONNECTIONS: _DROPPED,
     Feature.ENCRYPTION: No("packets between nodes are sent as they are"),
@@ -60,15 +59,15 @@ class EbpfAttachment:
 
     def apply(self, policies: Sequence[Policy]) -> Revision:
         try:
-            generation, seconds = self._mesh.apply(network_policies(policies, "ebpf"))
+            generation, seconds = self._mesh.apply(policies)
         except MeshError as error:
             raise NotConverged(f"ebpf: the policies are not enforced: {error}") from error
         return Revision(generation, seconds)
 
     def evidence(self, flow: Flow) -> Evidence | None:
-        topology = self._mesh.lab.topology
-        source, destination = (str(ip_address(topology.pod(ref).ip(flow.family))) for ref in (flow.source, flow.destination))
-        found = self._mesh.latest_drop(source, destination, PROTOCOLS[flow.protocol], flow.port)
+        source, destination = (self._address(end, flow.family) for end in (flow.source, flow.destination))
+        protocol = ICMP_PROTOCOLS[flow.family] if flow.protocol == "ICMP" else PROTOCOLS[flow.protocol]
+        found = self._mesh.latest_drop(source, destination, protocol, flow.port)
         if found is None:
             return None
         agent, drop = found
@@ -76,6 +75,9 @@ class EbpfAttachment:
         rule = self._mesh.rule(drop)
         way = "egress" if drop.direction == EGRESS else "ingress"
         return Evidence("ebpf", reason.name, str(rule) if rule else None, f"{way} on node {agent.node.name}: {reason.text}")
+
+    def _address(self, end: str, family: int) -> str:
+        return str(ip_address(self._mesh.lab.topology.pod(end).ip(family) if is_pod(end) else end))
 
     def components(self) -> Sequence[Component]:
         """Programs in the kernel only: there is no agent process, the harness does what one would do."""

@@ -3,7 +3,7 @@
 import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-SCHEMA = 1
+SCHEMA = 2
 """Part of every pin's path; counted up when a map's layout changes, for a reopened map must be what it was."""
 
 U32 = struct.Struct("=I")
@@ -39,6 +39,12 @@ HOP_WIRE = 2
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 PORT_TABLES = tuple(PROTOCOLS)
 """In the order of their tables in ``port_classes``."""
+
+ICMP_PROTOCOLS = {4: 1, 6: 58}
+"""By family."""
+
+ENTRY_DENIES = 2
+"""Added to the direction of a policy entry that denies."""
 
 PEER_IS_CIDR = 0x8000_0000
 CIDR_BANK_BITS = 32

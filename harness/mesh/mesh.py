@@ -11,8 +11,8 @@ from harness.mesh.grants import Cluster
 from harness.mesh.identity import identities
 from harness.mesh.policy import Compiled, compile_policies
 from harness.mesh.rcu import wait_for_running_programs
+from harness.model.cilium import Policy
 from harness.model.origin import Origin
-from harness.model.policy import NetworkPolicy
 
 _REMEMBERED = 65536
 _GENERATIONS = 8
@@ -27,9 +27,9 @@ class Mesh:
         self._identities = identities(lab.topology)
         self._cluster = Cluster.of(lab.topology, self._identities)
         self._compiled: dict[int, Compiled] = {}
-        self._latest: dict[tuple[str, str, int, int], tuple[Agent, Drop]] = {}
+        self._latest: dict[tuple[str, str, int, int, bool], tuple[Agent, Drop]] = {}
 
-    def apply(self, policies: Sequence[NetworkPolicy]) -> tuple[int, float]:
+    def apply(self, policies: Sequence[Policy]) -> tuple[int, float]:
         """Enforce exactly ``policies`` on every node; the generation that is in force now, and the seconds it took.
 
         First every node's idle bank is filled, then all are put in force one after the other, then the packets that
@@ -49,11 +49,11 @@ class Mesh:
         return generation, time.monotonic() - started
 
     def latest_drop(self, source: str, destination: str, protocol: int, port: int) -> tuple[Agent, Drop] | None:
-        """The latest drop of a flow, of packets in either direction, and the node where it was."""
+        """The latest drop of a flow, of packets in either direction, and the node where it was; of ICMP ``port`` is 0."""
         self._drain()
         found = [
-            self._latest.get((source, destination, protocol, port)),
-            self._latest.get((destination, source, protocol, -port)),
+            self._latest.get((source, destination, protocol, port, False)),
+            self._latest.get((destination, source, protocol, port, True)),
         ]
         return max((drop for drop in found if drop), key=lambda drop: drop[1].time, default=None)
 
@@ -63,11 +63,11 @@ class Mesh:
         return compiled.rule(drop.rule) if compiled else None
 
     def _drain(self) -> None:
-        """Keyed both ways: by the destination's port for packets to a server, by the negated source's for its answers."""
+        """Keyed both ways: by the destination's port as packets to a server, by the source's as its answers."""
         drops = [(agent, drop) for agent in self.agents for drop in agent.drops()]
         for agent, drop in sorted(drops, key=lambda pair: pair[1].time):
-            for port in (drop.destination_port, -drop.source_port):
-                key = (drop.source, drop.destination, drop.protocol, port)
+            for port, answers in ((drop.destination_port, False), (drop.source_port, True)):
+                key = (drop.source, drop.destination, drop.protocol, port, answers)
                 self._latest.pop(key, None)
                 self._latest[key] = (agent, drop)
         while len(self._latest) > _REMEMBERED:

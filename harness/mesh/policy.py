@@ -1,20 +1,23 @@
-"""Compiles NetworkPolicies into what the kernel looks up: flat entries, port classes, CIDR classes. Pure."""
+"""Compiles policies into what the kernel looks up: flat entries, port classes, CIDR classes. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import NamedTuple
 
-from harness.mesh import cidrclasses, portclasses
+from harness.mesh import cidrclasses, cilium, networkpolicy, portclasses
 from harness.mesh.cidrclasses import Block, CidrClasses
-from harness.mesh.grants import EGRESS, INGRESS, Cluster, Grant, granted
-from harness.mesh.layout import PEER_IS_CIDR, PROTOCOLS
+from harness.mesh.grants import EGRESS, INGRESS, Cluster, Grant, Granted, ICMPType
+from harness.mesh.layout import ENTRY_DENIES, ICMP_PROTOCOLS, PEER_IS_CIDR, PROTOCOLS
 from harness.mesh.portclasses import PortClasses, PortRange
+from harness.model.cilium import Policy
 from harness.model.origin import Origin
 from harness.model.policy import NetworkPolicy
 
 SUBJECT_KNOWN = 1
 SUBJECT_OPEN = 2
-_SHAPE_FIRST = 4
+_SHAPE_FIRST = 1 << 2
+_DENY_FIRST = 1 << 11
 _PEER_IDENTITY, _PEER_ANY, _PEER_CIDR = 0, 1, 2
 _PORT_CLASS, _PORT_PROTOCOL, _PORT_ANY = 0, 1, 2
 
@@ -22,7 +25,8 @@ _PORT_CLASS, _PORT_PROTOCOL, _PORT_ANY = 0, 1, 2
 class Entry(NamedTuple):
     """One key of the policy table, in the order of its fields there; 0 is the wildcard of all but subject and direction.
 
-    ``subject`` and ``peer`` are classes of identities, not identities.
+    ``subject`` and ``peer`` are classes of identities, not identities. Of ICMP the port class is the type plus 1.
+    ``direction`` has ENTRY_DENIES added where the entry denies.
     """
 
     subject: int
@@ -49,7 +53,7 @@ class Compiled:
     peers: dict[int, int]
     """The class of each identity as a peer; 0 (or none) for those whom no rule names."""
     entries: dict[Entry, int]
-    """The number of the rule that allows."""
+    """The number of the rule that allows or denies."""
     ports: PortClasses
     cidrs: CidrClasses
     rules: tuple[Origin, ...]
@@ -59,45 +63,60 @@ class Compiled:
         return self.rules[number - 1] if 0 < number <= len(self.rules) else None
 
 
-def compile_policies(policies: Sequence[NetworkPolicy], cluster: Cluster) -> Compiled:
+def compile_policies(policies: Sequence[Policy], cluster: Cluster) -> Compiled:
     """Compile ``policies`` for ``cluster``. Raises PolicyError.
 
     Identities that no rule tells apart are one class, as subjects and as peers: a policy over a thousand pods is an entry,
     not a million. Every identity is a subject in both directions, so that the kernel can tell "no policy isolates it" (open)
     from "never heard of" (closed).
     """
-    result = granted(policies, cluster)
+    result = _granted(policies, cluster)
     numbers: dict[Origin, int] = {}
     ports = portclasses.classify(grant.port for grant in result.grants if isinstance(grant.port, PortRange))
-    cidrs = cidrclasses.classify({grant.peers for grant in result.grants if isinstance(grant.peers, Block)})
+    blocks = {grant.peers for grant in result.grants if isinstance(grant.peers, Block)}
+    cidrs = cidrclasses.classify(blocks, [ip_address(address) for address, _ in cluster.addresses])
     peers = _peer_classes(result.grants)
     reached = [_reached(grant, peers, cidrs) for grant in result.grants]
     held = _held(result.grants)
-    classes: dict[tuple[int, Origin, tuple[int, ...]], Subject] = {}
+    classes: dict[tuple[int, Origin | None, tuple[int, ...]], Subject] = {}
     entries: dict[Entry, int] = {}
     subjects = {}
     for identity in cluster.identities:
         for direction in (EGRESS, INGRESS):
             key = (direction, identity.number)
             origin = result.isolated.get(key)
-            if origin is None:
+            indices = tuple(index for index in held.get(key, ()) if origin or result.grants[index].denies)
+            if origin is None and not indices:
                 subjects[key] = Subject(0, SUBJECT_KNOWN | SUBJECT_OPEN, 0)
                 continue
-            signature = (direction, origin, tuple(held.get(key, ())))
+            signature = (direction, origin, indices)
             if signature not in classes:
                 number = len(classes) + 1
-                shapes = SUBJECT_KNOWN
-                for index in signature[2]:
+                shapes = SUBJECT_KNOWN if origin else SUBJECT_KNOWN | SUBJECT_OPEN
+                for index in indices:
                     grant = result.grants[index]
                     shapes |= _shape(grant)
+                    way = direction | ENTRY_DENIES if grant.denies else direction
                     protocol, port_classes = _ports(grant, ports)
                     rule = numbers.setdefault(grant.origin, len(numbers) + 1)
                     for peer in reached[index]:
                         for port_class in port_classes:
-                            entries.setdefault(Entry(number, peer, port_class, protocol, direction), rule)
-                classes[signature] = Subject(numbers.setdefault(origin, len(numbers) + 1), shapes, number)
+                            entries.setdefault(Entry(number, peer, port_class, protocol, way), rule)
+                isolating = numbers.setdefault(origin, len(numbers) + 1) if origin else 0
+                classes[signature] = Subject(isolating, shapes, number)
             subjects[key] = classes[signature]
     return Compiled(subjects, peers, entries, ports, cidrs, tuple(numbers))
+
+
+def _granted(policies: Sequence[Policy], cluster: Cluster) -> Granted:
+    """Resolve ``policies`` over ``cluster``, each as its kind has it."""
+    result = Granted()
+    for policy in policies:
+        if isinstance(policy, NetworkPolicy):
+            networkpolicy.grant(policy, cluster, result)
+        else:
+            cilium.grant(policy, cluster, result)
+    return result
 
 
 def _held(grants: Sequence[Grant]) -> dict[tuple[int, int], list[int]]:
@@ -135,10 +154,15 @@ def _ports(grant: Grant, ports: PortClasses) -> tuple[int, tuple[int, ...]]:
         return 0, (0,)
     if isinstance(grant.port, str):
         return PROTOCOLS[grant.port], (0,)
+    if isinstance(grant.port, ICMPType):
+        return ICMP_PROTOCOLS[grant.port.family], (grant.port.type + 1,)
     return PROTOCOLS[grant.port.protocol], ports.of[grant.port]
 
 
 def _shape(grant: Grant) -> int:
+    """The bit that has the kernel look for such an entry; of denials, one bit for all kinds of ports."""
     peer = _PEER_ANY if grant.peers is None else _PEER_CIDR if isinstance(grant.peers, Block) else _PEER_IDENTITY
+    if grant.denies:
+        return _DENY_FIRST << peer
     port = _PORT_ANY if grant.port is None else _PORT_PROTOCOL if isinstance(grant.port, str) else _PORT_CLASS
     return _SHAPE_FIRST << (peer * 3 + port)

@@ -123,7 +123,7 @@ class Tables:
 
     def _write_endpoints(self, bank: int, compiled: Compiled) -> None:
         """The whole table again: all bytes of it that are in force are overwritten by themselves."""
-        self._classes[bank] = {address: compiled.cidrs.holding(ip_address(address)) for address in self._endpoints}
+        self._classes[bank] = {address: compiled.cidrs.holding_pod(ip_address(address)) for address in self._endpoints}
         for family, form in ENDPOINT_ENTRIES.items():
             entries = []
             for address, endpoint in self._endpoints.items():

@@ -5,10 +5,12 @@ from ipaddress import ip_address
 
 from harness.mesh.grants import EGRESS, INGRESS, Cluster
 from harness.mesh.identity import identities
-from harness.mesh.layout import PEER_IS_CIDR, PROTOCOLS
+from harness.mesh.layout import ENTRY_DENIES, ICMP_PROTOCOLS, PEER_IS_CIDR, PROTOCOLS
 from harness.mesh.policy import SUBJECT_OPEN, Compiled, Entry, compile_policies
-from harness.model.policy import NetworkPolicy
+from harness.model.cilium import Policy
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
+
+ALLOW_SHAPES, DENY_SHAPES = 0x1FF << 2, 7 << 11
 
 
 class World:
@@ -37,36 +39,58 @@ class World:
     def id(self, ref: str) -> int:
         return self.identities[ref].number
 
-    def compile(self, *policies: NetworkPolicy) -> Compiled:
+    def compile(self, *policies: Policy) -> Compiled:
         return compile_policies(policies, self.cluster)
 
     def allows(
-        self, policies: Sequence[NetworkPolicy], source: str, destination: str, port: int = 80, protocol: str = "TCP"
+        self,
+        policies: Sequence[Policy],
+        source: str,
+        destination: str,
+        port: int = 80,
+        protocol: str = "TCP",
+        family: int = 4,
     ) -> bool:
-        """What the kernel will answer: a model of bpf/policy.h over the compiled tables. Pods by name, others by address."""
+        """What the kernel will answer: a model of bpf/policy.h over the compiled tables.
+
+        Pods by name, others by address; of ICMP the port is the type.
+        """
         compiled = self.compile(*policies)
-        ends = [self._end(compiled, name) for name in (source, destination)]
+        ends = [self._end(compiled, name, family) for name in (source, destination)]
+        what = self._port(compiled, port, protocol, family)
         for direction, (subject, peer) in ((EGRESS, ends), (INGRESS, ends[::-1])):
-            if subject[0] and not self._judge(compiled, direction, subject[0], peer, port, protocol):
+            if subject[0] and not self._judge(compiled, direction, subject[0], peer, what):
                 return False
         return True
 
-    def _end(self, compiled: Compiled, name: str) -> tuple[int, int]:
+    def _end(self, compiled: Compiled, name: str, family: int) -> tuple[int, int]:
         """Identity (0 outside) and CIDR class."""
         if "/" in name:
-            return self.id(name), compiled.cidrs.holding(ip_address(self.topology.pod(name).ip(4)))
+            return self.id(name), compiled.cidrs.holding_pod(ip_address(self.topology.pod(name).ip(family)))
         return 0, compiled.cidrs.holding(ip_address(name))
 
     @staticmethod
-    def _judge(compiled: Compiled, direction: int, subject: int, peer: tuple[int, int], port: int, protocol: str) -> bool:
-        known = compiled.subjects[direction, subject]
-        if known.shapes & SUBJECT_OPEN:
-            return True
+    def _port(compiled: Compiled, port: int, protocol: str, family: int) -> tuple[int, int]:
+        """Class and protocol."""
+        if protocol == "ICMP":
+            return port + 1, ICMP_PROTOCOLS[family]
         spans = compiled.ports.spans.get(protocol, [])
-        port_class = next((number for first, last, number in spans if first <= port <= last), 0)
-        number = PROTOCOLS.get(protocol, 1)
-        ports = [(port_class, number)] if port_class else []
-        ports += [(0, number), (0, 0)]
+        return next((number for first, last, number in spans if first <= port <= last), 0), PROTOCOLS[protocol]
+
+    @staticmethod
+    def _judge(compiled: Compiled, direction: int, subject: int, peer: tuple[int, int], port: tuple[int, int]) -> bool:
+        known = compiled.subjects[direction, subject]
+        ports = [port] if port[0] else []
+        ports += [(0, port[1]), (0, 0)]
         peer_class = compiled.peers.get(peer[0], 0)
         peers = [0, *([peer_class] if peer_class else []), *([PEER_IS_CIDR | peer[1]] if peer[1] else [])]
-        return any(Entry(known.number, who, *what, direction) in compiled.entries for who in peers for what in ports)
+        keys = [(number, what) for number in peers for what in ports]
+
+        def found(way: int, bits: int) -> bool:
+            return bool(known.shapes & bits) and any(
+                Entry(known.number, who, *what, way) in compiled.entries for who, what in keys
+            )
+
+        if found(direction | ENTRY_DENIES, DENY_SHAPES):
+            return False
+        return bool(known.shapes & SUBJECT_OPEN) or found(direction, ALLOW_SHAPES)
