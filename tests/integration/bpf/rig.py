@@ -18,7 +18,8 @@ from harness.mesh.objects import load
 from harness.mesh.policy import compile_policies
 from harness.mesh.routes import Hop
 from harness.mesh.tables import Endpoint, Tables
-from harness.model.policy import NetworkPolicy
+from harness.model.cilium import Policy
+from harness.model.origin import Origin
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
 
 POD_MAC, GATEWAY_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
@@ -95,10 +96,15 @@ class Rig:
             with self.maps[name].memory() as memory:
                 memory[:] = bytes(len(memory))
 
-    def apply(self, *policies: NetworkPolicy) -> None:
+    def apply(self, *policies: Policy) -> None:
         """Put exactly these policies in force."""
-        self.tables.stage(compile_policies(policies, self._cluster))
+        self._compiled = compile_policies(policies, self._cluster)
+        self.tables.stage(self._compiled)
         self.tables.flip()
+
+    def rule(self, drop: Drop) -> Origin | None:
+        """Where the rule was written that a drop under the policies in force names."""
+        return self._compiled.rule(drop.rule)
 
     def from_pod(self, packet: Packet, ifindex: int = A_IF) -> Outcome:
         return self._run("from_pod", packet, ifindex)
