@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from harness.manifests.document import Document, Step
-from harness.manifests.errors import found, quoted
+from harness.manifests.errors import found, quoted, suggestion
 from harness.manifests.kubernetes import port_name
 from harness.manifests.shape import Shape, unsupported, wrong
 from harness.model.cilium import CiliumPort, HeaderMatch, HTTPRule, ICMPField, KafkaRule, L7Rules, PortRule
@@ -17,9 +17,16 @@ _Path = tuple[Step, ...]
 
 _MOST = 40  # entries that Cilium takes in ports and in fields
 _ICMP_NAMES = {
-    "IPv4": ("EchoReply", "Echo", "EchoRequest"),
-    "IPv6": ("EchoReply", "EchoRequest"),
-}
+    "IPv4": frozenset(
+        (
+            "EchoReply", "DestinationUnreachable", "Redirect", "Echo", "EchoRequest", "RouterAdvertisement", "RouterSelection",
+            "TimeExceeded", "ParameterProblem", "Timestamp", "TimestampReply",
+        )
+    ),
+    "IPv6": frozenset(
+        ("EchoReply", "DestinationUnreachable", "PacketTooBig", "EchoRequest", "TimeExceeded", "ParameterProblem")
+    ),
+}  # fmt: skip
 
 
 def _port(text: str) -> str:
@@ -46,7 +53,7 @@ def _icmp_type(value: object) -> int | str:
             return value
         value = int(value) if value.isascii() and len(value) <= 3 else -1
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
-        raise wrong(f"want an ICMP type (0 to 255, or EchoRequest or EchoReply), found {found(value)}")
+        raise wrong(f"want an ICMP type (0 to 255, or a name such as EchoRequest), found {found(value)}")
     return value
 
 
@@ -153,7 +160,8 @@ class _Field(Shape):
         names = _ICMP_NAMES[self.family or "IPv4"]
         if isinstance(self.type, str) and self.type not in names:
             family = self.family or "IPv4, the family where none is written"
-            what = f"the name {quoted(self.type)} is not supported for {family}; write the type's number or {', '.join(names)}"
+            hint = suggestion(self.type, names)
+            what = f"no name {quoted(self.type)} for {family}{hint}; write one that is, or the type's number"
             raise wrong(what, "type")
         return self
 

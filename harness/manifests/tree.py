@@ -17,7 +17,7 @@ from harness.model.origin import Origin
 Data: TypeAlias = Any  # what YAML can hold; shapes (harness.manifests.shape) say what it must be
 
 _DEPTH = 100  # levels of nesting; Kubernetes objects need about 15
-_VALUES = 1_000_000  # values of a file, and of a document once its aliases are expanded
+_VALUES = 2_000_000  # values of a file, and of a document once its aliases are expanded
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ spec:
       icmps:
         - fields:
             - {type: 8}
-            - {type: EchoRequest, family: IPv6}
+            - {type: PacketTooBig, family: IPv6}
             - {type: "3", family: IPv4}
     - {}
     - fromEntities: []
@@ -127,7 +127,9 @@ specs:
                     CiliumRule(
                         at(20),
                         cidrs=("10.0.0.0/8", "192.0.2.1", "fd00::1"),
-                        icmps=((ICMPField(at(23), 8), ICMPField(at(24), "EchoRequest", "IPv6"), ICMPField(at(25), 3, "IPv4")),),
+                        icmps=(
+                            (ICMPField(at(23), 8), ICMPField(at(24), "PacketTooBig", "IPv6"), ICMPField(at(25), 3, "IPv4")),
+                        ),
                     ),
                     CiliumRule(at(26)),
                     CiliumRule(at(27), entities=()),
@@ -259,10 +261,14 @@ RULES = {
         "http and kafka in one entry is not supported by Cilium; write two entries of toPorts",
     "ingress: [{icmps: [{fields: [{type: 256}]}]}]":
         "ingress[0].icmps[0].fields[0].type: "
-        "want an ICMP type (0 to 255, or EchoRequest or EchoReply), found the number 256",
-    "ingress: [{icmps: [{fields: [{type: PacketTooBig}]}]}]":
-        'ingress[0].icmps[0].fields[0].type: the name "PacketTooBig" is not supported for IPv4, '
-        "the family where none is written; write the type's number or EchoReply, Echo, EchoRequest",
+        "want an ICMP type (0 to 255, or a name such as EchoRequest), found the number 256",
+    "ingress: [{icmps: [{fields: [{type: EchoRequst}]}]}]":
+        'ingress[0].icmps[0].fields[0].type: no name "EchoRequst" for IPv4, the family where none is written '
+        '(did you mean "EchoRequest"?); write one that is, or the type\'s number',
+    "ingress: [{icmps: [{fields: [{type: Timestamp, family: IPv6}]}]}]":
+        'ingress[0].icmps[0].fields[0].type: no name "Timestamp" for IPv6 '
+        '(known here: DestinationUnreachable, EchoReply, EchoRequest, PacketTooBig, ParameterProblem, TimeExceeded); '
+        "write one that is, or the type's number",
     "ingress: [{fromEndpoints: [{matchLabels: {reserved:host: x}}]}]":
         'ingress[0].fromEndpoints[0].matchLabels["reserved:host"]: "reserved:host": '
         "labels of source reserved are not supported; use fromEntities or toEntities",

@@ -102,7 +102,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 DAMAGED: Mapping[str, tuple[bytes, str]] = {
     "truncated": (b"apiVersion: v1\nitems:\n- {kind: [Pod", "3: not YAML: "),
     "truncated in a string": (b"title: T\nwhy: 'it", "2: not YAML: "),
-    "alias bomb": (BOMB.encode(), "1: aliases expand to over 1,000,000 values; write what is meant"),
+    "alias bomb": (BOMB.encode(), "1: aliases expand to over 2,000,000 values; write what is meant"),
     "duplicate key": (b"kind: List\nitems: []\nkind: Pod\n", '3: duplicate key "kind", first on line 1; keep one'),
     "NUL": (b"kind: List\nitems: \0\n", "2: a control character, which YAML does not allow; remove it"),
     "not UTF-8": (b"kind: List\nitems: \xff\n", "2: byte 0xff is not UTF-8; save the file as UTF-8"),
