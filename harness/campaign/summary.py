@@ -157,7 +157,7 @@ def _target(judged: Judged) -> dict[str, Any]:
 
 
 def is_void(plan: Plan, samples: Samples) -> bool:
-    """Whether some load has no row that counts. A quick run gives no verdicts: there a late generator voids its row, which is shown, and not the whole."""
+    """Whether some load has no block that counts; in a quick run, which judges nothing, whether one gave no figure at all."""
     counted = samples.figures if plan.mode is Mode.QUICK else samples.figures[samples.figures["void"].isna()]
     present = set(zip(counted["scenario"], counted["load"], strict=True))
     return any((scenario.name, load.name) not in present for scenario in plan.scenarios for load in plan.loads(scenario))
