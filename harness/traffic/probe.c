@@ -3,8 +3,9 @@
  *
  *     probe SECONDS < FLOWS
  *
- * A line for each flow: PROTOCOL ADDRESS NUMBER CODE. PROTOCOL is tcp (one GET /name over one connection), udp (one
+ * A line for each flow: PROTOCOL ADDRESS NUMBER CODE OWN. PROTOCOL is tcp (one GET /name over one connection), udp (one
  * datagram) or icmp (one message of type NUMBER and code CODE, which must be an echo request); else NUMBER is a port.
+ * OWN is the port that a datagram is sent from, unless it is taken, or the identifier of an ICMP message.
  * Prints a line for each, in the same order; TIME is in seconds since the flow was begun, BODY is in hexadecimal:
  *     answered STATUS TIME BODY    STATUS is 0 but for tcp; of a datagram that repeats what was sent, BODY is the rest
  *     refused ERROR TIME -         connect, send or recv failed; ERROR is a name such as ECONNREFUSED
@@ -30,7 +31,6 @@
 
 #define AT_ONCE 24	/* sent in a row: fewer than queues on the way hold, also when several probers send */
 #define BODY_SHOWN 600
-#define FLOWS_LIMIT 60000	/* the ICMP identifiers are as many */
 
 enum protocol { TCP, UDP, ICMP };
 
@@ -48,8 +48,7 @@ struct flow {
 		struct sockaddr_in6 v6;
 	} to;
 	char address[INET6_ADDRSTRLEN], nonce[NONCE + 1];
-	unsigned number, code, status;
-	uint16_t identifier;
+	unsigned number, code, own, status;
 	struct tcp_answer *answer;
 	const char *what, *how;
 	double begun, took;
@@ -130,11 +129,14 @@ static int opened(const struct flow *flow)
 static void begin(struct flow *flow)
 {
 	struct epoll_event event = {.events = flow->protocol == TCP ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = flow};
-	struct sockaddr_in6 to = flow->to.v6;	/* either family's, by size the larger */
-	struct echo echo = icmp_request(is6(flow), flow->number, flow->code, flow->identifier, flow->nonce);
+	/* Either family's: that of IPv6 is the larger. */
+	struct sockaddr_in6 to = flow->to.v6, from = {.sin6_family = to.sin6_family, .sin6_port = htons(flow->own)};
+	struct echo echo = icmp_request(is6(flow), flow->number, flow->code, flow->own, flow->nonce);
 	ssize_t sent = 0;
 
 	flow->fd = opened(flow);
+	if (flow->protocol == UDP && bind(flow->fd, (void *)&from, sizeof(from)) < 0 && errno != EADDRINUSE)
+		die("bind");
 	flow->how = flow->protocol == TCP ? "connecting" : "waiting";
 	/* A raw socket's port is a protocol. */
 	if (flow->protocol == ICMP)
@@ -233,7 +235,7 @@ static void hear_udp(struct flow *flow)
 
 static void hear_icmp(struct flow *flow, bool failed)
 {
-	int error = failed ? icmp_error(flow->fd, flow->identifier) : 0;
+	int error = failed ? icmp_error(flow->fd, flow->own) : 0;
 	char data[2048];
 	ssize_t got;
 
@@ -281,12 +283,12 @@ static void hear_out(unsigned beats)
 	}
 }
 
-static bool understood(struct flow *flow, const char *line, unsigned index)
+static bool understood(struct flow *flow, const char *line)
 {
 	char protocol[5];
 	uint64_t random;
 
-	if (sscanf(line, "%4s %45s %u %u", protocol, flow->address, &flow->number, &flow->code) != 4)
+	if (sscanf(line, "%4s %45s %u %u %u", protocol, flow->address, &flow->number, &flow->code, &flow->own) != 5)
 		return false;
 	flow->fd = -1;
 	flow->protocol = !strcmp(protocol, "tcp") ? TCP : !strcmp(protocol, "udp") ? UDP : ICMP;
@@ -300,7 +302,6 @@ static bool understood(struct flow *flow, const char *line, unsigned index)
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		die("getrandom");
 	snprintf(flow->nonce, sizeof(flow->nonce), "%016llx", (unsigned long long)random);
-	flow->identifier = getpid() + index;
 	return flow->protocol != ICMP || flow->number == (is6(flow) ? ICMP6_ECHO_REQUEST : ICMP_ECHO);
 }
 
@@ -314,7 +315,7 @@ static bool flows_read(void)
 		if (!flows)
 			die("memory");
 		flows[count] = (struct flow){};
-		if (count == FLOWS_LIMIT || !understood(&flows[count], line, count)) {
+		if (!understood(&flows[count], line)) {
 			fprintf(stderr, "probe: line %u is not a flow that can be probed: %s", count + 1, line);
 			return false;
 		}

@@ -1,9 +1,12 @@
 """One question, one verdict: what clients in pods see of flows. Each is asked once; never again until it fits."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from harness.lab.build import c_program
 from harness.lab.port import Lab, LabError, LabPod
@@ -18,6 +21,11 @@ SILENCE = 0.3
 answer takes below 1 ms; on a crowded machine it takes up to a dozen turns of some CPU: of 0.3 s every CPU gave 30."""
 GRACE = 30.0  # seconds that probers may take on a machine that stands still, before there is no verdict
 CLIENTS_AT_ONCE = 32  # times AT_ONCE of probe.c: fewer packets than a CPU's backlog holds (net.core.netdev_max_backlog)
+OWN_PORTS = range(10_000, 32_768)  # below the ports that the kernel chooses (net.ipv4.ip_local_port_range)
+
+_numbers: WeakKeyDictionary[LabPod, Iterator[int]] = WeakKeyDictionary()
+"""What tells a client's datagrams and echo requests from its former ones, as connection tracking sees them. A port of the
+kernel's choice would now and then be that of a flow which was allowed half a minute ago, and pass as its continuation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,8 @@ def probe_all(flows: Sequence[Flow], lab: Lab, seconds: float = SILENCE) -> list
 
 def _ask(client: LabPod, asked: Sequence[tuple[Flow, LabPod]], seconds: float) -> list[Observation]:
     what = str(asked[0][0]) if len(asked) == 1 else f"{len(asked)} flows of {client.pod.ref}"
-    lines = "".join(_line(flow, server) for flow, server in asked)
+    numbers = _numbers.setdefault(client, count(random.randrange(1 << 16)))
+    lines = "".join(_line(flow, server, next(numbers)) for flow, server in asked)
     try:
         argv = [str(c_program(SOURCE)), repr(seconds)]
         done = client.run(argv, component="probe", seconds=seconds + GRACE, stdin=lines, check=False)
@@ -84,21 +93,23 @@ def _ask(client: LabPod, asked: Sequence[tuple[Flow, LabPod]], seconds: float) -
     return [judge(line, server.pod.ref, flow.protocol) for line, (flow, server) in zip(said, asked, strict=True)]
 
 
-def _line(flow: Flow, server: LabPod) -> str:
+def _line(flow: Flow, server: LabPod, number: int) -> str:
     """A flow as the prober reads it."""
     try:
         address = server.pod.ip(flow.family)
     except KeyError as error:
         raise LoadFailed(f"{flow} could not be probed: {error.args[0]}") from error
-    if flow.protocol in ("TCP", "UDP"):
-        return f"{flow.protocol.lower()} {address} {flow.port} 0\n"
+    if flow.protocol == "TCP":
+        return f"tcp {address} {flow.port} 0 0\n"
+    if flow.protocol == "UDP":
+        return f"udp {address} {flow.port} 0 {OWN_PORTS[number % len(OWN_PORTS)]}\n"
     if flow.protocol != "ICMP" or flow.icmp is None:
         raise LoadFailed(f"{flow} cannot be probed: only TCP, UDP and ICMP with a type can")
     if flow.icmp.type != ECHO_REQUEST[flow.family]:
         raise LoadFailed(
             f"{flow} cannot be probed: of IPv{flow.family} only echo requests, type {ECHO_REQUEST[flow.family]}, are answered"
         )
-    return f"icmp {address} {flow.icmp.type} {flow.icmp.code}\n"
+    return f"icmp {address} {flow.icmp.type} {flow.icmp.code} {number % (1 << 16)}\n"
 
 
 def judge(line: str, meant: str, protocol: str = "TCP") -> Observation:

@@ -114,6 +114,19 @@ def test_every_flow_is_asked_exactly_once(answering: Lab) -> None:
     assert [line.split("packets ")[1].split()[0] for line in said.splitlines() if "counter" in line] == ["4", "4", "1", "1"]
 
 
+@pytest.mark.parametrize("protocol", ["UDP", "ICMP"])
+def test_no_probe_is_taken_for_the_continuation_of_a_former_one(protocol: str, answering: Lab) -> None:
+    """Connection tracking remembers each source port and identifier for half a minute."""
+    flow = next(flow for flow in flows(CLIENT, SERVER) if flow.protocol == protocol)
+    for _ in range(20):
+        with rules(answering.pod(SERVER), "ct state established accept", "iifname eth0 ct state new accept"):
+            (before,) = probe_all([flow], answering)
+        assert before.verdict is Verdict.FORWARDED
+    with rules(answering.pod(SERVER), "ct state established accept", "iifname eth0 drop"):
+        seen = probe_all([flow] * 20, answering)
+    assert {each.verdict for each in seen} == {Verdict.DROPPED}
+
+
 def test_nothing_is_mistaken_for_a_denial_on_a_crowded_machine(answering: Lab) -> None:
     """Ten programs to each CPU that never sleep, in pods, while every pod asks every other."""
     refs = [pod.pod.ref for pod in answering.pods]
