@@ -4,6 +4,7 @@ Policies are replaced step by step; a step is converged when ``apply`` returns, 
 until it fits. Data planes work side by side, each in its own lab: most of the time goes by in waiting for silence.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
@@ -93,10 +94,20 @@ class Conformance:
         for plane in self._planes:
             self._record(case, plane, outcome, reason)
 
-    def _record(self, case: Case, plane: DataPlane, outcome: CaseOutcome, reason: str, judged: Judgement | None = None) -> None:
+    def _record(
+        self,
+        case: Case,
+        plane: DataPlane,
+        outcome: CaseOutcome,
+        reason: str,
+        judged: Judgement | None = None,
+        seconds: float = 0.0,
+    ) -> None:
         evidence, rule = (judged.evidence, judged.rule) if judged else ("", None)
         with self._recording:
-            self._outcomes.results.append(CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule))
+            self._outcomes.results.append(
+                CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule, seconds=seconds)
+            )
             self._observer.finished(f"{case.id} on {plane.name}: {outcome}")
             if outcome in (CaseOutcome.FAIL, CaseOutcome.ERROR):
                 self._observer.noted(f"{case.id} on {plane.name}: {outcome}: {reason.partition(chr(10))[0]}")
@@ -186,6 +197,11 @@ class Conformance:
 
     def _case(self, case: Case, plane: DataPlane, lab: Lab, attachment: Attachment, consulted: Consulted) -> None:
         """One case; it ends at the first step that is not as it should be, whose policies then stay in force."""
+        began = time.monotonic()
+
+        def record(outcome: CaseOutcome, reason: str = "", judged: Judgement | None = None) -> None:
+            self._record(case, plane, outcome, reason, judged, time.monotonic() - began)
+
         judged = Judgement((), "", None)
         for step, answers in zip(case.steps, consulted.answers, strict=True):
             try:
@@ -193,15 +209,15 @@ class Conformance:
                 self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
                 judged = judge(_sights(step, plane, lab, attachment), answers)
             except DataPlaneError as error:  # it claims to support what the case asks for
-                self._record(case, plane, CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}")
+                record(CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}")
                 return
             except (LoadFailed, LabError) as error:
-                self._record(case, plane, CaseOutcome.ERROR, f"{step.origin}: {error}")
+                record(CaseOutcome.ERROR, f"{step.origin}: {error}")
                 return
             if judged.faults:
-                self._record(case, plane, CaseOutcome.FAIL, "\n".join(judged.faults), judged)
+                record(CaseOutcome.FAIL, "\n".join(judged.faults), judged)
                 return
-        self._record(case, plane, CaseOutcome.PASS, "", judged)
+        record(CaseOutcome.PASS, judged=judged)
 
 
 def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment) -> list[Sight]:
