@@ -122,6 +122,8 @@ REPLACED = {
     ("verdict: rejected", "verdict: refused"):
         ['scenario.yaml:12: flows[1].verdict: want forwarded, denied, dropped or rejected, found the string "refused"'],
     ("family: 6, verdict", "family: 5, verdict"): ["scenario.yaml:12: flows[1].family: want 4 or 6, found the number 5"],
+    ("{from: evil/stranger,", "{from: {ip: 'fd00::7'},"):
+        ["scenario.yaml:12: flows[1].from: fd00::7 is no pod; a benchmark has pods only"],
     ("port: 5201", "port: 8080"):
         [f"scenario.yaml:13: flows[2]: shop/client -> shop/server:8080/TCP (IPv{family}) is listed already at "
          "DIR/scenario.yaml:11; remove one" for family in (4, 6)],
