@@ -28,22 +28,28 @@ def serve_all(pods: Sequence[LabPod], ports: Sequence[int]) -> Iterator[Mapping[
     Entered when all serve. ICMP errors of these pods and their nodes are no longer rate-limited, so that each refusal is seen.
     Raises LabError with the responder's own words.
     """
+    processes: dict[str, Process] = {}
+    try:
+        _start(pods, ports, processes)
+        yield processes
+    finally:
+        _stop(processes)
+
+
+def _start(pods: Sequence[LabPod], ports: Sequence[int], processes: dict[str, Process]) -> None:
+    """Start all into ``processes`` and return when they serve. The FIFO by which they say so is gone by then."""
     program = str(c_program(SOURCE))
+    for place in dict.fromkeys([*pods, *(pod.node for pod in pods)]):
+        _lift_limits(place)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshproof-")))
-        ready = folder / "ready"
+        ready = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshproof-"))) / "ready"
         os.mkfifo(ready)
         told = os.open(ready, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # writing too: no end of file between two responders
         stack.callback(os.close, told)
-        for place in dict.fromkeys([*pods, *(pod.node for pod in pods)]):
-            _lift_limits(place)
-        processes: dict[str, Process] = {}
-        stack.callback(_stop, processes)
         for pod in pods:
             argv = [program, str(ready), pod.pod.ref, *map(str, ports)]
             processes[pod.pod.ref] = pod.start(argv, component="server")
         _await_ready(told, processes)
-        yield processes
 
 
 def _lift_limits(place: Place) -> None:
