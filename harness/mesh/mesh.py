@@ -46,7 +46,10 @@ class Mesh:
         self._compiled[generation] = compiled
         self._compiled.pop(generation - _GENERATIONS, None)
         wait_for_running_programs()
-        return generation, time.monotonic() - started
+        seconds = time.monotonic() - started
+        self._drain()
+        self._latest.clear()  # what former policies dropped says nothing of these
+        return generation, seconds
 
     def latest_drop(self, source: str, destination: str, protocol: int, port: int) -> tuple[Agent, Drop] | None:
         """The latest drop of a flow, of packets in either direction, and the node where it was; of ICMP ``port`` is 0."""
