@@ -52,7 +52,7 @@ TOOLS = (
     Tool("iperf3", "iperf3", "loads of the kind `bulk`"),
     Tool("tcpdump", "tcpdump", "captures on the wires between nodes"),
     Tool("ip", "iproute2", "looking into a lab by hand"),
-    Tool("nft", "nftables", "the data planes sidecar and sidecar-mtls"),
+    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls and nftables"),
     Tool("setpriv", "util-linux", "programs that must not run as root, so the sidecars"),
 )
 
