@@ -158,7 +158,7 @@ def _cases(drafts: Iterator[_Draft], asks: str, topology: Topology) -> Iterator[
 def _scenario(draft: _Draft, expected: Mapping[Flow, Verdict]) -> str:
     head = {
         "title": f"{draft.field}: {draft.value}",
-        "why": f"Covers {draft.field} with this class of values: {draft.value}. Its flows tell it from the other classes.",
+        "why": f"Covers {draft.field} with this class of values: {draft.value}. Its flows tell it best from others.",
         "topology": _TOPOLOGY,
         "generated": True,
         "apply": [_POLICY],
