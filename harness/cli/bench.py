@@ -19,6 +19,7 @@ from harness.cli.status import Status, UsageError, guarded, interruptible, say
 from harness.dataplanes import find
 from harness.dataplanes.port import DataPlane
 from harness.lab.build import ROOT
+from harness.lab.idle import kept_awake, waiting
 from harness.lab.machine import fingerprint
 from harness.manifests.bench import load_bench
 from harness.manifests.targets import load_targets
@@ -70,7 +71,7 @@ def bench(
         mode = Mode.QUICK if quick else Mode.FULL if full else Mode.DEFAULT
         folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
         known = load_bench(scenarios or [])
-        machine = {**fingerprint(), "CPU placement": PLACEMENT}
+        machine = {**fingerprint(), "CPU placement": PLACEMENT, "idle processors": waiting()}
         if go_on:
             journal, campaign = resume(folder, known, machine, sys.argv)
         else:
@@ -119,7 +120,7 @@ def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
     now = time.monotonic()
     until = {Mode.QUICK: now + QUICK_RERUNS, Mode.DEFAULT: now + BOUND - RERUN_MARGIN, Mode.FULL: math.inf}[campaign.mode]
     try:
-        with interruptible(), Display() as display:
+        with interruptible(), kept_awake(), Display() as display:
             Campaign(
                 campaign, folder, journal, display, planes=_planes(campaign), loads=traffic.registered(),
                 meters=usable, rerun_until=until,

@@ -19,12 +19,13 @@ import numpy as np
 
 from harness.lab import netns
 from harness.lab.build import c_program
+from harness.lab.idle import kept_awake
 from harness.lab.port import Lab, LabPod
 from harness.model.bench import LoadKind, LoadPoint
 from harness.model.topology import Namespace, Pod, Topology
 from harness.traffic.generator import Run, generate
 from harness.traffic.nginx import serve
-from harness.traffic.openloop import spin
+from harness.traffic.openloop import SPIN
 
 STALLING = Path(__file__).resolve().parents[1] / "servers" / "stalling.c"
 TOPOLOGY = Topology("generator", ("n1",), (Namespace("b", {}),), (Pod("client", "b", "n1"), Pod("server", "b", "n1")))
@@ -43,7 +44,7 @@ class NoGauge:
 
 def main() -> None:
     """Print both figures."""
-    with netns.up(TOPOLOGY) as lab:
+    with kept_awake(), netns.up(TOPOLOGY) as lab:
         json.dump({"stall": stall(lab.pod("b/client")), "rate": rate(lab)}, sys.stdout, indent=2)
     print()
 
@@ -62,7 +63,7 @@ def stall(pod: LabPod) -> Mapping[str, float]:
         while not (lines := server.log.read_text().split()):
             time.sleep(0.01)
         point = LoadPoint("stall", LoadKind.LATENCY, seconds=8, warmup=0.5, connections=16, arrivals="fixed")
-        run = generate(pod, "127.0.0.1", int(lines[0]), point, 1000, NoGauge(), spin=spin(1000))
+        run = generate(pod, "127.0.0.1", int(lines[0]), point, 1000, NoGauge(), spin=SPIN)
     finally:
         server.stop()
     times = [int(word) for word in server.log.read_text().split()[1:]]
@@ -85,7 +86,7 @@ def rate(lab: Lab) -> Mapping[str, object]:
             await_idle()
             busy, ours = machine_seconds(), lab_seconds(lab)
             began = time.monotonic()
-            run = generate(client, server.pod.ip(4), 8080, point, 20_000, NoGauge(), spin=spin(20_000))
+            run = generate(client, server.pod.ip(4), 8080, point, 20_000, NoGauge(), spin=SPIN)
             took = time.monotonic() - began
             foreign = (machine_seconds() - busy - (lab_seconds(lab) - ours)) / took / (os.cpu_count() or 1)
             p50 = float(np.percentile(latencies(run), 50))
