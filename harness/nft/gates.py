@@ -6,7 +6,7 @@ from enum import StrEnum
 from harness.model.origin import Origin
 from harness.nft.addresses import Addresses, Interval
 
-ICMP = {4: "icmp", 6: "ipv6-icmp"}
+ICMP = {4: "icmp", 6: "icmpv6"}
 
 
 class Way(StrEnum):

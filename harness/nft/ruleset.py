@@ -128,8 +128,8 @@ class _Table:
             *(f"iifname @pods iifname . {name} saddr != @own{family} {spoofed}" for family, (name, _) in FAMILIES.items()),
             f"ct state invalid,untracked iifname @guarded {untracked}",
             f"ct state invalid,untracked oifname @guarded {untracked}",
-            f"ct state related meta l4proto {{ icmp, ipv6-icmp }} ct mark {revision} accept",
-            f"ct state related meta l4proto {{ icmp, ipv6-icmp }} {stale}",
+            f"ct state related meta l4proto {{ icmp, icmpv6 }} ct mark {revision} accept",
+            f"ct state related meta l4proto {{ icmp, icmpv6 }} {stale}",
             *_dispatch("original", "iifname", egress),
             *_dispatch("original", "oifname", ingress),
             *_dispatch("reply", "iifname", ingress),
@@ -152,7 +152,7 @@ def _records() -> list[str]:
     found = []
     for family, (name, _) in FAMILIES.items():
         ends = f"ct original {name} saddr . ct original {name} daddr"
-        for protocol in ("tcp", "udp", "icmp" if family == 4 else "ipv6-icmp"):
+        for protocol in ("tcp", "udp", "icmp" if family == 4 else "icmpv6"):
             key = f"{ends} . meta l4proto . ct original proto-dst . meta mark"
             found.append(f"meta l4proto {protocol} update @{DROPS}{family} {{ {key} }}")
         key = f"{name} saddr . {name} daddr . meta l4proto . th dport . meta mark"

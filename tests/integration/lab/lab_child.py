@@ -4,6 +4,7 @@ Prints ``paused NAME`` at the pause ("up": inside the context), then waits for a
 half a second where the pause is in the middle of making or removing.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -55,4 +56,5 @@ def main(records: str, pods: str, where: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in its background ignores it
     main(*sys.argv[1:])

@@ -92,7 +92,7 @@ def test_error_about_one_message_is_not_held_against_another(answering: Lab) -> 
 
 
 def test_a_refusal_by_the_clients_own_host_is_a_rejection(answering: Lab) -> None:
-    with rules(answering.pod(CLIENT), "meta l4proto { udp, icmp, ipv6-icmp } drop", hook="output"):
+    with rules(answering.pod(CLIENT), "meta l4proto { udp, icmp, icmpv6 } drop", hook="output"):
         seen = probe_all([flow for flow in flows(CLIENT, SERVER) if flow.protocol != "TCP"], answering)
     assert {(each.verdict, each.detail.split()[0]) for each in seen} == {(Verdict.REJECTED, "EPERM")}
 

@@ -123,8 +123,8 @@ def test_a_named_port_has_the_protocol_that_was_declared() -> None:
 def test_icmp_is_of_one_family_and_any_code() -> None:
     assert reaches(rule(icmps=icmp("EchoRequest")), WORLD, ECHO[4] + 3, "icmp")
     assert not reaches(rule(icmps=icmp(8)), WORLD, ECHO[4] + 256, "icmp")
-    assert not reaches(rule(icmps=icmp(8)), "shop/web", ECHO[6], "ipv6-icmp", 6)
-    assert reaches(rule(icmps=icmp("EchoRequest", "IPv6")), "shop/web", ECHO[6], "ipv6-icmp", 6)
+    assert not reaches(rule(icmps=icmp(8)), "shop/web", ECHO[6], "icmpv6", 6)
+    assert reaches(rule(icmps=icmp("EchoRequest", "IPv6")), "shop/web", ECHO[6], "icmpv6", 6)
     assert not reaches(rule(icmps=icmp(8)), WORLD, 80)
 
 
