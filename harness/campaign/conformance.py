@@ -15,15 +15,18 @@ from threading import Event, Lock
 
 from harness.campaign.conformance_features import manner, obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
+from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
 from harness.campaign.observer import Observer
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
+from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
 from harness.model.bench import Expectation
 from harness.model.case import Case, CaseOutcome, CaseResult, Step
 from harness.model.flow import Flow, Verdict
+from harness.model.packet import CraftedPacket
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import SILENCE, Observation, probe_all
 from harness.traffic.responder import serve_all
@@ -116,12 +119,13 @@ class Conformance:
         """Cases of one topology: the control first, then every plane."""
         if not cases:
             return
-        unreached = self._on_control(cases)
+        unreached, astray = self._on_control(cases)
         rounds = []
         for plane in self._planes:
             mine = []
             for case in cases:
                 lost = [unreached[flow] for flow in _flows([case]) if flow in unreached]
+                lost += [astray[each.packet] for each in expected_packets([case]) if each.packet in astray]
                 if obstacle(case, plane) is not None:
                     continue  # recorded already
                 if lost:
@@ -135,19 +139,20 @@ class Conformance:
         except (LabError, DataPlaneError) as error:  # in detaching: the cases have been judged
             self._outcomes.troubles.append(str(error))
 
-    def _on_control(self, cases: Sequence[Case]) -> dict[Flow, str]:
-        """Every flow of the cases once, where nothing denies: those that did not get through, and what was seen of them."""
+    def _on_control(self, cases: Sequence[Case]) -> tuple[dict[Flow, str], dict[CraftedPacket, str]]:
+        """Every flow and packet of the cases once, where nothing denies: those that fared otherwise, and what was seen."""
         flows = _flows(cases)
         self._observer.began(f"control: {len(flows)} flows on {self._control.name}")
         with _lab(cases, keep=False) as lab, self._control.attach(lab):
             asked = probe_all(flows, lab, ADMITTED_SECONDS)
+            astray = packets_on_control(cases, lab)
         unreached = {}
         for flow, seen in zip(flows, asked, strict=True):
             verdict = seen.verdict
             self._outcomes.control[verdict] = self._outcomes.control.get(verdict, 0) + 1
             if verdict is not Verdict.FORWARDED:
                 unreached[flow] = f"{flow}: {verdict} ({seen.detail}) on {self._control.name}, where nothing denies"
-        return unreached
+        return unreached, astray
 
     def _on_planes(
         self, rounds: Sequence[tuple[DataPlane, Sequence[Case]]], consulted: Mapping[str, Consulted], held: Held | None
@@ -208,6 +213,8 @@ class Conformance:
                 revision = attachment.apply(step.policies)
                 self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
                 judged = judge(_sights(step, plane, lab, attachment), answers)
+                if step.packets:
+                    judged = together(judged, judge_packets_on(step, lab, attachment, answers))
             except DataPlaneError as error:  # it claims to support what the case asks for
                 record(CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}")
                 return
@@ -258,6 +265,6 @@ def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[Lab]:
         lab = stack.enter_context(netns.up(cases[0].topology, keep=keep))
         if keep:
             stack.callback(netns.down, lab.name)
-        ports = sorted({flow.port for flow in _flows(cases) if flow.protocol != "ICMP"})
-        stack.enter_context(serve_all(lab.pods, ports))
+        ports = {flow.port for flow in _flows(cases)} | {each.packet.port for each in expected_packets(cases)}
+        stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
         yield lab

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.campaign.conformance_packets import consult_packets
 from harness.judge.conformance import admitted
 from harness.model.case import Case
 from harness.model.flow import Flow, Verdict
@@ -35,6 +36,9 @@ def consult(case: Case, topology: Topology) -> Consulted:
                     f"{expectation.origin}: {flow}: the case expects {expectation.verdict}, oracle direct says {_said(first)}, "
                     f"oracle sets says {_said(second)}"
                 )
+        for flow, answer, against in consult_packets(step, topology, other):
+            known[flow] = answer
+            contradictions += [against] if against else []
         answers.append(known)
     return Consulted(tuple(answers), tuple(contradictions))
 

@@ -11,6 +11,7 @@ from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
 from harness.manifests.kubernetes import Port
 from harness.manifests.matrix import ExpectShape, expectations
+from harness.manifests.packets import PacketShape, packet_expectations
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
 from harness.manifests.shape import Shape, checked, wrong
@@ -21,11 +22,17 @@ from harness.model.topology import Topology
 FILE = "scenario.yaml"
 
 
+class CaseExpectShape(ExpectShape):
+    """What must be true under a step's policies."""
+
+    packets: list[PacketShape] = Field(default=[], description="Packets that no socket sends, and whether they may arrive.")
+
+
 class StepShape(Shape):
     """Policies that replace those before, and what must then be true."""
 
     apply: Apply = Field(default=[])
-    expect: ExpectShape
+    expect: CaseExpectShape
 
     @model_validator(mode="after")
     def _expects_something(self) -> "StepShape":
@@ -42,7 +49,7 @@ class CaseShape(Shape):
     generated: bool = Field(default=False, description="Whether a program wrote this case.")
     port: Port = Field(default=8080, description="The port that otherwise is about.")
     apply: Apply | None = None
-    expect: ExpectShape | None = None
+    expect: CaseExpectShape | None = None
     steps: Annotated[list[StepShape], Field(min_length=1)] | None = Field(
         default=None, description="Instead of apply and expect: policies that replace one another."
     )
@@ -58,9 +65,9 @@ class CaseShape(Shape):
         return self
 
 
-def _something(expect: ExpectShape) -> None:
-    if not expect.flows and expect.otherwise is None:
-        raise wrong("nothing is expected; write flows or otherwise", "expect")
+def _something(expect: CaseExpectShape) -> None:
+    if not expect.flows and expect.otherwise is None and not expect.packets:
+        raise wrong("nothing is expected; write flows, packets or otherwise", "expect")
 
 
 def load_cases(paths: Sequence[Path] = ()) -> list[model.Case]:
@@ -123,7 +130,7 @@ def _case(file: Path) -> model.Case:
     )
 
 
-def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], Sequence[str], ExpectShape]]:
+def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], Sequence[str], CaseExpectShape]]:
     if shape.expect is not None:
         yield (), shape.apply or (), shape.expect
     for position, step in enumerate(shape.steps or ()):
@@ -135,7 +142,7 @@ def _step(
     file: Path,
     at: tuple[Step, ...],
     apply: Sequence[str],
-    expect: ExpectShape,
+    expect: CaseExpectShape,
     port: int,
     topology: Topology | None,
     not_judged: Counter[str],
@@ -147,4 +154,5 @@ def _step(
         return model.Step(document.origin(at), loaded.policies, ())
     faults += homeless(loaded.policies, topology)
     matrix = expectations(document, (*at, "expect"), expect, topology, port, faults)
-    return model.Step(document.origin(at), loaded.policies, matrix)
+    packets = packet_expectations(document, (*at, "expect", "packets"), expect.packets, topology, faults)
+    return model.Step(document.origin(at), loaded.policies, matrix, packets=packets)

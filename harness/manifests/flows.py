@@ -109,8 +109,8 @@ def flow(
     if shape.protocol == "ICMP":
         message = ICMP(_ECHO_REQUEST[family]) if shape.icmp is None else ICMP(shape.icmp.type, shape.icmp.code)
     return Flow(
-        source=_resolved(document, (*at, "from"), shape.from_, family, topology, faults),
-        destination=_resolved(document, (*at, "to"), shape.to, family, topology, faults),
+        source=resolved(document, (*at, "from"), shape.from_, family, topology, faults),
+        destination=resolved(document, (*at, "to"), shape.to, family, topology, faults),
         port=shape.port or 0,
         protocol=shape.protocol,
         family=family,
@@ -118,7 +118,8 @@ def flow(
     )
 
 
-def _resolved(document: Document, at: tuple[Step, ...], end: str, family: int, topology: Topology, faults: list[Fault]) -> str:
+def resolved(document: Document, at: tuple[Step, ...], end: str, family: int, topology: Topology, faults: list[Fault]) -> str:
+    """The end at ``at``: a pod's address stands for the pod. Adds a fault for a pod that is not there or lacks the family."""
     if not is_pod(end):
         return next((pod.ref for pod in topology.pods if end in pod.ips), end)
     pod = next((pod for pod in topology.pods if pod.ref == end), None)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from harness.model.bench import Expectation
 from harness.model.cilium import Policy
 from harness.model.origin import Origin
+from harness.model.packet import PacketExpectation
 from harness.model.topology import Topology
 
 
@@ -17,6 +18,7 @@ class Step:
     origin: Origin
     policies: tuple[Policy, ...]
     expectations: tuple[Expectation, ...]
+    packets: tuple[PacketExpectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,45 @@
+"""Options of IPv4, extension headers of IPv6, and packets inside packets: ports are not where they usually are."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from scapy.layers.inet import IPOption, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR
+from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
+from scapy.packet import Packet
+
+from harness.traffic.packet.shot import Frames, Shot, framed, network, segment
+
+UNKNOWN = b"\x9e\x04\xab\xcd"  # copied, reserved class, number 30: assigned to nobody
+CHAIN = 8
+
+
+def _with_option(make: Callable[[Shot], Packet | bytes]) -> Callable[[Shot], Frames]:
+    return lambda shot: framed(shot, network(shot, options=[make(shot)]) / segment(shot))
+
+
+def _with_header(make: Callable[[Shot], Packet]) -> Callable[[Shot], Frames]:
+    return lambda shot: framed(shot, network(shot) / make(shot) / segment(shot))
+
+
+def _chain(shot: Shot) -> Frames:
+    packet = network(shot)
+    for _ in range(CHAIN):
+        packet /= IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])
+    return framed(shot, packet / segment(shot))
+
+
+def _tunnelled(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / network(shot) / segment(shot))
+
+
+CRAFTS = {
+    "ip-record-route": _with_option(lambda shot: IPOption_RR(length=11, pointer=4, routers=[str(IPv4Address(0))] * 2)),
+    "ip-router-alert": _with_option(lambda shot: IPOption_Router_Alert()),
+    "ip-source-route": _with_option(lambda shot: IPOption_LSRR(routers=[shot.server])),
+    "ip-option-unknown": _with_option(lambda shot: IPOption(UNKNOWN)),
+    "hop-by-hop": _with_header(lambda shot: IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))])),
+    "destination-options": _with_header(lambda shot: IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])),
+    "routing-header": _with_header(lambda shot: IPv6ExtHdrRouting(type=0, segleft=1, addresses=[shot.server])),
+    "extension-chain": _chain,
+    "tunnelled": _tunnelled,
+}

@@ -1,0 +1,56 @@
+"""Checksums and lengths that are wrong, or unusual."""
+
+from harness.traffic.packet.shot import Frames, Shot, datagram, ethernet, framed, network, segment
+
+WRONG = 0x1BAD
+BEYOND = 1000  # bytes after the end
+
+
+def _tcp_checksum(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / segment(shot, chksum=WRONG))
+
+
+def _udp_checksum(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / datagram(shot, chksum=WRONG))
+
+
+def _udp_no_checksum(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / datagram(shot, chksum=0))
+
+
+def _ip_checksum(shot: Shot) -> Frames:
+    return framed(shot, network(shot, chksum=WRONG) / segment(shot))
+
+
+def _ip_short(shot: Shot) -> Frames:
+    return framed(shot, network(shot, len=10) / segment(shot))
+
+
+def _ip_long(shot: Shot) -> Frames:
+    length = {"len": BEYOND} if shot.family == 4 else {"plen": BEYOND}
+    return framed(shot, network(shot, **length) / segment(shot))
+
+
+def _udp_long(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / datagram(shot, len=BEYOND))
+
+
+def _tcp_offset(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / segment(shot, dataofs=4))
+
+
+def _trailer(shot: Shot) -> Frames:
+    return Frames((bytes(ethernet(shot) / network(shot) / segment(shot)) + bytes(32),))
+
+
+CRAFTS = {
+    "tcp-bad-checksum": _tcp_checksum,
+    "udp-bad-checksum": _udp_checksum,
+    "udp-zero-checksum": _udp_no_checksum,
+    "ip-bad-checksum": _ip_checksum,
+    "ip-length-short": _ip_short,
+    "ip-length-long": _ip_long,
+    "udp-length-long": _udp_long,
+    "tcp-offset-short": _tcp_offset,
+    "ip-trailer": _trailer,
+}
