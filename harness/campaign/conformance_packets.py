@@ -8,7 +8,7 @@ from harness.judge.packets import PacketSight, arrives, contradiction, judge_pac
 from harness.lab.port import Lab
 from harness.model.case import Case, Step
 from harness.model.crafts import CRAFTS
-from harness.model.flow import Flow
+from harness.model.flow import Evidence, Flow, is_pod
 from harness.model.origin import Origin
 from harness.model.packet import Arrived, CraftedPacket, PacketExpectation, imitated
 from harness.model.topology import Topology
@@ -71,9 +71,14 @@ def judge_packets_on(step: Step, lab: Lab, attachment: Attachment, answers: Mapp
     for expectations, after in ((through, False), (stopped, False), (packet_twins(step.packets), True)):
         for each, landing in zip(expectations, _shot(expectations, lab), strict=True):
             dropped = landing.arrived is Arrived.NOTHING and not arrives(each)
-            evidence = attachment.evidence(imitated_flow(each.packet)) if dropped else None
+            evidence = _evidence(attachment, imitated_flow(each.packet)) if dropped else None
             sights.append(PacketSight(each, landing.arrived, _detail(landing), evidence, after))
     return judge_packets(sights, answers)
+
+
+def _evidence(attachment: Attachment, flow: Flow) -> Evidence | None:
+    """What the plane recorded of a flow between pods; of addresses that are no pod's it cannot be asked."""
+    return attachment.evidence(flow) if is_pod(flow.source) and is_pod(flow.destination) else None
 
 
 def _shot(expectations: Sequence[PacketExpectation], lab: Lab) -> list[Landing]:
@@ -82,5 +87,5 @@ def _shot(expectations: Sequence[PacketExpectation], lab: Lab) -> list[Landing]:
 
 
 def _detail(landing: Landing) -> str:
-    captures = f"; captures: {' '.join(str(file) for file in landing.captures)}" if landing.captures else ""
+    captures = f"; captures while the lab is up: {' '.join(str(file) for file in landing.captures)}" if landing.captures else ""
     return f"{landing.came} frames at the server{captures}"

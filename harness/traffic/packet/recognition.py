@@ -1,12 +1,12 @@
 """Which frames at the server's interface are of a shot, also when a node has put its fragments together and cut them anew."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from harness.model.packet import Arrived
-from harness.traffic.packet.shot import Frames, Shot
+from harness.traffic.packet.shot import MARKER, Frames, Shot
 
 _VLAN = (0x8100, 0x88A8)
 _IPV4, _IPV6 = 0x0800, 0x86DD
@@ -25,29 +25,36 @@ class Piece:
     last: bool
 
 
-def arrived(shot: Shot, frames: Frames, seen: Iterable[bytes]) -> tuple[Arrived, int]:
+def arrived(shot: Shot, frames: Frames, seen: Sequence[bytes]) -> tuple[Arrived, int]:
     """What came of a shot, in how many frames.
 
     A packet is whole that came in one frame, or whose fragments all came or cover it without a gap.
     """
-    came = [frame for frame in seen if recognised(frame, shot, fragments=frames.fragments)]
+    came = recognised(shot, frames, seen)
     if not came:
         return Arrived.NOTHING, 0
-    sent = sum(recognised(frame, shot, fragments=frames.fragments) for frame in frames.frames)
-    if len(came) >= sent or (frames.fragments and _covered(came)):
+    sent = recognised(shot, frames, frames.frames)
+    if len(came) >= len(sent) or (frames.fragments and _covered(came)):
         return Arrived.WHOLE, len(came)
     return Arrived.PART, len(came)
 
 
-def recognised(frame: bytes, shot: Shot, *, fragments: bool) -> bool:
-    """Whether a frame is of a shot: by its marker, and where a shot is of ``fragments`` by their identification too."""
-    if shot.marker in frame:
-        return True
-    found = piece(frame) if fragments else None
-    return found is not None and (found.identification, found.destination) == (
-        shot.identification,
-        ip_address(shot.server).packed,
-    )
+def recognised(shot: Shot, frames: Frames, seen: Sequence[bytes]) -> list[bytes]:
+    """Those frames that are of a shot: by its marker; of fragments also by half of it, and by their identification.
+
+    A node that puts fragments of IPv6 together and cuts them anew gives them another identification than they had.
+    """
+    if not frames.fragments:
+        return [frame for frame in seen if shot.marker in frame]
+    server = ip_address(shot.server).packed
+    halves = shot.marker[: MARKER // 2], shot.marker[MARKER // 2 :]
+    found = [(frame, piece(frame), any(half in frame for half in halves)) for frame in seen]
+    names = {shot.identification} | {each.identification for _, each, marked in found if each is not None and marked}
+    return [
+        frame
+        for frame, each, marked in found
+        if marked or (each is not None and each.identification in names and each.destination == server)
+    ]
 
 
 def _covered(frames: Iterable[bytes]) -> bool:
