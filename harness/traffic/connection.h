@@ -4,6 +4,7 @@
 
 #include "response.h"
 #include "schedule.h"
+#include "turn.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -159,8 +160,11 @@ static void start_request(struct connection *c, struct record *r, uint64_t now)
 		transmit(c);
 }
 
-/* Start each request that is due, and wait for one that is due within `horizon` ns. */
-static void start_due(uint64_t horizon)
+/*
+ * Start each request that is due for `grace` ns already. Returns the ns until the next will be, or NEVER where none is left
+ * or no connection is free. In turn only.
+ */
+static uint64_t start_due(uint64_t grace)
 {
 	while (next < total && any_free()) {
 		uint64_t now = clock_ns();
@@ -168,16 +172,27 @@ static void start_due(uint64_t horizon)
 
 		if (option.rate <= 0) {
 			if (now >= end_at)
-				return;
+				break;
 			r->intended = now;
 		}
-		if (r->intended > now + horizon)
-			return;
-		if (r->intended > now)
-			continue;
+		if (r->intended + grace > now)
+			return r->intended + grace - now;
 		next++;
 		start_request(leave_line(), r, now);
 	}
+	return NEVER;
+}
+
+/* Start each request that is due, and wait for those that are due within `horizon` ns. */
+static void start_all_due(uint64_t horizon)
+{
+	uint64_t left;
+
+	do {
+		take_turn();
+		left = start_due(0);
+		give_turn();
+	} while (left <= horizon);
 }
 
 static void finish(struct connection *c, uint64_t now)
@@ -250,9 +265,11 @@ static void wait_and_handle(uint64_t deadline, uint64_t spin)
 	for (int i = 0; i < count; i++) {
 		struct connection *c = &pool[(uint32_t)events[i].data.u64];
 
-		start_due(spin ? GUARD : 0);
+		start_all_due(spin ? GUARD : 0);
+		take_turn();
 		if (c->generation == events[i].data.u64 >> 32)
 			handle(c, events[i].events);
+		give_turn();
 	}
 }
 

@@ -11,11 +11,10 @@
  * recorded until then is written).
  */
 #define _GNU_SOURCE
-#include "connection.h"
+#include "standby.h"
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -35,27 +34,29 @@ static void run(void)
 
 	while (!interrupted) {
 		uint64_t now, deadline;
+		bool over;
 
-		start_due(0);
+		start_all_due(0);
 		now = clock_ns();
 		if (!begun && now >= begin_at) {
 			begun = true;
 			mark("begin");
 		}
+		take_turn();
 		if (now >= retry_at)
 			reopen_closed();
 		if (option.rate <= 0 && next == total)
 			die(FAILED, "the closed loop made more than %.0f requests a second", CLOSED_LOOP_CEILING);
-		if (now >= end_at && !outstanding && (option.rate <= 0 || next == total))
-			break;
-		if (now >= end_at + timeout)
-			break;
+		over = now >= end_at && !outstanding && (option.rate <= 0 || next == total);
 		deadline = now < end_at ? end_at : end_at + timeout;
 		deadline = earlier(deadline, retry_at);
 		if (!begun)
 			deadline = earlier(deadline, begin_at);
 		if (next < total && now < end_at && any_free())
 			deadline = earlier(deadline, option.rate > 0 ? records[next].intended : now);
+		give_turn();
+		if (over || now >= end_at + timeout)
+			break;
 		wait_and_handle(deadline, spin);
 	}
 }
@@ -248,7 +249,9 @@ int main(int argc, char **argv)
 	check_reachable();
 	open_pool();
 	start(prepare_records());
+	begin_standby();
 	run();
+	end_standby();
 	mark("end");
 	report();
 	return interrupted ? INTERRUPTED : 0;

@@ -8,6 +8,8 @@
 
 #define CLOSED_LOOP_CEILING 250000.0	/* requests a second that a closed loop has records for */
 
+#define NEVER UINT64_MAX
+
 /* Why `done` is 0. */
 enum failure { NONE, CONNECT_FAILED, BROKEN, UNANSWERED, MALFORMED };
 
