@@ -13,7 +13,7 @@ from harness.lab.port import Lab, LabError
 from harness.model.flow import is_pod
 from harness.model.packet import Arrived, CraftedPacket
 from harness.traffic.packet.pulse import BEAT, Pulse
-from harness.traffic.packet.recognition import arrived
+from harness.traffic.packet.recognition import arrived, piece
 from harness.traffic.packet.registry import MAKERS
 from harness.traffic.packet.shot import MARKER, Frames, Shot
 from harness.traffic.packet.tap import Tap
@@ -134,13 +134,11 @@ class _Gallery:
 
     def _checked(self, aimed: _Aimed) -> Landing:
         left = [each.data for each in self._taps[aimed.packet.source].frames if each.leaving]
-        if aimed.frames.fragments:
-            # A capture shares the packet's memory with the nodes: where one has put fragments together and cuts them anew,
-            # Linux writes other headers into it (ip_fraglist_prepare in net/ipv4/ip_output.c) before it is read here.
-            missing = bool(Counter(map(len, aimed.frames.frames)) - Counter(map(len, left)))
-        else:
-            missing = bool(Counter(aimed.frames.frames) - Counter(left))
-        if missing:
+        # A capture shares the packet's memory with the nodes: where one has put fragments together and cuts them anew, Linux
+        # writes other headers into it (ip_fraglist_prepare in net/ipv4/ip_output.c) before it is read here.
+        fragments = [frame for frame in aimed.frames.frames if piece(frame) is not None]
+        others = [frame for frame in aimed.frames.frames if piece(frame) is None]
+        if Counter(map(len, fragments)) - Counter(map(len, left)) or Counter(others) - Counter(left):
             raise LoadFailed(f"{aimed.packet}: not every frame was seen to leave the pod")
         return self._landing(aimed)
 

@@ -1,0 +1,253 @@
+"""Every craft, taken apart again by scapy: it is what its name says."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
+from scapy.layers.inet6 import (
+    ICMPv6DestUnreach,
+    ICMPv6EchoRequest,
+    ICMPv6ND_Redirect,
+    IPerror6,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+)
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Packet, Padding, Raw
+
+from harness.model.crafts import CRAFTS
+from harness.traffic.packet.recognition import piece
+from harness.traffic.packet.registry import MAKERS
+from harness.traffic.packet.shot import Frames, Shot
+
+CLIENT, SERVER, OTHER = {4: "10.1.0.10", 6: "fd00::a"}, {4: "10.1.0.11", 6: "fd00::b"}, {4: "10.1.0.12", 6: "fd00::c"}
+MAC, GATEWAY = "0a:58:00:01:00:00", "0e:58:00:01:00:00"
+MARKER = bytes(range(0x81, 0x91))
+PORT, COVER, NUMBER = 8080, 5353, 61001
+EVERY = [(name, family) for name, craft in CRAFTS.items() for family in craft.families]
+
+
+def shot(family: int, craft: str) -> Shot:
+    claimed = OTHER if "claims" in CRAFTS[craft].asks else CLIENT
+    return Shot(family, CLIENT[family], SERVER[family], claimed[family], MAC, GATEWAY, PORT, COVER, NUMBER, MARKER)
+
+
+def made(craft: str, family: int = 4) -> Frames:
+    return MAKERS[craft](shot(family, craft))
+
+
+def only(craft: str, family: int = 4) -> Packet:
+    (frame,) = made(craft, family).frames
+    return Ether(frame)
+
+
+def pieces(craft: str, family: int) -> list[tuple[int, int, bool]]:
+    return [(found.begin, found.end, found.last) for found in map(piece, made(craft, family).frames) if found]
+
+
+def fragment_data(craft: str, family: int) -> list[bytes]:
+    return [frame[-(found.end - found.begin) :] for frame in made(craft, family).frames if (found := piece(frame))]
+
+
+def test_the_catalogue_and_the_makers_name_the_same_crafts() -> None:
+    assert CRAFTS.keys() == MAKERS.keys()
+
+
+@pytest.mark.parametrize(("craft", "family"), EVERY)
+def test_each_craft_is_addressed_to_the_server_and_bears_the_marker(craft: str, family: int) -> None:
+    frames = made(craft, family)
+    assert any(MARKER in frame for frame in frames.frames) or MARKER in b"".join(fragment_data(craft, family))
+    for frame in frames.frames:
+        header = Ether(frame).getlayer(IP if family == 4 else IPv6)
+        if header is None or craft.startswith("ethertype"):
+            assert craft.startswith("ethertype")
+        else:
+            assert header.dst == SERVER[family]
+
+
+@pytest.mark.parametrize(("craft", "family"), EVERY)
+def test_each_craft_is_the_same_for_the_same_shot(craft: str, family: int) -> None:
+    assert made(craft, family) == made(craft, family)
+
+
+@pytest.mark.parametrize(("craft", "family"), EVERY)
+def test_crafts_bear_the_clients_addresses_unless_they_claim_others(craft: str, family: int) -> None:
+    for frame in map(Ether, made(craft, family).frames):
+        header = frame.getlayer(IP if family == 4 else IPv6)
+        claims = {"tcp-land": SERVER}.get(craft, OTHER if "spoofed" in craft or "injected" in craft else CLIENT)
+        if not craft.startswith("ethertype"):
+            assert header.src == claims[family]
+        assert frame.src == ("02:00:00:00:00:01" if craft == "mac-source-foreign" else MAC)
+        assert frame.dst == ("ff:ff:ff:ff:ff:ff" if craft == "mac-broadcast" else GATEWAY)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize(
+    ("craft", "flags"),
+    [("tcp-syn", "S"), ("tcp-syn-fin", "FS"), ("tcp-syn-rst", "SR"), ("tcp-null", ""), ("tcp-xmas", "FPU"), ("tcp-fin", "F"),
+     ("tcp-ack", "A"), ("tcp-ack-low-port", "A"), ("tcp-syn-ack", "SA"), ("tcp-rst", "R"), ("tcp-rst-injected", "R"),
+     ("tcp-spoofed", "S"), ("tcp-land", "S"), ("ip-trailer", "S"), ("ttl-one", "S")],
+)  # fmt: skip
+def test_segments_have_the_flags_of_their_names(craft: str, flags: str, family: int) -> None:
+    assert only(craft, family)[TCP].flags == flags
+
+
+@pytest.mark.parametrize(
+    ("craft", "ports"),
+    [
+        ("tcp-syn", (NUMBER, PORT)),
+        ("tcp-ack-low-port", (2001, PORT)),
+        ("tcp-syn-ack", (PORT, NUMBER)),
+        ("tcp-land", (PORT, PORT)),
+    ],
+)
+def test_segments_have_the_ports_of_their_names(craft: str, ports: tuple[int, int]) -> None:
+    segment = only(craft)[TCP]
+    assert (segment.sport, segment.dport) == ports
+
+
+def rebuilt(packet: Packet, layer: type[Packet]) -> int | None:
+    """The checksum that scapy would compute."""
+    fresh = packet.copy()
+    del fresh[layer].chksum
+    return int(Ether(bytes(fresh))[layer].chksum)
+
+
+@pytest.mark.parametrize(
+    ("craft", "layer"),
+    [("tcp-bad-checksum", TCP), ("udp-bad-checksum", UDP), ("udp-zero-checksum", UDP), ("ip-bad-checksum", IP)],
+)
+def test_checksums_are_wrong_where_they_are_meant_to_be(craft: str, layer: type[Packet]) -> None:
+    packet = only(craft)
+    assert packet[layer].chksum != rebuilt(packet, layer)
+    assert (packet[layer].chksum == 0) == (craft == "udp-zero-checksum")
+
+
+@pytest.mark.parametrize(
+    ("craft", "family"), [each for each in EVERY if each[0] in ("tcp-syn", "udp", "mac-broadcast", "vlan-priority")]
+)
+def test_other_checksums_are_right(craft: str, family: int) -> None:
+    packet = only(craft, family)
+    layer = UDP if UDP in packet else TCP
+    assert packet[layer].chksum == rebuilt(packet, layer)
+
+
+CHECKS: dict[tuple[str, int], Callable[[Packet], bool]] = {
+    ("ip-length-short", 4): lambda packet: packet[IP].len < 20,
+    ("ip-length-long", 4): lambda packet: packet[IP].len > len(packet),
+    ("ip-length-long", 6): lambda packet: packet[IPv6].plen > len(packet),
+    ("udp-length-long", 4): lambda packet: packet[UDP].len > len(packet),
+    ("tcp-offset-short", 4): lambda packet: packet[TCP].dataofs == 4,
+    ("ip-trailer", 4): lambda packet: len(packet[Padding]) == 32,
+    ("ip-record-route", 4): lambda packet: packet[IP].ihl == 8 and bytes(packet[IP])[20] == 7,
+    ("ip-router-alert", 4): lambda packet: packet[IP].ihl == 6 and bytes(packet[IP])[20] == 148,
+    ("ip-source-route", 4): lambda packet: bytes(packet[IP])[20] == 131,
+    ("ip-option-unknown", 4): lambda packet: packet[IP].ihl == 6 and bytes(packet[IP])[20] == 0x9E,
+    ("hop-by-hop", 6): lambda packet: packet[IPv6].nh == 0 and packet[IPv6ExtHdrHopByHop].nh == 6,
+    ("destination-options", 6): lambda packet: packet[IPv6].nh == 60 and packet[IPv6ExtHdrDestOpt].nh == 6,
+    ("routing-header", 6): lambda packet: packet[IPv6ExtHdrRouting].segleft == 1,
+    ("extension-chain", 6): lambda packet: packet.getlayer(IPv6ExtHdrDestOpt, 8).nh == 6,
+    ("fragment-atomic", 6): lambda packet: (packet[IPv6ExtHdrFragment].offset, packet[IPv6ExtHdrFragment].m) == (0, 0),
+    ("tunnelled", 4): lambda packet: packet[IP].proto == 4 and packet.getlayer(IP, 2)[TCP].dport == PORT,
+    ("tunnelled", 6): lambda packet: packet[IPv6].nh == 41 and packet.getlayer(IPv6, 2)[TCP].dport == PORT,
+    ("ttl-one", 4): lambda packet: packet[IP].ttl == 1,
+    ("ttl-one", 6): lambda packet: packet[IPv6].hlim == 1,
+    ("vlan-priority", 4): lambda packet: packet[Dot1Q].vlan == 0 and packet[Dot1Q].type == 0x800,
+    ("vlan-priority-twice", 6): lambda packet: packet.getlayer(Dot1Q, 2).vlan == 0 and TCP in packet,
+    ("vlan-tagged", 4): lambda packet: packet[Dot1Q].vlan == 5,
+    ("ethertype-wrong", 4): lambda packet: packet.type == 0x88CC and bytes(packet.payload)[0] == 0x45,
+    ("ethertype-swapped", 4): lambda packet: packet.type == 0x86DD and bytes(packet)[14] == 0x45,
+    ("ethertype-swapped", 6): lambda packet: packet.type == 0x800 and bytes(packet)[14] == 0x60,
+    ("icmp-echo", 4): lambda packet: packet[ICMP].type == 8 and packet[ICMP].id == NUMBER,
+    ("icmp-echo", 6): lambda packet: packet[ICMPv6EchoRequest].id == NUMBER,
+    ("icmp-redirect", 4): lambda packet: (packet[ICMP].type, packet[ICMP].gw) == (5, CLIENT[4]),
+    ("icmp-redirect", 6): lambda packet: packet[IPv6].hlim == 255 and packet[ICMPv6ND_Redirect].tgt == CLIENT[6],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("craft", "family"), CHECKS)
+def test_headers_are_as_the_name_says(craft: str, family: int) -> None:
+    assert CHECKS[craft, family](only(craft, family))
+
+
+@pytest.mark.parametrize(
+    ("craft", "receiver"), [("icmp-error-known", CLIENT), ("icmp-error-unknown", CLIENT), ("icmp-error-foreign", OTHER)]
+)
+@pytest.mark.parametrize("family", [4, 6])
+def test_errors_quote_what_the_server_sent(craft: str, receiver: dict[int, str], family: int) -> None:
+    packet = only(craft, family)
+    if family == 4:
+        assert (packet[ICMP].type, packet[ICMP].code) == (3, 3)
+        quoted = packet[IPerror]
+    else:
+        assert (packet[ICMPv6DestUnreach].type, packet[ICMPv6DestUnreach].code) == (1, 4)
+        quoted = packet[IPerror6]
+    assert (quoted.src, quoted.dst) == (SERVER[family], receiver[family])
+    assert (quoted[UDPerror].sport, quoted[UDPerror].dport) == (NUMBER, PORT)
+
+
+def test_only_the_error_of_a_known_flow_has_the_server_send_first_and_something_else() -> None:
+    assert [name for name, family in EVERY if made(name, family).prelude] == ["icmp-error-known"] * 2
+    (sent,) = made("icmp-error-known").prelude
+    assert MARKER not in sent
+    assert (IP(sent).src, IP(sent)[UDP].dport) == (SERVER[4], PORT)
+
+
+FRAGMENTS: dict[str, Sequence[tuple[int, int, bool]]] = {
+    "udp-fragments": [(0, 24, False), (24, 48, False), (48, 72, True)],
+    "udp-fragments-reversed": [(48, 72, True), (24, 48, False), (0, 24, False)],
+    "udp-fragments-tiny": [(at, at + 8, at == 64) for at in range(0, 72, 8)],
+    "udp-fragment-last": [(48, 72, True)],
+    "udp-fragments-rewritten": [(0, 24, False), (0, 24, False), (24, 40, True)],
+    "tcp-fragment-first": [(0, 40, False)],
+    "tcp-fragments-tiny": [(0, 8, False), (8, 36, True)],
+    "tcp-fragments-no-ports": [(0, 2, False), (8, 36, True)],
+    "tcp-fragments-overlap": [(0, 24, False), (8, 36, True)],
+}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("craft", FRAGMENTS)
+def test_fragments_are_cut_where_they_should_be(craft: str, family: int) -> None:
+    assert pieces(craft, family) == list(FRAGMENTS[craft])
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("craft", ["udp-fragments", "udp-fragments-reversed", "udp-fragments-tiny"])
+def test_a_fragmented_datagram_is_whole_again_with_a_right_checksum(craft: str, family: int) -> None:
+    parts = sorted(zip(pieces(craft, family), fragment_data(craft, family), strict=True))
+    datagram = UDP(b"".join(data for _, data in parts))
+    assert (datagram.dport, datagram.len, len(datagram)) == (PORT, 72, 72)
+    whole = Ether() / (IP if family == 4 else IPv6)(src=CLIENT[family], dst=SERVER[family]) / datagram
+    assert whole[UDP].chksum == rebuilt(whole, UDP)
+
+
+def test_fragments_behind_options_are_a_datagram_again() -> None:
+    frames = [Ether(frame) for frame in made("udp-fragments-after-options", 6).frames]
+    assert all(IPv6ExtHdrFragment in frame[IPv6ExtHdrDestOpt] for frame in frames)
+    datagram = UDP(b"".join(fragment_data("udp-fragments-after-options", 6)))
+    assert (datagram.dport, datagram[Raw].load[:16]) == (PORT, MARKER)
+
+
+def test_hidden_ports_come_in_the_second_fragment() -> None:
+    first, second = fragment_data("udp-fragments-hidden-ports", 6)
+    assert IPv6ExtHdrDestOpt(first).len == len(first) // 8 - 1
+    assert UDP(second).dport == PORT
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_what_is_rewritten_shows_the_cover_port_first_and_marks_only_the_other(family: int) -> None:
+    shown, judged, rest = fragment_data("udp-fragments-rewritten", family)
+    assert (UDP(shown).dport, UDP(judged).dport) == (COVER, PORT)
+    assert [MARKER in each for each in (shown, judged, rest)] == [False, True, False]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_an_overlap_turns_an_ack_into_a_syn(family: int) -> None:
+    shown, judged = fragment_data("tcp-fragments-overlap", family)
+    assert TCP(shown).flags == "A"
+    assert TCP(shown[:8] + judged).flags == "S"
+    assert MARKER not in shown
