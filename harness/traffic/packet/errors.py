@@ -4,7 +4,8 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6ND_Redirect, ICMPv6NDOptRedirectedHdr, IPv6
 from scapy.packet import Packet
 
-from harness.traffic.packet.shot import Frames, Shot, framed, network
+from harness.traffic.packet.headers import framed, network
+from harness.traffic.packet.shot import Frames, Shot
 
 PORT_UNREACHABLE = {4: 3, 6: 4}  # the codes: RFC 792, RFC 4443
 REDIRECT_HOST = 1

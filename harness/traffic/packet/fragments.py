@@ -3,7 +3,8 @@
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN
 from scapy.packet import Packet
 
-from harness.traffic.packet.shot import Frames, Shot, datagram, framed, network, segment, upper_bytes
+from harness.traffic.packet.headers import datagram, framed, network, segment, upper_bytes
+from harness.traffic.packet.shot import Frames, Shot
 
 UNIT = 8  # bytes; offsets are in such units
 _NUMBERS = {"TCP": 6, "UDP": 17}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from scapy.layers.l2 import Dot1Q
 from scapy.packet import Packet
 
-from harness.traffic.packet.shot import Frames, Shot, ethernet, network, segment
+from harness.traffic.packet.headers import ethernet, network, segment
+from harness.traffic.packet.shot import Frames, Shot
 
 ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 LLDP = 0x88CC

@@ -7,7 +7,8 @@ from scapy.layers.inet import IPOption, IPOption_LSRR, IPOption_Router_Alert, IP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 from scapy.packet import Packet
 
-from harness.traffic.packet.shot import Frames, Shot, framed, network, segment
+from harness.traffic.packet.headers import framed, network, segment
+from harness.traffic.packet.shot import Frames, Shot
 
 UNKNOWN = b"\x9e\x04\xab\xcd"  # copied, reserved class, number 30: assigned to nobody
 CHAIN = 8

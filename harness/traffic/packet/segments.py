@@ -5,7 +5,8 @@ from collections.abc import Callable
 from scapy.layers.inet import ICMP, TCP
 from scapy.layers.inet6 import ICMPv6EchoRequest
 
-from harness.traffic.packet.shot import Frames, Shot, datagram, framed, network, segment
+from harness.traffic.packet.headers import datagram, framed, network, segment
+from harness.traffic.packet.shot import Frames, Shot
 
 SERVER_PORT = 1000
 """A port that no client is given (net.ipv4.ip_local_port_range), plus the shot's number modulo a thousand times ten."""

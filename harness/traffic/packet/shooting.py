@@ -14,7 +14,6 @@ from harness.model.flow import is_pod
 from harness.model.packet import Arrived, CraftedPacket
 from harness.traffic.packet.pulse import BEAT, Pulse
 from harness.traffic.packet.recognition import arrived, piece
-from harness.traffic.packet.registry import MAKERS
 from harness.traffic.packet.shot import MARKER, Frames, Shot
 from harness.traffic.packet.tap import Tap
 from harness.traffic.port import LoadFailed
@@ -71,6 +70,8 @@ def shoot(
 
 
 def _aimed(packet: CraftedPacket, lab: Lab) -> _Aimed:
+    from harness.traffic.packet.registry import MAKERS  # noqa: PLC0415 -- scapy, not for --help
+
     client, server = lab.pod(packet.source), lab.pod(packet.destination)
     own = client.pod.ip(packet.family)
     claimed = packet.claims or packet.source

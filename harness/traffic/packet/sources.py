@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from harness.traffic.packet.shot import Frames, Shot, datagram, framed, network, segment
+from harness.traffic.packet.headers import datagram, framed, network, segment
+from harness.traffic.packet.shot import Frames, Shot
 
 
 def _tcp(shot: Shot) -> Frames:

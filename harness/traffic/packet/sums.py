@@ -1,6 +1,7 @@
 """Checksums and lengths that are wrong, or unusual."""
 
-from harness.traffic.packet.shot import Frames, Shot, datagram, ethernet, framed, network, segment
+from harness.traffic.packet.headers import datagram, ethernet, framed, network, segment
+from harness.traffic.packet.shot import Frames, Shot
 
 WRONG = 0x1BAD
 BEYOND = 1000  # bytes after the end

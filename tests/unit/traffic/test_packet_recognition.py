@@ -8,9 +8,10 @@ from scapy.layers.l2 import Dot1Q, Ether
 
 from harness.model.packet import Arrived
 from harness.traffic.packet.fragments import cut
+from harness.traffic.packet.headers import datagram, framed, upper_bytes
 from harness.traffic.packet.recognition import arrived, piece, recognised
 from harness.traffic.packet.registry import MAKERS
-from harness.traffic.packet.shot import Frames, Shot, datagram, framed, upper_bytes
+from harness.traffic.packet.shot import Frames, Shot
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 ADDRESSES = {4: ("10.0.0.1", "10.0.0.2"), 6: ("fd00::1", "fd00::2")}
