@@ -41,7 +41,7 @@ _ALL = (
     Craft("tcp-bad-checksum", "a wrong TCP checksum, which no router looks at", _V),
     Craft("udp-bad-checksum", "a wrong UDP checksum, which no router looks at", _V, "UDP"),
     Craft("udp-zero-checksum", "UDP without a checksum (RFC 768)", _L, "UDP", families=(4,)),
-    Craft("ip-bad-checksum", "a wrong header checksum, which routers refuse (RFC 1812 5.2.2)", _V, families=(4,)),
+    Craft("ip-bad-checksum", "a wrong header checksum, which routers refuse (RFC 1812 5.2.2)", _F, families=(4,)),
     Craft("ip-length-short", "a total length below the header's", _F, families=(4,)),
     Craft("ip-length-long", "a length beyond the frame's end", _F),
     Craft("udp-length-long", "a UDP length beyond the packet's end", _V, "UDP"),
@@ -66,6 +66,7 @@ _ALL = (
     Craft("icmp-error-unknown", "port unreachable, about a datagram that nobody sent", _V, "UDP", reverse=True),
     Craft("icmp-error-foreign", "port unreachable, about what the server sent to another pod", _F, "UDP", asks=_CLAIMS),
     Craft("icmp-redirect", "a redirect, from a pod that is no router", _F, "UDP", reverse=True),
+    Craft("icmp-echo-reply", "an echo reply to no request", _F, "ICMP", reverse=True),
     # Hops and frames.
     Craft("ttl-one", "a packet that no router may forward", _F),
     Craft("vlan-priority", "a VLAN tag with number 0, which stacks look past (IEEE 802.1Q)", _V),
@@ -73,7 +74,7 @@ _ALL = (
     Craft("vlan-tagged", "a VLAN tag of a VLAN that is none", _F),
     Craft("ethertype-wrong", "an IP packet in a frame of another protocol", _F),
     Craft("ethertype-swapped", "an IP packet in a frame of the other version's type", _F),
-    Craft("mac-broadcast", "a frame to everybody, with a packet to one (RFC 1812 5.3.4)", _V),
+    Craft("mac-broadcast", "a frame to everybody, with a packet to one (RFC 1812 5.3.4)", _F),
     Craft("mac-source-foreign", "a frame with another's MAC address as its source", _L),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from scapy.layers.inet import ICMP, TCP
-from scapy.layers.inet6 import ICMPv6EchoRequest
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest
 
 from harness.traffic.packet.headers import datagram, framed, network, segment
 from harness.traffic.packet.shot import Frames, Shot
@@ -26,6 +26,12 @@ def _echo(shot: Shot) -> Frames:
     return framed(shot, network(shot) / ICMPv6EchoRequest(id=shot.number, data=shot.marker))
 
 
+def _echo_reply(shot: Shot) -> Frames:
+    if shot.family == 4:
+        return framed(shot, network(shot) / ICMP(type=0, id=shot.number) / shot.marker)
+    return framed(shot, network(shot) / ICMPv6EchoReply(id=shot.number, data=shot.marker))
+
+
 def _ack_low_port(shot: Shot) -> Frames:
     return framed(shot, network(shot) / segment(shot, "A", sport=SERVER_PORT + shot.number % 10_000))
 
@@ -40,6 +46,7 @@ CRAFTS = {
     "tcp-syn": _flags("S"),
     "udp": _udp,
     "icmp-echo": _echo,
+    "icmp-echo-reply": _echo_reply,
     "tcp-syn-fin": _flags("SF"),
     "tcp-syn-rst": _flags("SR"),
     "tcp-null": _flags(""),

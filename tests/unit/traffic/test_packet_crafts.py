@@ -6,6 +6,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
+    ICMPv6EchoReply,
     ICMPv6EchoRequest,
     ICMPv6ND_Redirect,
     IPerror6,
@@ -163,6 +164,8 @@ CHECKS: dict[tuple[str, int], Callable[[Packet], bool]] = {
     ("ethertype-swapped", 6): lambda packet: packet.type == 0x800 and bytes(packet)[14] == 0x60,
     ("icmp-echo", 4): lambda packet: packet[ICMP].type == 8 and packet[ICMP].id == NUMBER,
     ("icmp-echo", 6): lambda packet: packet[ICMPv6EchoRequest].id == NUMBER,
+    ("icmp-echo-reply", 4): lambda packet: packet[ICMP].type == 0 and packet[ICMP].id == NUMBER,
+    ("icmp-echo-reply", 6): lambda packet: packet[ICMPv6EchoReply].id == NUMBER,
     ("icmp-redirect", 4): lambda packet: (packet[ICMP].type, packet[ICMP].gw) == (5, CLIENT[4]),
     ("icmp-redirect", 6): lambda packet: packet[IPv6].hlim == 255 and packet[ICMPv6ND_Redirect].tgt == CLIENT[6],
 }  # fmt: skip
