@@ -12,6 +12,8 @@
 #define ETH_P_IPV6 0x86DD
 #define ETH_HLEN 14
 
+#define PACKET_HOST 0 /* of __sk_buff.pkt_type: a frame with this interface's address */
+
 #define TC_ACT_OK 0
 #define TC_ACT_SHOT 2
 

@@ -22,7 +22,8 @@ from harness.model.cilium import Policy
 from harness.model.origin import Origin
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
 
-POD_MAC, GATEWAY_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+POD_MAC, GATEWAY_MAC = "02:00:00:00:00:0a", "00:00:00:00:00:00"
+"""The gateway has the address of the loopback interface, by which the kernel has packets of a test run come in."""
 A_IF, B_IF, WIRE_IF, OTHER_WIRE_IF = 11, 12, 21, 22
 TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT = 0, 2, 7
 _ACTIONS = {TC_ACT_OK: "stack", TC_ACT_SHOT: "drop", TC_ACT_REDIRECT: "redirect"}

@@ -314,6 +314,27 @@ def test_what_only_passes_through_the_node_is_not_judged(rig: Rig) -> None:
 
 
 @FAMILIES
+@pytest.mark.parametrize("mac", ["ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "02:00:00:00:00:0c"])
+def test_a_frame_that_is_not_for_the_node_is_judged_and_left_to_the_stack_which_refuses_it(
+    rig: Rig, family: int, mac: str
+) -> None:
+    frame = tcp(A, REMOTE, family=family)
+    frame.dst = mac
+    assert rig.from_pod(frame).action == "stack"
+    rig.apply(closed("a", "Egress"))
+    assert rig.from_pod(frame).reason == "policy_egress"
+
+
+def test_a_wrong_header_checksum_is_judged_and_left_to_the_stack_which_refuses_it(rig: Rig) -> None:
+    right = Ether(bytes(tcp(A, REMOTE)))
+    for wrong in (right[IP].chksum ^ 1, 0, 0xFFFF):
+        assert rig.from_pod(tcp(A, REMOTE, chksum=wrong)).action == "stack"
+    assert rig.from_pod(right).action == "redirect"
+    rig.apply(closed("a", "Egress"))
+    assert rig.from_pod(tcp(A, REMOTE, chksum=0)).reason == "policy_egress"
+
+
+@FAMILIES
 def test_a_forwarded_packet_is_as_routing_leaves_it(rig: Rig, family: int) -> None:
     sent = tcp(A, REMOTE, family=family, ttl=64)
     got = rig.from_pod(sent).packet
