@@ -25,6 +25,7 @@ from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
 from harness.model.bench import Expectation
 from harness.model.case import Case, CaseOutcome, CaseResult, Step
+from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
 from harness.traffic.port import LoadFailed
@@ -54,9 +55,20 @@ class Outcomes:
 
 
 class Conformance:
-    """Cases on data planes. ``control`` is the plane that denies nothing: a flow that fails on it proves nothing elsewhere."""
+    """Cases on data planes. ``control`` is the plane that denies nothing: a flow that fails on it proves nothing elsewhere.
 
-    def __init__(self, cases: Sequence[Case], planes: Sequence[DataPlane], control: DataPlane, observer: Observer) -> None:
+    With ``fail_fast`` the first failure ends it: what was not judged until then has no result.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        planes: Sequence[DataPlane],
+        control: DataPlane,
+        observer: Observer,
+        *,
+        fail_fast: bool = False,
+    ) -> None:
         self._cases = cases
         self._planes = planes
         self._control = control
@@ -64,6 +76,7 @@ class Conformance:
         self._outcomes = Outcomes()
         self._recording = Lock()
         self._ending = Event()
+        self._fail_fast = fail_fast
 
     def run(self, held: Held | None = None) -> Outcomes:
         """Run everything and return the results by case and plane. With ``held`` labs of data planes are kept (see Held)."""
@@ -107,17 +120,20 @@ class Conformance:
         seconds: float = 0.0,
     ) -> None:
         evidence, rule = (judged.evidence, judged.rule) if judged else ("", None)
+        symptoms = tuple(sorted(judged.symptoms)) if judged else ()
         with self._recording:
             self._outcomes.results.append(
-                CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule, seconds=seconds)
+                CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule, seconds=seconds, symptoms=symptoms)
             )
             self._observer.finished(f"{case.id} on {plane.name}: {outcome}")
+            if outcome is CaseOutcome.FAIL and self._fail_fast:
+                self._ending.set()
             if outcome in (CaseOutcome.FAIL, CaseOutcome.ERROR):
                 self._observer.noted(f"{case.id} on {plane.name}: {outcome}: {reason.partition(chr(10))[0]}")
 
     def _group(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
         """Cases of one topology: the control first, then every plane."""
-        if not cases:
+        if not cases or self._ending.is_set():
             return
         unreached, astray = self._on_control(cases)
         rounds = []
@@ -216,7 +232,8 @@ class Conformance:
                 if step.packets:
                     judged = together(judged, judge_packets_on(step, lab, attachment, answers))
             except DataPlaneError as error:  # it claims to support what the case asks for
-                record(CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}")
+                broken = Judgement((), "", None, frozenset({Symptom.BREAKS}))
+                record(CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}", broken)
                 return
             except (LoadFailed, LabError) as error:
                 record(CaseOutcome.ERROR, f"{step.origin}: {error}")

@@ -51,6 +51,7 @@ def conform(
         Path | None,
         typer.Option(metavar="FILE", help="Known outcomes of the cases in this file's folder and below."),
     ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first case that fails.")] = False,
     keep_lab: Annotated[
         bool, typer.Option("--keep", help="Leave the lab up, for `meshproof exec` and `down`: one case on one data plane.")
     ] = False,
@@ -82,7 +83,7 @@ def conform(
                 raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")
             return keep(lambda ready: _kept(cases, planes, listed, files, ready))
         with interruptible(), Display("cases") as display:
-            outcomes = Conformance(cases, planes, find(CONTROL), display).run()
+            outcomes = Conformance(cases, planes, find(CONTROL), display, fail_fast=fail_fast).run()
         return _report(cases, outcomes, listed, files, typer.echo)
 
     return guarded(command)

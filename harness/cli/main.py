@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import bench, clean, conform, doctor, explain, labs, report
+from harness.cli import bench, clean, conform, doctor, explain, labs, mutate, report
 from harness.cli.status import Status
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("conform")(conform.conform)
+app.command("mutate")(mutate.mutate)
 app.command("explain")(explain.explain)
 app.command("report")(report.report)
 app.command("up")(labs.up)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from harness.model.bench import Expectation
 from harness.model.case import CaseOutcome, CaseResult, ExpectedOutcome
+from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.verdict import Answer, Decision
 
@@ -28,11 +29,12 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a step, or a case, comes to. ``faults`` has a line for each expectation that was not met."""
+    """What a step, or a case, comes to. ``faults`` has a line for each expectation that was not met, ``symptoms`` how."""
 
     faults: tuple[str, ...]
     evidence: str
     rule: str | None
+    symptoms: frozenset[Symptom] = frozenset()
 
 
 def admitted(expectation: Expectation) -> bool:
@@ -76,7 +78,7 @@ def deciding(answer: Answer) -> Decision:
 
 def judge(sights: Sequence[Sight], answers: Mapping[Flow, Answer]) -> Judgement:
     """Judge what was seen of a step. ``answers`` are the oracle's, for the rules that decide."""
-    faults, first = [], None
+    faults, first, symptoms = [], None, set()
     for sight in sights:
         wrong = _wrong(sight)
         if wrong is None:
@@ -86,10 +88,12 @@ def judge(sights: Sequence[Sight], answers: Mapping[Flow, Answer]) -> Judgement:
             f"{sight.expectation.origin}: {sight.expectation.flow}: {wrong}; evidence: {_evidence(sight.evidence)}; "
             f"deciding rule: {decision.rule or 'none'} ({decision.reason})"
         )
+        symptoms.add(_symptom(sight))
         first = first or sight
     shown = first or next((sight for sight in sights if not admitted(sight.expectation)), None)
     rule = deciding(answers[shown.expectation.flow]).rule if shown else None
-    return Judgement(tuple(faults), _evidence(first.evidence) if first else _counted(sights), str(rule) if rule else None)
+    evidence = _evidence(first.evidence) if first else _counted(sights)
+    return Judgement(tuple(faults), evidence, str(rule) if rule else None, frozenset(symptoms))
 
 
 def _wrong(sight: Sight) -> str | None:
@@ -105,6 +109,13 @@ def _wrong(sight: Sight) -> str | None:
     if sight.manner not in (None, observed):
         return f"expected {sight.manner}, as the data plane declares that it denies, observed {observed} ({sight.detail})"
     return None
+
+
+def _symptom(sight: Sight) -> Symptom:
+    """How a sight fails that is not what its expectation asks for."""
+    if sight.expectation.verdict.admits(sight.observed):
+        return Symptom.BREAKS
+    return Symptom.DENIES if admitted(sight.expectation) else Symptom.ADMITS
 
 
 def _evidence(found: Evidence | None) -> str:

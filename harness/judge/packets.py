@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.judge.conformance import Judgement, deciding
 from harness.model.crafts import CRAFTS
+from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.packet import Arrived, Claim, CraftedPacket, PacketExpectation, imitated
 from harness.model.verdict import Answer
@@ -69,7 +70,7 @@ def contradiction(expectation: PacketExpectation, answers: Sequence[Answer]) -> 
 
 def judge_packets(sights: Sequence[PacketSight], answers: Mapping[Flow, Answer]) -> Judgement:
     """Judge what was seen of a step's packets; ``answers`` are the oracle's, for the rules that decide."""
-    faults, rule = [], None
+    faults, rule, symptoms = [], None, set()
     for sight in sights:
         expectation = sight.expectation
         wanted = Arrived.WHOLE if arrives(expectation) else Arrived.NOTHING
@@ -77,6 +78,7 @@ def judge_packets(sights: Sequence[PacketSight], answers: Mapping[Flow, Answer])
             continue
         decision = deciding(answers[imitated(expectation.packet, CRAFTS[expectation.packet.craft])])
         rule = rule or decision.rule
+        symptoms.add(Symptom.DENIES if arrives(expectation) else Symptom.ADMITS)
         when = "when sent again after the dropped ones " if sight.after else ""
         faults.append(
             f"{expectation.origin}: {expectation.packet}: expected {expectation.verdict}, {_words(sight)} arrived "
@@ -85,7 +87,7 @@ def judge_packets(sights: Sequence[PacketSight], answers: Mapping[Flow, Answer])
         )
     counts = Counter(sight.evidence.reason for sight in sights if sight.evidence)
     evidence = ", ".join(f"{reason} x {count}" for reason, count in sorted(counts.items()))
-    return Judgement(tuple(faults), evidence, str(rule) if rule else None)
+    return Judgement(tuple(faults), evidence, str(rule) if rule else None, frozenset(symptoms))
 
 
 def _words(sight: PacketSight) -> str:
@@ -95,4 +97,4 @@ def _words(sight: PacketSight) -> str:
 def together(flows: Judgement, packets: Judgement) -> Judgement:
     """The judgement on a step with both."""
     evidence = ", ".join(dict.fromkeys(each for each in (flows.evidence, packets.evidence) if each))
-    return Judgement(flows.faults + packets.faults, evidence, flows.rule or packets.rule)
+    return Judgement(flows.faults + packets.faults, evidence, flows.rule or packets.rule, flows.symptoms | packets.symptoms)

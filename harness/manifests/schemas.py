@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from harness.manifests.bench import ScenarioShape
 from harness.manifests.case import CaseShape
 from harness.manifests.expectations import ExpectationsShape
+from harness.manifests.faults import FaultsShape
 from harness.manifests.flows import AskedFlow
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
@@ -21,6 +22,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "bench-scenario": TypeAdapter(ScenarioShape),
     "conformance-case": TypeAdapter(CaseShape),
     "conformance-expectations": TypeAdapter(ExpectationsShape),
+    "faults": TypeAdapter(FaultsShape),
     "flows": TypeAdapter(list[AskedFlow]),
     "topology": TypeAdapter(TopologyShape),
     "targets": TypeAdapter(TargetsShape),

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from harness.model.bench import Expectation
 from harness.model.cilium import Policy
+from harness.model.fault import Symptom
 from harness.model.origin import Origin
 from harness.model.packet import PacketExpectation
 from harness.model.topology import Topology
@@ -55,7 +56,10 @@ class CaseOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One case on one data plane. ``rule`` is the deciding rule's ``file:line``; ``expected``: the committed file agrees."""
+    """One case on one data plane.
+
+    ``rule`` is the deciding rule's ``file:line``; ``expected``: the committed file agrees; ``symptoms``: how a case failed.
+    """
 
     case: str
     area: str
@@ -66,6 +70,7 @@ class CaseResult:
     rule: str | None = None
     expected: bool = True
     seconds: float = 0.0
+    symptoms: tuple[Symptom, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

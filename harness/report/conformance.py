@@ -10,7 +10,7 @@ from harness.model.case import CaseOutcome, CaseResult
 from harness.report.junit import clean
 
 FORMAT = 1
-_FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule")
+_FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
     assert written["format"] == 1
     assert written["results"][0] == {
         "case": "policy/a", "area": "policy", "dataplane": "ebpf", "outcome": "pass", "expected": True, "reason": "",
-        "evidence": "no-rule-allows x 2", "rule": "np.yaml:3",
+        "evidence": "no-rule-allows x 2", "rule": "np.yaml:3", "symptoms": [],
     }  # fmt: skip
     assert [row["expected"] for row in written["results"]] == [True, False, True, True, False]
 
