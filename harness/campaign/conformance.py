@@ -13,6 +13,7 @@ from functools import partial
 from itertools import groupby
 from threading import Event, Lock
 
+from harness.campaign.conformance_bypass import judge_bypass
 from harness.campaign.conformance_features import manner, obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
 from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
@@ -89,7 +90,11 @@ class Conformance:
             for case in cases:
                 if consulted[case.id].contradictions:
                     self._everywhere(case, CaseOutcome.ERROR, "\n".join(consulted[case.id].contradictions))
-            self._group([case for case in runnable if self._possible(case)], consulted, held)
+            for case in runnable:
+                if case.technique is not None and not self._ending.is_set():
+                    judge_bypass(case, self._planes, self._control, consulted[case.id], self._record)
+            ordinary = [case for case in runnable if case.technique is None]
+            self._group([case for case in ordinary if self._possible(case)], consulted, held)
         cases_order = {case.id: number for number, case in enumerate(self._cases)}
         planes_order = {plane.name: number for number, plane in enumerate(self._planes)}
         self._outcomes.results.sort(key=lambda result: (cases_order[result.case], planes_order[result.dataplane]))

@@ -29,7 +29,7 @@ from harness.envoy.errors import EnvoyError, NotAccepted
 from harness.envoy.evidence import Denials
 from harness.envoy.listeners import Sidecar
 from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, Proxy
-from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, RULESET
+from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, ruleset
 from harness.envoy.selection import Selection
 from harness.envoy.tuning import BEST, Tuning, parse
 from harness.lab.port import Lab, LabError, LabPod
@@ -99,7 +99,7 @@ class SidecarAttachment:
         for proxy in self._sidecars:
             proxy.await_ready(deadline - time.monotonic())
         await_version(dict.fromkeys(self._sidecars, 0), str(self._revision), deadline - time.monotonic())
-        self._each(lambda proxy: _nft(proxy, REDIRECT, RULESET))
+        self._each(lambda proxy: _nft(proxy, REDIRECT, ruleset(proxy.pod.pod.annotations)))
 
     def stop(self) -> None:
         """Give the traffic back to the pods, then end every Envoy."""
@@ -224,7 +224,7 @@ class SidecarPlane:
             raise DataPlaneError(f"{self.name}: {error}") from None
         try:
             attachment.start()
-        except (EnvoyError, LabError, OSError) as error:
+        except (EnvoyError, LabError, OSError, ValueError) as error:
             attachment.stop()
             raise DataPlaneError(f"{self.name}: {error}") from None
         except BaseException:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from harness.manifests.bypass import CaseFlow, TamperShape, TechniqueName, tamperings
 from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
 from harness.manifests.kubernetes import Port
@@ -16,6 +17,7 @@ from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
 from harness.manifests.shape import Shape, checked, wrong
 from harness.model import case as model
+from harness.model.bypass import Technique
 from harness.model.origin import Origin
 from harness.model.topology import Topology
 
@@ -25,6 +27,7 @@ FILE = "scenario.yaml"
 class CaseExpectShape(ExpectShape):
     """What must be true under a step's policies."""
 
+    flows: Sequence[CaseFlow] = Field(default=[], description="Flows with a verdict of their own.")
     packets: list[PacketShape] = Field(default=[], description="Packets that no socket sends, and whether they may arrive.")
 
 
@@ -32,6 +35,7 @@ class StepShape(Shape):
     """Policies that replace those before, and what must then be true."""
 
     apply: Apply = Field(default=[])
+    tamper: list[TamperShape] = Field(default=[], description="What pods do to themselves before anything is asked.")
     expect: CaseExpectShape
 
     @model_validator(mode="after")
@@ -47,6 +51,7 @@ class CaseShape(Shape):
     why: Text = Field(description="The fault that this case is there to find.")
     topology: TopologyName
     generated: bool = Field(default=False, description="Whether a program wrote this case.")
+    technique: TechniqueName | None = Field(default=None, description="The way around policy that it tries.")
     port: Port = Field(default=8080, description="The port that otherwise is about.")
     apply: Apply | None = None
     expect: CaseExpectShape | None = None
@@ -62,12 +67,20 @@ class CaseShape(Shape):
             _something(self.expect)
         elif self.expect is not None or self.apply is not None:
             raise wrong("beside apply or expect; write those inside the steps", "steps")
+        if self.technique is None and any(_bypasses(step) for step in [*(self.steps or ()), self.expect] if step is not None):
+            raise wrong("missing; `as`, `opened` and `tamper` are ways around policy: say which", "technique")
         return self
 
 
 def _something(expect: CaseExpectShape) -> None:
     if not expect.flows and expect.otherwise is None and not expect.packets:
         raise wrong("nothing is expected; write flows, packets or otherwise", "expect")
+
+
+def _bypasses(step: StepShape | CaseExpectShape) -> bool:
+    expect = step.expect if isinstance(step, StepShape) else step
+    tampers = isinstance(step, StepShape) and bool(step.tamper)
+    return tampers or any(each.as_ is not None or each.opened_before for each in expect.flows)
 
 
 def load_cases(paths: Sequence[Path] = ()) -> list[model.Case]:
@@ -111,8 +124,8 @@ def _case(file: Path) -> model.Case:
     topology = topology_of(document, file, shape.topology, faults)
     not_judged: Counter[str] = Counter()
     steps = [
-        _step(document, file, at, apply, expect, shape.port, topology, not_judged, faults)
-        for at, apply, expect in _steps(shape)
+        _step(document, file, at, apply, tamper, expect, shape.port, topology, not_judged, faults)
+        for at, apply, tamper, expect in _steps(shape)
     ]
     refuse(faults)
     assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
@@ -126,15 +139,16 @@ def _case(file: Path) -> model.Case:
         topology=topology,
         steps=tuple(steps),
         generated=shape.generated,
+        technique=None if shape.technique is None else Technique(shape.technique),
         not_judged=dict(not_judged),
     )
 
 
-def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], Sequence[str], CaseExpectShape]]:
+def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], Sequence[str], Sequence[TamperShape], CaseExpectShape]]:
     if shape.expect is not None:
-        yield (), shape.apply or (), shape.expect
+        yield (), shape.apply or (), (), shape.expect
     for position, step in enumerate(shape.steps or ()):
-        yield ("steps", position), step.apply, step.expect
+        yield ("steps", position), step.apply, step.tamper, step.expect
 
 
 def _step(
@@ -142,6 +156,7 @@ def _step(
     file: Path,
     at: tuple[Step, ...],
     apply: Sequence[str],
+    tamper: Sequence[TamperShape],
     expect: CaseExpectShape,
     port: int,
     topology: Topology | None,
@@ -155,4 +170,6 @@ def _step(
     faults += homeless(loaded.policies, topology)
     matrix = expectations(document, (*at, "expect"), expect, topology, port, faults)
     packets = packet_expectations(document, (*at, "expect", "packets"), expect.packets, topology, faults)
-    return model.Step(document.origin(at), loaded.policies, matrix, packets=packets)
+    return model.Step(
+        document.origin(at), loaded.policies, matrix, packets, tamperings(document, (*at, "tamper"), tamper, topology, faults)
+    )

@@ -1,5 +1,6 @@
 """The reachability matrix of a scenario: listed flows, and one verdict for all others."""
 
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Literal
 
@@ -10,6 +11,7 @@ from harness.manifests.errors import Fault
 from harness.manifests.flows import FlowShape, flow
 from harness.manifests.shape import Shape, wrong
 from harness.model.bench import Expectation
+from harness.model.bypass import Credentials
 from harness.model.flow import Flow, Verdict
 from harness.model.topology import Topology
 
@@ -22,6 +24,16 @@ class ExpectedFlow(FlowShape):
     """A flow, over both families where none is written, and its expected verdict."""
 
     verdict: _Expected
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The client's user and group, where they matter."""
+        return None
+
+    @property
+    def opened_before(self) -> bool:
+        """Whether its connection is older than the data plane."""
+        return False
 
     @model_validator(mode="after")
     def _message_of_a_family(self) -> "ExpectedFlow":
@@ -36,7 +48,7 @@ class ExpectShape(Shape):
     otherwise: _Expected | None = Field(
         default=None, description="The verdict of every ordered pair of pods, to the scenario's port, that flows does not list."
     )
-    flows: list[ExpectedFlow] = Field(default=[], description="Flows with a verdict of their own.")
+    flows: Sequence[ExpectedFlow] = Field(default=[], description="Flows with a verdict of their own.")
 
 
 def expectations(
@@ -53,7 +65,9 @@ def expectations(
             asked = flow(document, at, each, family, topology, faults)
             if asked in cells:
                 faults.append(document.fault(at, f"{asked} is listed already at {cells[asked].origin}; remove one"))
-            cells.setdefault(asked, Expectation(document.origin(at), asked, Verdict(each.verdict)))
+            cells.setdefault(
+                asked, Expectation(document.origin(at), asked, Verdict(each.verdict), each.credentials, each.opened_before)
+            )
     if shape.otherwise is not None:
         origin = document.origin((*path, "otherwise"))
         for source, destination in permutations([pod.ref for pod in topology.pods], 2):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.model.bypass import Credentials
 from harness.model.cilium import Policy
 from harness.model.flow import Flow, Verdict
 from harness.model.origin import Origin
@@ -43,11 +44,16 @@ class LoadPoint:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One cell of a hand-written reachability matrix."""
+    """One cell of a hand-written reachability matrix.
+
+    ``credentials`` are the client's, where it is not root; ``opened_before``: over a connection older than the data plane.
+    """
 
     origin: Origin
     flow: Flow
     verdict: Verdict
+    credentials: Credentials | None = None
+    opened_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

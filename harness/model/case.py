@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.bench import Expectation
+from harness.model.bypass import Tampering, Technique
 from harness.model.cilium import Policy
 from harness.model.fault import Symptom
 from harness.model.origin import Origin
@@ -20,12 +21,14 @@ class Step:
     policies: tuple[Policy, ...]
     expectations: tuple[Expectation, ...]
     packets: tuple[PacketExpectation, ...] = ()
+    tampering: tuple[Tampering, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A folder ``<area>/<name>`` with a ``scenario.yaml``. ``generated`` cases are written by a program, never by hand.
 
+    ``technique``: the way around policy that it tries; then no feature is asked of data planes.
     ``not_judged`` counts, by kind, the objects among its manifests that carry no policy.
     """
 
@@ -37,6 +40,7 @@ class Case:
     topology: Topology
     steps: tuple[Step, ...]
     generated: bool = False
+    technique: Technique | None = None
     not_judged: Mapping[str, int] = field(default_factory=dict)
 
     @property

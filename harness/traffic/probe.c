@@ -1,8 +1,9 @@
 /*
  * probe: many flows, each asked once and all of them at once, and what became of each.
  *
- *     probe SECONDS < FLOWS
+ *     probe SECONDS [UID GID] < FLOWS
  *
+ * With UID and GID it becomes them once it runs: neither need be able to reach its file.
  * A line for each flow: PROTOCOL ADDRESS NUMBER CODE OWN. PROTOCOL is tcp (one GET /name over one connection), udp (one
  * datagram) or icmp (one message of type NUMBER and code CODE, which must be an echo request); else NUMBER is a port.
  * OWN is the port that a datagram is sent from, unless it is taken, or the identifier of an ICMP message.
@@ -22,12 +23,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define AT_ONCE 24	/* sent in a row: fewer than queues on the way hold, also when several probers send */
 #define BODY_SHOWN 600
@@ -329,8 +332,8 @@ int main(int argc, char **argv)
 	struct rlimit files;
 	double silence;
 
-	if (argc != 2 || (silence = atof(argv[1])) <= 0) {
-		fputs("usage: probe SECONDS < FLOWS\n", stderr);
+	if ((argc != 2 && argc != 4) || (silence = atof(argv[1])) <= 0) {
+		fputs("usage: probe SECONDS [UID GID] < FLOWS\n", stderr);
 		return 2;
 	}
 	if (!flows_read())
@@ -338,6 +341,8 @@ int main(int argc, char **argv)
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
+	if (argc == 4 && (setgroups(0, NULL) || setgid((gid_t)atoi(argv[3])) || setuid((uid_t)atoi(argv[2]))))
+		die("become another user");
 	events = epoll_create1(EPOLL_CLOEXEC);
 	if (events < 0 || !pulse_start())
 		die("start");

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from harness.lab.build import c_program
 from harness.lab.port import Lab, LabError, LabPod
+from harness.model.bypass import Credentials
 from harness.model.flow import Flow, Verdict
 from harness.traffic.port import LoadFailed
 from harness.traffic.tool import failure, not_understood
@@ -51,10 +52,13 @@ def probe(flow: Flow, client: LabPod, server: LabPod, seconds: float = 0.9) -> O
     return observation
 
 
-def probe_all(flows: Sequence[Flow], lab: Lab, seconds: float = SILENCE) -> list[Observation]:
+def probe_all(
+    flows: Sequence[Flow], lab: Lab, seconds: float = SILENCE, credentials: Credentials | None = None
+) -> list[Observation]:
     """What became of each of ``flows``, in their order; as ``probe``, but by one process for all flows of a client pod.
 
-    Both ends of every flow are pods of ``lab``. All clients ask at once, and the whole takes little more than ``seconds``.
+    Both ends of every flow are pods of ``lab``. The clients are root, or have ``credentials``.
+    All ask at once, and the whole takes little more than ``seconds``.
     Raises LoadFailed where one of them could not be probed.
     """
     by_client: dict[str, list[int]] = {}
@@ -67,7 +71,7 @@ def probe_all(flows: Sequence[Flow], lab: Lab, seconds: float = SILENCE) -> list
             place = lab.pod(client)
         except KeyError as error:
             raise LoadFailed(f"flows of {client} cannot be probed: {error.args[0]}") from error
-        return _ask(place, asked, seconds)
+        return _ask(place, asked, seconds, credentials)
 
     seen: dict[int, Observation] = {}
     with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
@@ -76,12 +80,16 @@ def probe_all(flows: Sequence[Flow], lab: Lab, seconds: float = SILENCE) -> list
     return [seen[index] for index in range(len(flows))]
 
 
-def _ask(client: LabPod, asked: Sequence[tuple[Flow, LabPod]], seconds: float) -> list[Observation]:
+def _ask(
+    client: LabPod, asked: Sequence[tuple[Flow, LabPod]], seconds: float, credentials: Credentials | None = None
+) -> list[Observation]:
     what = str(asked[0][0]) if len(asked) == 1 else f"{len(asked)} flows of {client.pod.ref}"
     numbers = _numbers.setdefault(client, count(random.randrange(1 << 16)))
     lines = "".join(_line(flow, server, next(numbers)) for flow, server in asked)
     try:
         argv = [str(c_program(SOURCE)), repr(seconds)]
+        if credentials is not None:
+            argv += [str(credentials.uid or 0), str(credentials.gid or 0)]
         done = client.run(argv, component="probe", seconds=seconds + GRACE, stdin=lines, check=False)
     except LabError as error:
         raise LoadFailed(f"{what} could not be probed: {error}") from error

@@ -1,0 +1,132 @@
+"""Cases of the bypass catalogue: each tries a way around policy, on the control first and then, alike, on a data plane.
+
+No feature is asked of the data plane: a sidecar that declares UDP unsupported lets UDP through all the same. A denial needs no
+record of the plane's own, as what gets around a plane may be unknown to it. Instead the control must deliver, in a lab of its
+own, after the very same tampering and over the same older connections: what is silent then is so because of the data plane.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+from harness.campaign.conformance_oracles import Consulted
+from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
+from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
+from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
+from harness.judge.packets import together
+from harness.lab import netns
+from harness.lab.port import Lab, LabError
+from harness.model.bench import Expectation
+from harness.model.case import Case, CaseOutcome, Step
+from harness.model.flow import Evidence, Flow, Verdict
+from harness.traffic.held import HeldConnection, held
+from harness.traffic.port import LoadFailed
+from harness.traffic.probe import Observation, probe_all
+from harness.traffic.responder import serve_all
+from harness.traffic.tampering import tamper_with
+
+SECONDS = 0.9
+UNRECORDED = "no record of its own; delivered on the control under the same conditions"
+
+Told = Callable[[Case, DataPlane, CaseOutcome, str, Judgement | None], None]
+Held = dict[Flow, HeldConnection]
+
+
+def judge_bypass(case: Case, planes: Sequence[DataPlane], control: DataPlane, consulted: Consulted, tell: Told) -> None:
+    """Try one case on the control, then on all planes at once, each in a fresh lab: what is tampered with serves no other."""
+    try:
+        astray = _on_control(case, control)
+    except (LabError, DataPlaneError, LoadFailed) as error:
+        astray = f"{case.origin}: control: {error}"
+
+    def on(plane: DataPlane) -> None:
+        if astray:
+            tell(case, plane, CaseOutcome.ERROR, astray, None)
+            return
+        try:
+            judged = _on_plane(case, plane, consulted)
+        except DataPlaneError as error:
+            tell(case, plane, CaseOutcome.FAIL, f"{case.origin}: the policies are not in force: {error}", None)
+        except (LabError, LoadFailed) as error:
+            tell(case, plane, CaseOutcome.ERROR, f"{case.origin}: {error}", None)
+        else:
+            outcome = CaseOutcome.FAIL if judged.faults else CaseOutcome.PASS
+            tell(case, plane, outcome, "\n".join(judged.faults), judged)
+
+    with ThreadPoolExecutor(max(1, len(planes))) as pool:
+        list(pool.map(on, planes))
+
+
+@contextmanager
+def _attached(case: Case, plane: DataPlane) -> Iterator[tuple[Lab, Attachment, Held]]:
+    """A lab with servers, then the connections that are older than the data plane, then the data plane."""
+    expectations = [each for step in case.steps for each in step.expectations]
+    ports = {each.flow.port for each in expectations} | {each.packet.port for each in expected_packets([case])}
+    with ExitStack() as stack:
+        lab = stack.enter_context(netns.up(case.topology))
+        stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
+        older = {each.flow: stack.enter_context(held(each.flow, lab)) for each in expectations if each.opened_before}
+        yield lab, stack.enter_context(plane.attach(lab)), older
+
+
+def _on_control(case: Case, control: DataPlane) -> str:
+    """What did not get through where nothing denies, a line each."""
+    astray = []
+    with _attached(case, control) as (lab, _, older):
+        for step in case.steps:
+            _tamper(step, lab)
+            for each, seen in _ask(step.expectations, lab, older):
+                if seen.verdict is not Verdict.FORWARDED:
+                    astray.append(f"{each.flow}: {seen.verdict} ({seen.detail}) on {control.name}, where nothing denies")
+        astray += packets_on_control([case], lab).values()
+    return "\n".join(astray)
+
+
+def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
+    """The judgement of the first step that is not as it should be, or of the last."""
+    judged = Judgement((), "", None)
+    with _attached(case, plane) as (lab, attachment, older):
+        for step, answers in zip(case.steps, consulted.answers, strict=True):
+            attachment.apply(step.policies)
+            _tamper(step, lab)
+            judged = judge(_sights(step, plane, lab, attachment, older), answers)
+            if step.packets:
+                judged = together(judged, judge_packets_on(step, lab, attachment, answers))
+            if judged.faults:
+                break
+    return judged
+
+
+def _tamper(step: Step, lab: Lab) -> None:
+    for each in step.tampering:
+        tamper_with(lab, each.pod, each.run)
+
+
+def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, older: Held) -> list[Sight]:
+    allowed = [each for each in step.expectations if admitted(each)]
+    denied = [each for each in step.expectations if not admitted(each)]
+    before = _ask(allowed, lab, older)
+    refused = _ask(denied, lab, older)
+    again = [each for each in twins(step.expectations) if not each.opened_before]
+    return [
+        *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
+        *(Sight(each, seen.verdict, seen.detail, _evidence(each, seen, plane, attachment)) for each, seen in refused),
+        *(Sight(each, seen.verdict, seen.detail, after=True) for each, seen in _ask(again, lab, {})),
+    ]
+
+
+def _evidence(each: Expectation, seen: Observation, plane: DataPlane, attachment: Attachment) -> Evidence | None:
+    if seen.verdict is Verdict.FORWARDED:
+        return None
+    return attachment.evidence(each.flow) or Evidence(plane.name, UNRECORDED)
+
+
+def _ask(expectations: Sequence[Expectation], lab: Lab, older: Held) -> list[tuple[Expectation, Observation]]:
+    """Each once: over its older connection, or by a client of its credentials."""
+    seen: list[tuple[Expectation, Observation]] = []
+    fresh = [each for each in expectations if not each.opened_before]
+    for credentials in dict.fromkeys(each.credentials for each in fresh):
+        mine = [each for each in fresh if each.credentials == credentials]
+        seen += zip(mine, probe_all([each.flow for each in mine], lab, SECONDS, credentials), strict=True)
+    seen += [(each, older[each.flow].ask()) for each in expectations if each.opened_before]
+    return seen

@@ -1,0 +1,80 @@
+"""What cases of the bypass catalogue may write: clients of other users, older connections, pods that tamper with themselves."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from harness.manifests.document import Document, Step
+from harness.manifests.errors import Fault, quoted, suggestion
+from harness.manifests.flows import PodRef
+from harness.manifests.matrix import ExpectedFlow
+from harness.manifests.shape import Shape, wrong
+from harness.model.bypass import Credentials, Tamper, Tampering, Technique
+from harness.model.topology import Topology
+
+
+def _technique(text: str) -> str:
+    known = [str(each) for each in Technique]
+    if text not in known:
+        raise wrong(f"no technique {quoted(text)}{suggestion(text, known)}")
+    return text
+
+
+def _tamper(text: str) -> str:
+    known = [str(each) for each in Tamper]
+    if text not in known:
+        raise wrong(f"no tampering {quoted(text)}{suggestion(text, known)}")
+    return text
+
+
+TechniqueName = Annotated[str, AfterValidator(_technique), Field(json_schema_extra={"enum": [str(each) for each in Technique]})]
+_Id = Annotated[int, Field(ge=0, le=65534)]
+
+
+class CredentialsShape(Shape):
+    """The user and group that a client runs as; what is left out is root's."""
+
+    uid: _Id | None = None
+    gid: _Id | None = None
+
+
+class CaseFlow(ExpectedFlow):
+    """A flow of a conformance case."""
+
+    as_: CredentialsShape | None = Field(default=None, alias="as")
+    opened: Literal["before"] | None = Field(default=None, description="Over a connection that is older than the data plane.")
+
+    @property
+    def credentials(self) -> Credentials | None:
+        return None if self.as_ is None else Credentials(self.as_.uid, self.as_.gid)
+
+    @property
+    def opened_before(self) -> bool:
+        return self.opened == "before"
+
+    @model_validator(mode="after")
+    def _of_tcp(self) -> "CaseFlow":
+        if self.opened_before and (self.protocol != "TCP" or self.as_ is not None):
+            raise wrong("only TCP connections of root are opened before; write another flow", "opened")
+        return self
+
+
+class TamperShape(Shape):
+    """A pod that tampers with its own namespace."""
+
+    pod: PodRef
+    run: Annotated[str, AfterValidator(_tamper), Field(json_schema_extra={"enum": [str(each) for each in Tamper]})]
+
+
+def tamperings(
+    document: Document, at: tuple[Step, ...], shapes: Sequence[TamperShape], topology: Topology, faults: list[Fault]
+) -> tuple[Tampering, ...]:
+    """The tamperings at ``at``, in order. Adds faults for pods that are not there."""
+    known = [pod.ref for pod in topology.pods]
+    for position, each in enumerate(shapes):
+        if each.pod not in known:
+            faults.append(document.fault((*at, position, "pod"), f"no pod {quoted(each.pod)}{suggestion(each.pod, known)}"))
+    return tuple(
+        Tampering(document.origin((*at, position)), each.pod, Tamper(each.run)) for position, each in enumerate(shapes)
+    )

@@ -1,0 +1,61 @@
+"""Connections that are opened at one time and asked over at another."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.lab.port import Lab, Process
+from harness.model.flow import Flow, Verdict
+from harness.traffic.port import LoadFailed
+from harness.traffic.probe import Observation
+
+PROGRAM = Path(__file__).with_name("held_client.py")
+SILENCE = 2.0  # seconds without an answer; TCP sends again after 0.2 s and 0.6 s
+READY = 10.0
+
+
+class HeldConnection:
+    """A TCP connection from a pod to another that is open and idle. It can be asked over once."""
+
+    def __init__(self, flow: Flow, process: Process) -> None:
+        self._flow = flow
+        self._process = process
+
+    def ask(self) -> Observation:
+        """One GET of the server's name. Raises LoadFailed where the client did not say what came of it."""
+        begun = time.monotonic()
+        self._process.signal(signal.SIGUSR1)
+        try:
+            self._process.wait(SILENCE + READY)
+        except TimeoutError as error:
+            raise LoadFailed(str(error)) from None
+        said = self._process.log.read_text().splitlines()[-1]
+        took = time.monotonic() - begun
+        what, _, body = said.partition(" ")
+        if what == "answered":
+            meant = body.strip() == self._flow.destination
+            return Observation(Verdict.FORWARDED if meant else Verdict.REDIRECTED, took, f"answered by {body}, over it")
+        verdict = {"silent": Verdict.DROPPED, "closed": Verdict.REJECTED}.get(what)
+        if verdict is None:
+            raise LoadFailed(f"{self._flow}: the held connection's client said {said!r}; see {self._process.log}")
+        return Observation(verdict, took, f"{what}, over an older connection")
+
+
+@contextmanager
+def held(flow: Flow, lab: Lab) -> Iterator[HeldConnection]:
+    """Open a connection for ``flow``; entered when it is established. Raises LoadFailed where it cannot be."""
+    address = lab.pod(flow.destination).pod.ip(flow.family)
+    argv = [sys.executable, str(PROGRAM), address, str(flow.port), repr(SILENCE)]
+    process = lab.pod(flow.source).start(argv, component="probe")
+    try:
+        deadline = time.monotonic() + READY
+        while "open" not in process.log.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise LoadFailed(f"{flow}: no connection could be opened: {process.log.read_text().strip()[-200:]}")
+            time.sleep(0.01)
+        yield HeldConnection(flow, process)
+    finally:
+        process.stop()
