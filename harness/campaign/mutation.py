@@ -8,17 +8,28 @@ from typing import Any
 from harness.campaign.journal import Journal
 from harness.campaign.observer import Observer
 from harness.campaign.overlay import Overlay, Ran, overlay
-from harness.model.case import Case, CaseOutcome
+from harness.model.case import Case, CaseOutcome, ExpectedOutcome
 from harness.model.fault import Fate, Fault, Mutant, Symptom
 
 EITHER = frozenset({Symptom.ADMITS, Symptom.DENIES})
 
 
 class Mutation:
-    """Faults against the suite ``cases``. Verdicts that the journal holds are not asked for again."""
+    """Faults against the suite ``cases``. Verdicts that the journal holds are not asked for again.
 
-    def __init__(self, faults: Sequence[Fault], cases: Sequence[Case], journal: Journal, observer: Observer) -> None:
+    ``failing`` are the outcomes that are listed as other than passes: those cases cannot kill on those data planes.
+    """
+
+    def __init__(
+        self,
+        faults: Sequence[Fault],
+        cases: Sequence[Case],
+        journal: Journal,
+        observer: Observer,
+        failing: Sequence[ExpectedOutcome] = (),
+    ) -> None:
         self._faults = faults
+        self._failing = {(each.case, each.dataplane) for each in failing}
         self._cases = sorted(cases, key=lambda case: case.generated)  # those by hand first: their names say what they are for
         self._journal = journal
         self._observer = observer
@@ -62,12 +73,15 @@ class Mutation:
 
     def _asked(self, mutated: Overlay, fault: Fault, plane: str) -> Iterator[Ran]:
         """The cases of its field, then the rest of the suite; a failure of the rest that does not kill ends nothing."""
-        near = [case for case in self._cases if any(fnmatchcase(case.id, pattern) for pattern in fault.first)]
+        able = [case for case in self._cases if (case.id, plane) not in self._failing]
+        near = [case for case in able if any(fnmatchcase(case.id, pattern) for pattern in fault.first)]
         if near:
             yield mutated.conform(near, plane)
-        rest = [case for case in self._cases if case not in near]
-        while rest:
-            ran = mutated.conform(rest, plane, fail_fast=True)
+        rest = [case for case in able if case not in near]
+        for fail_fast in (True, True, False):  # a failure that does not kill may be the first of many, or alone
+            if not rest:
+                return
+            ran = mutated.conform(rest, plane, fail_fast=fail_fast)
             yield ran
             judged = {row["case"] for row in ran.rows or ()}
             failed = any(row["outcome"] == CaseOutcome.FAIL for row in ran.rows or ())

@@ -11,6 +11,7 @@ from harness.campaign.conformance import Conformance, Outcomes
 from harness.campaign.conformance_features import needs
 from harness.cli.keeper import Ready, hold, keep
 from harness.cli.progress import Display
+from harness.cli.rounds import in_a_row
 from harness.cli.status import Status, UsageError, guarded, interruptible
 from harness.dataplanes import find
 from harness.dataplanes.port import DataPlane
@@ -51,6 +52,9 @@ def conform(
         Path | None,
         typer.Option(metavar="FILE", help="Known outcomes of the cases in this file's folder and below."),
     ] = None,
+    repeat: Annotated[int | None, typer.Option(min=2, help="Run all so many times in a row, and tell what differs.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="With --repeat: where the rounds are kept.")] = None,
+    go_on: Annotated[bool, typer.Option("--resume", help="With --repeat: go on with the rounds in --out.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first case that fails.")] = False,
     keep_lab: Annotated[
         bool, typer.Option("--keep", help="Leave the lab up, for `meshproof exec` and `down`: one case on one data plane.")
@@ -69,6 +73,7 @@ def conform(
       sudo meshproof conform
       sudo meshproof conform my/cases --dataplane ebpf --json results.json
       sudo meshproof conform scenarios/conformance/policy/CASE --dataplane ebpf --keep
+      sudo meshproof conform --repeat 20 --out results/rounds
     """
 
     def command() -> int:
@@ -78,6 +83,12 @@ def conform(
         listed = _listed(cases, expectations)
         planes = [find(name) for name in dict.fromkeys(dataplane or DATA_PLANES)]
         files = Files(json, junit, markdown)
+        if repeat is not None:
+            if out is None:
+                raise UsageError("--repeat needs --out: the folder where the rounds are kept")
+            return in_a_row(cases, planes, find(CONTROL), listed, rounds=repeat, folder=out, go_on=go_on)
+        if out is not None or go_on:
+            raise UsageError("--out and --resume go with --repeat")
         if keep_lab:
             if len(cases) != 1 or len(planes) != 1:
                 raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")

@@ -20,7 +20,9 @@ from harness.cli.status import Status, UsageError, guarded, interruptible, say
 from harness.lab.build import ROOT
 from harness.lab.machine import fingerprint
 from harness.manifests.case import load_cases
+from harness.manifests.expectations import load_expectations
 from harness.manifests.faults import FOLDER, load_faults
+from harness.manifests.place import SCENARIOS, shown
 from harness.model.fault import Fate, Fault
 from harness.report.mutation import mutation_markdown
 
@@ -73,7 +75,8 @@ def mutate(
         if not go_on:
             journal.append("begun", fingerprint=fingerprint(), faults=len(faults))
         with interruptible(), Display("faults") as display:
-            mutants = Mutation(faults, load_cases(), journal, display).run(dataplane)
+            failing = load_expectations(shown(SCENARIOS / "conformance" / "expectations.yaml"))
+            mutants = Mutation(faults, load_cases(), journal, display, failing).run(dataplane)
         journal.close()
         (folder / "mutation.json").write_text(
             json.dumps({"format": 1, "mutants": [asdict(each) for each in mutants]}, indent=1)
