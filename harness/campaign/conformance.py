@@ -14,6 +14,7 @@ from itertools import groupby
 from threading import Event, Lock
 
 from harness.campaign.conformance_bypass import judge_bypass
+from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_features import manner, obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
 from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
@@ -24,7 +25,7 @@ from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
-from harness.model.bench import Expectation
+from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, CaseOutcome, CaseResult, Step
 from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
@@ -231,9 +232,11 @@ class Conformance:
         judged = Judgement((), "", None)
         for step, answers in zip(case.steps, consulted.answers, strict=True):
             try:
-                revision = attachment.apply(step.policies)
+                with kept_open(step, lab) as earlier:  # the policies of the step before are in force
+                    revision = attachment.apply(step.policies)
+                    over_earlier = ask_over(earlier, attachment)
                 self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
-                judged = judge(_sights(step, plane, lab, attachment), answers)
+                judged = judge([*over_earlier, *_sights(step, plane, lab, attachment)], answers)
                 if step.packets:
                     judged = together(judged, judge_packets_on(step, lab, attachment, answers))
             except DataPlaneError as error:  # it claims to support what the case asks for
@@ -251,8 +254,9 @@ class Conformance:
 
 def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment) -> list[Sight]:
     """Ask the allowed flows, then the denied ones, then the allowed ones that are most like those once more."""
-    allowed = [each for each in step.expectations if admitted(each)]
-    denied = [each for each in step.expectations if not admitted(each)]
+    fresh = [each for each in step.expectations if each.opened is Opened.NOW]
+    allowed = [each for each in fresh if admitted(each)]
+    denied = [each for each in fresh if not admitted(each)]
     silent = [each for each in denied if manner(each.flow, plane) is Verdict.DROPPED]
     answered = [each for each in denied if manner(each.flow, plane) is not Verdict.DROPPED]
 
@@ -261,7 +265,7 @@ def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment) -> l
 
     before = look(allowed, ADMITTED_SECONDS)
     refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENCE)
-    after = look(twins(step.expectations), ADMITTED_SECONDS)
+    after = look(twins(fresh), ADMITTED_SECONDS)
     return [
         *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
         *(

@@ -16,7 +16,7 @@ from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
 from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.port import Lab, LabError
-from harness.model.bench import Expectation
+from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, CaseOutcome, Step
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.traffic.held import HeldConnection, held
@@ -65,7 +65,7 @@ def _attached(case: Case, plane: DataPlane) -> Iterator[tuple[Lab, Attachment, H
     with ExitStack() as stack:
         lab = stack.enter_context(netns.up(case.topology))
         stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
-        older = {each.flow: stack.enter_context(held(each.flow, lab)) for each in expectations if each.opened_before}
+        older = {each.flow: stack.enter_context(held(each.flow, lab)) for each in expectations if each.opened is Opened.BEFORE}
         yield lab, stack.enter_context(plane.attach(lab)), older
 
 
@@ -107,7 +107,7 @@ def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, olde
     denied = [each for each in step.expectations if not admitted(each)]
     before = _ask(allowed, lab, older)
     refused = _ask(denied, lab, older)
-    again = [each for each in twins(step.expectations) if not each.opened_before]
+    again = [each for each in twins(step.expectations) if each.opened is Opened.NOW]
     return [
         *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
         *(Sight(each, seen.verdict, seen.detail, _evidence(each, seen, plane, attachment)) for each, seen in refused),
@@ -124,9 +124,9 @@ def _evidence(each: Expectation, seen: Observation, plane: DataPlane, attachment
 def _ask(expectations: Sequence[Expectation], lab: Lab, older: Held) -> list[tuple[Expectation, Observation]]:
     """Each once: over its older connection, or by a client of its credentials."""
     seen: list[tuple[Expectation, Observation]] = []
-    fresh = [each for each in expectations if not each.opened_before]
+    fresh = [each for each in expectations if each.opened is Opened.NOW]
     for credentials in dict.fromkeys(each.credentials for each in fresh):
         mine = [each for each in fresh if each.credentials == credentials]
         seen += zip(mine, probe_all([each.flow for each in mine], lab, SECONDS, credentials), strict=True)
-    seen += [(each, older[each.flow].ask()) for each in expectations if each.opened_before]
+    seen += [(each, older[each.flow].ask()) for each in expectations if each.opened is not Opened.NOW]
     return seen

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.campaign.conformance_packets import asked_of_packets
 from harness.dataplanes.port import DataPlane, Feature, No, Unknown, Yes
+from harness.model.bench import Opened
 from harness.model.case import Case, CaseOutcome
 from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.flow import Flow, Verdict, is_pod
@@ -22,6 +23,8 @@ def needs(case: Case) -> dict[Feature, Origin]:
     for step in case.steps:
         for expectation in step.expectations:
             found.setdefault(BY_PROTOCOL[expectation.flow.protocol], expectation.origin)
+            if expectation.opened is Opened.EARLIER:
+                found.setdefault(Feature.REVOKE_OPEN_CONNECTIONS, expectation.origin)
             if expectation.flow.family == 6:
                 found.setdefault(Feature.IPV6, expectation.origin)
         for policy in step.policies:

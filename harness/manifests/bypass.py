@@ -10,6 +10,7 @@ from harness.manifests.errors import Fault, quoted, suggestion
 from harness.manifests.flows import PodRef
 from harness.manifests.matrix import ExpectedFlow
 from harness.manifests.shape import Shape, wrong
+from harness.model.bench import Opened
 from harness.model.bypass import Credentials, Tamper, Tampering, Technique
 from harness.model.topology import Topology
 
@@ -43,20 +44,23 @@ class CaseFlow(ExpectedFlow):
     """A flow of a conformance case."""
 
     as_: CredentialsShape | None = Field(default=None, alias="as")
-    opened: Literal["before"] | None = Field(default=None, description="Over a connection that is older than the data plane.")
+    opened: Literal["before", "earlier"] | None = Field(
+        default=None,
+        description="Over a connection older than the data plane (before), or opened and used in the step before (earlier).",
+    )
 
     @property
     def credentials(self) -> Credentials | None:
         return None if self.as_ is None else Credentials(self.as_.uid, self.as_.gid)
 
     @property
-    def opened_before(self) -> bool:
-        return self.opened == "before"
+    def connection(self) -> Opened:
+        return Opened(self.opened or Opened.NOW)
 
     @model_validator(mode="after")
     def _of_tcp(self) -> "CaseFlow":
-        if self.opened_before and (self.protocol != "TCP" or self.as_ is not None):
-            raise wrong("only TCP connections of root are opened before; write another flow", "opened")
+        if self.opened is not None and (self.protocol != "TCP" or self.as_ is not None):
+            raise wrong("only TCP connections of root are kept open; write another flow", "opened")
         return self
 
 

@@ -67,6 +67,9 @@ class CaseShape(Shape):
             _something(self.expect)
         elif self.expect is not None or self.apply is not None:
             raise wrong("beside apply or expect; write those inside the steps", "steps")
+        first = self.steps[0].expect if self.steps else self.expect
+        if first is not None and any(each.opened == "earlier" for each in first.flows):
+            raise wrong("opened: earlier is about the step before, and there is none", "steps" if self.steps else "expect")
         if self.technique is None and any(_bypasses(step) for step in [*(self.steps or ()), self.expect] if step is not None):
             raise wrong("missing; `as`, `opened` and `tamper` are ways around policy: say which", "technique")
         return self
@@ -80,7 +83,7 @@ def _something(expect: CaseExpectShape) -> None:
 def _bypasses(step: StepShape | CaseExpectShape) -> bool:
     expect = step.expect if isinstance(step, StepShape) else step
     tampers = isinstance(step, StepShape) and bool(step.tamper)
-    return tampers or any(each.as_ is not None or each.opened_before for each in expect.flows)
+    return tampers or any(each.as_ is not None or each.opened == "before" for each in expect.flows)
 
 
 def load_cases(paths: Sequence[Path] = ()) -> list[model.Case]:

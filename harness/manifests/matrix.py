@@ -10,7 +10,7 @@ from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault
 from harness.manifests.flows import FlowShape, flow
 from harness.manifests.shape import Shape, wrong
-from harness.model.bench import Expectation
+from harness.model.bench import Expectation, Opened
 from harness.model.bypass import Credentials
 from harness.model.flow import Flow, Verdict
 from harness.model.topology import Topology
@@ -31,9 +31,9 @@ class ExpectedFlow(FlowShape):
         return None
 
     @property
-    def opened_before(self) -> bool:
-        """Whether its connection is older than the data plane."""
-        return False
+    def connection(self) -> Opened:
+        """When the connection is opened over which it is asked."""
+        return Opened.NOW
 
     @model_validator(mode="after")
     def _message_of_a_family(self) -> "ExpectedFlow":
@@ -66,7 +66,7 @@ def expectations(
             if asked in cells:
                 faults.append(document.fault(at, f"{asked} is listed already at {cells[asked].origin}; remove one"))
             cells.setdefault(
-                asked, Expectation(document.origin(at), asked, Verdict(each.verdict), each.credentials, each.opened_before)
+                asked, Expectation(document.origin(at), asked, Verdict(each.verdict), each.credentials, each.connection)
             )
     if shape.otherwise is not None:
         origin = document.origin((*path, "otherwise"))

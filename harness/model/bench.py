@@ -42,18 +42,23 @@ class LoadPoint:
     path: str = "/1k"
 
 
+class Opened(StrEnum):
+    """When the connection was opened over which a flow is asked."""
+
+    NOW = "now"
+    EARLIER = "earlier"  # while the policies of the step before were in force
+    BEFORE = "before"  # before the data plane came
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One cell of a hand-written reachability matrix.
-
-    ``credentials`` are the client's, where it is not root; ``opened_before``: over a connection older than the data plane.
-    """
+    """One cell of a hand-written reachability matrix. ``credentials`` are the client's, where it is not root."""
 
     origin: Origin
     flow: Flow
     verdict: Verdict
     credentials: Credentials | None = None
-    opened_before: bool = False
+    opened: Opened = Opened.NOW
 
 
 @dataclass(frozen=True, slots=True)

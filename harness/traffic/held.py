@@ -18,7 +18,7 @@ READY = 10.0
 
 
 class HeldConnection:
-    """A TCP connection from a pod to another that is open and idle. It can be asked over once."""
+    """A TCP connection from a pod to another that is open, was used once, and is idle. It can be asked over once."""
 
     def __init__(self, flow: Flow, process: Process) -> None:
         self._flow = flow

@@ -1,32 +1,39 @@
-"""A program for the inside of a pod: it opens a connection, and asks over it only when it is told to, by SIGUSR1.
+"""A program for the inside of a pod: it opens a connection, uses it, and asks over it again when it is told to, by SIGUSR1.
 
-Usage: held_client.py ADDRESS PORT SECONDS. Writes ``open``, and then ``answered TEXT``, ``closed`` or ``silent``.
+Usage: held_client.py ADDRESS PORT SECONDS. Writes ``open`` when it got a first answer, and then ``answered TEXT``, ``closed``
+or ``silent``.
 """
 
+import http.client
 import signal
-import socket
 import sys
 
 
 def main() -> None:
-    """Open, wait for the signal, ask, say what came of it."""
+    """Open, ask, wait for the signal, ask again, say what came of it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    with socket.create_connection((address, port), timeout=5) as connection:
-        _say("open")
-        signal.sigwait({signal.SIGUSR1})
-        connection.settimeout(seconds)
-        try:
-            connection.sendall(f"GET /name HTTP/1.1\r\nHost: {port}\r\nConnection: close\r\n\r\n".encode())
-            answer = b""
-            while part := connection.recv(4096):
-                answer += part
-        except TimeoutError:
-            _say("silent")
-        except OSError:
-            _say("closed")
-        else:
-            _say("answered " + answer.rpartition(b"\r\n\r\n")[2].decode() if answer else "closed")
+    connection = http.client.HTTPConnection(address, port, timeout=5)
+    _ask(connection)
+    connection.auto_open = 0  # what comes next goes over this connection, or not at all
+    _say("open")
+    signal.sigwait({signal.SIGUSR1})
+    try:
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
+        status, body = _ask(connection)
+    except TimeoutError:
+        _say("silent")
+    except (OSError, http.client.HTTPException):
+        _say("closed")
+    else:
+        _say(f"answered {body}" if status == http.client.OK else "closed")
+
+
+def _ask(connection: http.client.HTTPConnection) -> tuple[int, str]:
+    connection.request("GET", "/name")
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
 
 
 def _say(what: str) -> None:

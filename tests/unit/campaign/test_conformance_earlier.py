@@ -1,0 +1,65 @@
+"""Connections that stay open through a change of policy, without a lab."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.campaign import conformance_earlier
+from harness.campaign.conformance_earlier import ask_over, kept_open
+from harness.judge.conformance import judge
+from harness.model.bench import Expectation, Opened
+from harness.model.case import Step
+from harness.model.fault import Symptom
+from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.origin import Origin
+from harness.model.verdict import Answer, Decision
+from harness.traffic.probe import Observation
+
+HERE = Origin("case.yaml", 1)
+REVOKED, NEW = Flow("shop/a", "shop/b", 80), Flow("shop/a", "shop/b", 81)
+STEP = Step(
+    HERE, (), (Expectation(HERE, REVOKED, Verdict.DENIED, opened=Opened.EARLIER), Expectation(HERE, NEW, Verdict.DENIED))
+)
+DROPPED = Decision(Verdict.DROPPED, HERE, "isolated")
+ANSWERS = {REVOKED: Answer(Verdict.DROPPED, DROPPED, DROPPED)}
+
+
+class Connection:
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+
+    def ask(self) -> Observation:
+        return Observation(self._verdict, 0.0, "over it")
+
+
+@pytest.mark.parametrize(
+    ("seen", "recorded", "symptoms"),
+    [
+        (Verdict.DROPPED, True, set()),
+        (Verdict.REJECTED, True, set()),
+        (Verdict.FORWARDED, True, {Symptom.ADMITS}),
+        (Verdict.DROPPED, False, {Symptom.BREAKS}),
+    ],
+)
+def test_a_revoked_connection_must_fall_silent_or_close_with_a_record(
+    seen: Verdict, recorded: bool, symptoms: set[Symptom], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Flow] = []
+
+    @contextmanager
+    def held(flow: Flow, lab: Any) -> Iterator[Connection]:
+        opened.append(flow)
+        yield Connection(seen)
+
+    monkeypatch.setattr(conformance_earlier, "held", held)
+    monkeypatch.setattr(conformance_earlier, "HeldConnection", Connection)
+    attachment: Any = SimpleNamespace(evidence=lambda flow: Evidence("plane", "isolated") if recorded else None)
+    lab: Any = None
+    with kept_open(STEP, lab) as connections:
+        assert opened == [REVOKED]  # what is asked over a new connection is not opened before
+        judged = judge(ask_over(connections, attachment), ANSWERS)
+    assert judged.symptoms == symptoms
+    assert bool(judged.faults) is bool(symptoms)
