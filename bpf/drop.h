@@ -13,7 +13,7 @@ enum drop_reason {
 	DROP_NONE = 0, /* not dropped */
 	DROP_POLICY_EGRESS = 1, /* a policy isolates the sender's egress and no rule allows this flow */
 	DROP_POLICY_INGRESS = 2, /* a policy isolates the receiver's ingress and no rule allows this flow */
-	DROP_NO_POLICY = 3, /* the pod's identity is not in the policy table: fail closed */
+	DROP_NO_POLICY = 3, /* the pod, or its identity, is not in the mesh's tables: fail closed */
 	DROP_SPOOFED_SOURCE = 4, /* the source address does not belong to where the packet came from */
 	DROP_TRUNCATED = 5, /* a header is cut short */
 	DROP_MALFORMED = 6, /* a header contradicts itself */

@@ -19,7 +19,7 @@ __noinline int refuse(struct __sk_buff *skb, const struct packet *p, __u32 reaso
 		return TC_ACT_SHOT;
 	/* What is not for a pod of this node is not the mesh's to refuse. */
 	if (point == FROM_WIRE) {
-		to = p->family ? find_endpoint(p->family, &p->destination) : NULL;
+		to = p->family ? find_endpoint(cause.generation, p->family, &p->destination) : NULL;
 		if (p->family && !(to && to->flags & ENDPOINT_LOCAL))
 			return TC_ACT_OK;
 	}
@@ -42,7 +42,7 @@ __noinline int decide_neighbour(struct __sk_buff *skb, const struct packet *p, _
 		return refuse(skb, p, DROP_ICMP_TYPE, point);
 	if (link_local || unspecified)
 		return TC_ACT_OK;
-	reason = check_source(skb, find_endpoint(FAMILY_6, &p->source), point);
+	reason = check_source(skb, find_endpoint(current_generation(), FAMILY_6, &p->source), point);
 	return reason ? refuse(skb, p, reason, point) : TC_ACT_OK;
 }
 
@@ -64,7 +64,7 @@ __noinline int decide_arp(struct __sk_buff *skb)
 	if (!bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp))) {
 		__builtin_memcpy(&p.source.word[0], arp.sender_ip, 4);
 		__builtin_memcpy(&p.destination.word[0], arp.target_ip, 4);
-		reason = check_source(skb, find_endpoint(FAMILY_4, &p.source), FROM_POD);
+		reason = check_source(skb, find_endpoint(current_generation(), FAMILY_4, &p.source), FROM_POD);
 	}
 	return reason ? refuse(skb, &p, reason, FROM_POD) : TC_ACT_OK;
 }

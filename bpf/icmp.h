@@ -83,8 +83,8 @@ __noinline int judge_quoted(const struct packet *quoted, struct cause *cause)
 	if (ct_settles(&found, quoted, side, cause->generation, now))
 		return DROP_NONE;
 	known = ct_orientation(&found, quoted, side, now);
-	from = find_endpoint(quoted->family, &quoted->source);
-	to = find_endpoint(quoted->family, &quoted->destination);
+	from = find_endpoint(cause->generation, quoted->family, &quoted->source);
+	to = find_endpoint(cause->generation, quoted->family, &quoted->destination);
 	return judge_packet(quoted, from, to, known, cause) == UNKNOWN ? DROP_ICMP_UNRELATED : DROP_NONE;
 }
 
@@ -97,12 +97,14 @@ __noinline int decide_error(struct __sk_buff *skb, const struct packet *p, __u32
 
 	if (!p)
 		return TC_ACT_SHOT;
-	from = find_endpoint(p->family, &p->source);
-	to = find_endpoint(p->family, &p->destination);
+	from = find_endpoint(cause.generation, p->family, &p->source);
+	to = find_endpoint(cause.generation, p->family, &p->destination);
 	cause.source_identity = from ? from->identity : IDENTITY_WORLD;
 	cause.destination_identity = to ? to->identity : IDENTITY_WORLD;
 	cause.direction = point == FROM_POD ? EGRESS : INGRESS;
 	cause.reason = check_source(skb, from, point);
+	if (!cause.reason)
+		cause.reason = check_destination(to, point);
 	if (cause.reason)
 		return drop(skb, p, &cause);
 	if (point == FROM_WIRE && !(to && to->flags & ENDPOINT_LOCAL))

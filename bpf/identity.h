@@ -6,14 +6,14 @@
 
 #include "net.h"
 
-/* Tables that change with the policy exist twice; the generation's lowest bit says which is in force. */
+/* Tables that change with the policy or the pods exist twice; the generation's lowest bit says which is in force. */
 #define BANKS 2
 
 struct mesh_config {
-	__u32 generation; /* counts policy changes, from 1; its lowest bit is the bank in force */
+	__u32 generation; /* counts changes of policy and of pods, from 1; its lowest bit is the bank in force */
 	__u32 seed; /* of conntrack's hash, so that nobody outside can aim at a set */
 	__u32 policy_mask[BANKS]; /* buckets of each bank, less one */
-	__u32 endpoint_mask[2]; /* the same of endpoints4 and endpoints6 */
+	__u32 endpoint_mask[BANKS][2]; /* the same of endpoints4 and endpoints6 */
 };
 
 struct {
@@ -54,7 +54,8 @@ struct endpoint {
 	__u32 identity;
 	__u16 hop; /* index into hops */
 	__u16 flags; /* enum endpoint_flag */
-	__u16 cidr_class[BANKS]; /* which class of the policies' CIDRs holds the address, 0 for none */
+	__u16 cidr_class; /* which class of the policies' CIDRs holds the address, 0 for none */
+	__u16 pad;
 };
 
 #define ENDPOINT_BUCKETS 16384
@@ -82,12 +83,13 @@ struct endpoint_bucket6 {
 
 /*
  * Addresses of all pods of the cluster and of this node: hash tables in arrays, built by the control plane
- * (harness/mesh/hashtable.py). An entry is in the bucket of its hash, or in one of the next if that is full, so that
+ * (harness/mesh/hashtable.py). Index: bank * ENDPOINT_BUCKETS + bucket, so that an address changes hands, with all that
+ * rules say of its new owner, between two packets. An entry is in the bucket of its hash, or in one of the next if that is full, so that
  * a lookup touches one cache line or two; a BPF hash map costs twice that (docs/decisions/0013).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ENDPOINT_BUCKETS);
+	__uint(max_entries, BANKS *ENDPOINT_BUCKETS);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct endpoint_bucket4);
@@ -95,7 +97,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ENDPOINT_BUCKETS);
+	__uint(max_entries, BANKS *ENDPOINT_BUCKETS);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct endpoint_bucket6);
@@ -103,12 +105,12 @@ struct {
 
 #define NOWHERE 0xFFFFFFFF
 
-static __always_inline __u32 find_place4(__be32 address, __u32 mask)
+static __always_inline __u32 find_place4(__u32 first, __u32 mask, __be32 address)
 {
 	__u32 home = spread(mix(0, address));
 
 	for (int probe = 0; probe < TABLE_PROBES; probe++) {
-		__u32 index = (home + probe) & mask;
+		__u32 index = first + ((home + probe) & mask);
 		struct endpoint_bucket4 *bucket = bpf_map_lookup_elem(&endpoints4, &index);
 
 		if (!bucket)
@@ -124,14 +126,14 @@ static __always_inline __u32 find_place4(__be32 address, __u32 mask)
 	return NOWHERE;
 }
 
-static __always_inline __u32 find_place6(const struct address *address, __u32 mask)
+static __always_inline __u32 find_place6(__u32 first, __u32 mask, const struct address *address)
 {
 	__u64 high = address->word[0] | (__u64)address->word[1] << 32;
 	__u64 low = address->word[2] | (__u64)address->word[3] << 32;
 	__u32 home = spread(mix(mix(0, high), low));
 
 	for (int probe = 0; probe < TABLE_PROBES; probe++) {
-		__u32 index = (home + probe) & mask;
+		__u32 index = first + ((home + probe) & mask);
 		struct endpoint_bucket6 *bucket = bpf_map_lookup_elem(&endpoints6, &index);
 
 		if (!bucket)
@@ -151,21 +153,23 @@ static __always_inline __u32 find_place6(const struct address *address, __u32 ma
  * Where in its family's table an address is. A global function that returns a number, not a pointer, because the
  * verifier walks such once and not once for each of the places that it may return.
  */
-__noinline __u32 find_place(__u8 family, const struct address *address)
+__noinline __u32 find_place(__u32 generation, __u8 family, const struct address *address)
 {
 	struct mesh_config *settings = mesh_settings();
+	__u32 bank = generation & 1, first = bank * ENDPOINT_BUCKETS, *mask;
 
 	if (!settings || !address)
 		return NOWHERE;
+	mask = bank ? settings->endpoint_mask[1] : settings->endpoint_mask[0];
 	if (family == FAMILY_4)
-		return find_place4(address->word[0], settings->endpoint_mask[0]);
-	return find_place6(address, settings->endpoint_mask[1]);
+		return find_place4(first, mask[0], address->word[0]);
+	return find_place6(first, mask[1], address);
 }
 
-/* The endpoint of an address, or NULL for the world's. */
-static __always_inline struct endpoint *find_endpoint(__u8 family, const struct address *address)
+/* The endpoint that an address was under a generation, or NULL for the world's. */
+static __always_inline struct endpoint *find_endpoint(__u32 generation, __u8 family, const struct address *address)
 {
-	__u32 place = find_place(family, address), index = place / TABLE_WAYS, way = place % TABLE_WAYS;
+	__u32 place = find_place(generation, family, address), index = place / TABLE_WAYS, way = place % TABLE_WAYS;
 
 	if (family == FAMILY_4) {
 		struct endpoint_bucket4 *bucket = bpf_map_lookup_elem(&endpoints4, &index);

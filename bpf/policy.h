@@ -330,7 +330,7 @@ static __always_inline int judge_end(struct question *q, const struct endpoint *
 	q->subject = subject->identity;
 	q->peer = peer ? peer->identity : IDENTITY_WORLD;
 	q->peer_is_pod = !!peer;
-	q->cidr_class = peer ? (q->generation & 1 ? peer->cidr_class[1] : peer->cidr_class[0]) : 0;
+	q->cidr_class = peer ? peer->cidr_class : 0;
 	judgement->direction = direction;
 	judgement->reason = judge(q, peer_address, &judgement->rule);
 	return judgement->reason;

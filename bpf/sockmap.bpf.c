@@ -117,6 +117,7 @@ static __always_inline bool find_peer(const struct packet *p, struct socket_name
 static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk, struct session *session)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	__u32 generation = current_generation();
 	struct socket_name self, peer;
 	struct endpoint *to;
 	struct packet p = {};
@@ -126,9 +127,9 @@ static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk,
 		return;
 	if (has_special_needs(tcp))
 		return;
-	if (!describe(skb, sk, &p) || check_source(skb, find_endpoint(p.family, &p.source), FROM_POD))
+	if (!describe(skb, sk, &p) || check_source(skb, find_endpoint(generation, p.family, &p.source), FROM_POD))
 		return;
-	to = find_endpoint(p.family, &p.destination);
+	to = find_endpoint(generation, p.family, &p.destination);
 	if (!to || !(to->flags & ENDPOINT_LOCAL)) {
 		session->settled = true;
 		return;

@@ -77,6 +77,12 @@ static __always_inline int check_source(struct __sk_buff *skb, const struct endp
 	return hop && hop->ifindex == arrived_by(skb) ? DROP_NONE : DROP_SPOOFED_SOURCE;
 }
 
+/* Fail closed: the interface of a pod is there before the mesh knows whose it is, and may be there after it. */
+static __always_inline int check_destination(const struct endpoint *to, __u32 point)
+{
+	return point == TO_POD && !(to && to->flags & ENDPOINT_LOCAL) ? DROP_NO_POLICY : DROP_NONE;
+}
+
 /* Who opened the flow of a packet. */
 enum orientation {
 	FORWARD, /* its source */
@@ -197,11 +203,13 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	u->verdict = 0;
 	u->hop = 0;
 	cause.generation = u->generation;
-	from = find_endpoint(p->family, &p->source);
-	to = find_endpoint(p->family, &p->destination);
+	from = find_endpoint(u->generation, p->family, &p->source);
+	to = find_endpoint(u->generation, p->family, &p->destination);
 	cause.source_identity = from ? from->identity : IDENTITY_WORLD;
 	cause.destination_identity = to ? to->identity : IDENTITY_WORLD;
 	cause.reason = check_source(skb, from, point);
+	if (!cause.reason)
+		cause.reason = check_destination(to, point);
 	if (cause.reason) {
 		drop(skb, p, &cause);
 		return DROPPED;
@@ -229,8 +237,9 @@ static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u
 {
 	struct hop *hop = find_hop(ct_hop(verdict, side));
 
+	/* It was checked where it entered the node; there its destination may still have been nobody's. */
 	if (point == TO_POD)
-		return true;
+		return ct_hop(verdict, !side) != 0;
 	if (!hop)
 		return false;
 	return hop->ifindex == arrived_by(skb) || (point == FROM_WIRE && !hop->ifindex);

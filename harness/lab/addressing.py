@@ -7,9 +7,9 @@ and a reader recognises it.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from harness.lab.port import LabError
 from harness.model.topology import Pod, Topology
@@ -38,9 +38,13 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """The veth of one pod: ``eth0`` with ``mac`` inside, ``host_*`` in the node's namespace."""
+    """The veth of one pod: ``eth0`` with ``mac`` inside, ``host_*`` in the node's namespace.
+
+    ``number`` is the pod's own on its node for as long as the lab is up: names, indices and MAC addresses are made of it.
+    """
 
     pod: Pod
+    number: int
     mac: str
     host_ifname: str
     host_ifindex: int
@@ -66,8 +70,11 @@ class Plan:
     nodes: Sequence[NodePlan]
 
 
-def plan(topology: Topology) -> Plan:
-    """Decide all names and addresses of ``topology``; raises LabError for one that cannot be laid out."""
+def plan(topology: Topology, numbers: Mapping[str, int] | None = None) -> Plan:
+    """Decide all names and addresses of ``topology``; raises LabError for one that cannot be laid out.
+
+    ``numbers`` of pods (see Port) by ``namespace/name``; without, pods of a node are counted as they are written.
+    """
     _check_names(topology)
     if len(topology.nodes) > MAX_NODES:
         raise LabError(f"topology {topology.name} has {len(topology.nodes)} nodes; a lab holds at most {MAX_NODES}")
@@ -75,7 +82,7 @@ def plan(topology: Topology) -> Plan:
     for pod in topology.pods:
         for text in pod.ips:
             _take(taken, _canonical(pod, text), f"pod {pod.ref}")
-    nodes = tuple(_node(topology, number, taken) for number in range(1, len(topology.nodes) + 1))
+    nodes = tuple(_node(topology, number, taken, numbers or {}) for number in range(1, len(topology.nodes) + 1))
     placed = {port.pod.ref: port.pod for node in nodes for port in node.ports}
     pods = tuple(placed[pod.ref] for pod in topology.pods)
     return Plan(replace(topology, pods=pods), nodes)
@@ -111,12 +118,9 @@ def _take(taken: dict[str, str], address: str, owner: str) -> None:
     taken[address] = owner
 
 
-def _node(topology: Topology, number: int, taken: dict[str, str]) -> NodePlan:
+def _node(topology: Topology, number: int, taken: dict[str, str], numbers: Mapping[str, int]) -> NodePlan:
     name = topology.nodes[number - 1]
-    networks: dict[int, IPv4Network | IPv6Network] = {
-        4: IPv4Network(f"10.{number}.0.0/16"),
-        6: IPv6Network(f"fd00:10:{number:x}::/64"),
-    }
+    networks = _networks(number)
     free = {family: _hosts(network) for family, network in networks.items()}
     addresses = {family: next(free[family]) for family in FAMILIES}
     for address in addresses.values():
@@ -141,20 +145,34 @@ def _node(topology: Topology, number: int, taken: dict[str, str]) -> NodePlan:
     ports = tuple(
         Port(
             pod,
+            index,
             mac=_mac(0x0A58, number, index),
             host_ifname=_ifname(f"p{index}-{pod.name}"),
             host_ifindex=first + index,
             host_mac=_mac(0x0E58, number, index),
         )
-        for index, pod in enumerate(pods)
+        for position, pod in enumerate(pods)
+        for index in (numbers.get(pod.ref, position),)
     )
-    outside = [
-        f"{ip}/{128 if ':' in ip else 32}"
-        for pod in pods
-        for ip in pod.ips
-        if not any(ip_address(ip) in n for n in networks.values())
-    ]
-    return NodePlan(name, addresses, (*(str(network) for network in networks.values()), *outside), wires, ports)
+    owned = NodePlan(name, addresses, tuple(str(network) for network in networks.values()), wires, ports)
+    return replace(owned, prefixes=(*owned.prefixes, *(prefix for pod in pods for prefix in strays(owned, pod))))
+
+
+def _networks(number: int) -> dict[int, IPv4Network | IPv6Network]:
+    return {4: IPv4Network(f"10.{number}.0.0/16"), 6: IPv6Network(f"fd00:10:{number:x}::/64")}
+
+
+def strays(node: NodePlan, pod: Pod) -> list[str]:
+    """Those addresses of a pod, as prefixes, that lie outside the two networks which its node owns."""
+    owned = [ip_network(prefix) for prefix in node.prefixes[: len(FAMILIES)]]
+    return [f"{ip}/{128 if ':' in ip else 32}" for ip in pod.ips if not any(ip_address(ip) in network for network in owned)]
+
+
+def unused(topology: Topology, node: str, taken: Iterable[str]) -> tuple[str, ...]:
+    """One address of each family that the next pod of ``node`` can have: nobody's in ``topology`` and not among ``taken``."""
+    networks = _networks(topology.nodes.index(node) + 1)
+    known = {*taken, *(ip for pod in topology.pods for ip in pod.ips), *(str(network[1]) for network in networks.values())}
+    return tuple(next(host for host in _hosts(networks[family]) if host not in known) for family in FAMILIES)
 
 
 def _hosts(network: IPv4Network | IPv6Network) -> Iterator[str]:

@@ -9,8 +9,8 @@ from harness.lab import echo, links
 from harness.lab.addressing import NodePlan, Plan
 from harness.lab.namespaces import NETNS, enter, enter_new, mount, name_own, prepare
 from harness.lab.netlink import Netlink
-from harness.lab.places import namespace_name
-from harness.lab.record import LabRecord
+from harness.lab.record import LabRecord, namespace_name
+from harness.model.topology import Pod
 
 
 class Cancelled(Exception):
@@ -49,6 +49,16 @@ class Construction:
         for node in self._plan.nodes:
             self._await(node)
 
+    def build_pods(self, node: NodePlan) -> None:
+        """Make the pods of ``node`` beside those that are there, not connected yet: the node's ends of their veths are down."""
+        for port in node.ports:
+            (Path(self._record.cgroup) / node.name / _folder(port.pod)).mkdir()
+        namespace = os.open(NETNS / namespace_name(self._record.name, node.name), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._pods(node, namespace)
+        finally:
+            os.close(namespace)
+
     def _folders(self) -> None:
         record = self._record
         (record.files / "logs").mkdir(parents=True)
@@ -59,7 +69,7 @@ class Construction:
         for node in self._plan.nodes:
             (top / node.name).mkdir()
             for port in node.ports:
-                (top / node.name / f"{port.pod.namespace}_{port.pod.name}").mkdir()
+                (top / node.name / _folder(port.pod)).mkdir()
 
     def _namespace(self, name: str, sysctls: dict[str, str]) -> Path:
         """Make a namespace and stay in it."""
@@ -94,3 +104,7 @@ class Construction:
         pods = [ip for port in node.ports for ip in port.pod.ips]
         enter(NETNS / namespace_name(self._record.name, node.name))
         echo.await_answers([*pods, *others], asked_by=node.name)
+
+
+def _folder(pod: Pod) -> str:
+    return f"{pod.namespace}_{pod.name}"

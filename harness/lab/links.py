@@ -7,8 +7,8 @@ Nothing is resolved by ARP or neighbour discovery, so neither is ever part of wh
 
 from collections.abc import Mapping
 
-from harness.lab.addressing import FAMILIES, GATEWAYS, POD_IFINDEX, POD_IFNAME, NodePlan, Port
-from harness.lab.netlink import End, Message, address, link_up, neighbour, route, veth
+from harness.lab.addressing import FAMILIES, GATEWAYS, POD_IFINDEX, POD_IFNAME, NodePlan, Port, strays
+from harness.lab.netlink import End, Message, address, link_up, neighbour, no_route, route, veth
 
 LOOPBACK = 1
 _HOST = {4: 32, 6: 128}
@@ -84,3 +84,19 @@ def port_routes(node: NodePlan) -> list[Message]:
                 route(f"{ip}/{_HOST[family]}", port.host_ifindex, source=node.addresses[family]),
             ]
     return messages
+
+
+def stray_routes(node: NodePlan, other: NodePlan, port: Port) -> list[Message]:
+    """For a socket inside ``node``: to those addresses of a pod of ``other`` that lie outside what ``other`` owns."""
+    wire = next(wire for wire in node.wires if wire.peer == other.name)
+    return [
+        route(prefix, wire.ifindex, gateway=GATEWAYS[family], source=node.addresses[family])
+        for prefix in strays(other, port.pod)
+        for family in (6 if ":" in prefix else 4,)
+    ]
+
+
+def no_stray_routes(node: NodePlan, other: NodePlan, port: Port) -> list[Message]:
+    """Takes back what ``stray_routes`` makes."""
+    wire = next(wire for wire in node.wires if wire.peer == other.name)
+    return [no_route(prefix, wire.ifindex) for prefix in strays(other, port.pod)]

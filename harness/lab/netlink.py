@@ -19,12 +19,13 @@ _REQUEST, _ACK, _DUMP, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 _NEW = _REQUEST | _EXCL | _CREATE
 _ERROR, _DONE = 2, 3
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_NEWNEIGH, _RTM_NEWNSID, _RTM_GETNSID = 16, 20, 24, 28, 88, 90
+_RTM_DELLINK, _RTM_DELROUTE = 17, 25
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _IFF_UP = 1
 _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
 _NUD_PERMANENT = 0x80
 _RTN_UNICAST, _RTPROT_STATIC, _RT_TABLE_MAIN = 1, 4, 254
-_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255  # the last one, of what is removed, fits any
 _RTNH_F_ONLINK = 4
 _BATCH = 60_000
 
@@ -121,6 +122,19 @@ def route(prefix: str, ifindex: int, *, gateway: str | None = None, source: str 
     body += b"" if gateway is None else _attribute(5, _packed(gateway))
     body += b"" if source is None else _attribute(7, _packed(source))
     return Message(_RTM_NEWROUTE, _NEW, body, f"add route {prefix} by link {ifindex}")
+
+
+def no_link(ifindex: int) -> Message:
+    """Remove an interface; of a veth both ends, and with them their addresses, routes and neighbours."""
+    return Message(_RTM_DELLINK, _REQUEST, _LINK.pack(socket.AF_UNSPEC, 0, ifindex, 0, 0), f"remove link {ifindex}")
+
+
+def no_route(prefix: str, ifindex: int) -> Message:
+    """Remove the route to ``prefix`` by an interface."""
+    network = ip_interface(prefix)
+    body = _ROUTE.pack(_af(prefix), network.network.prefixlen, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, _SCOPE_NOWHERE, 0, 0)
+    body += _attribute(1, network.ip.packed) + _u32(4, ifindex)
+    return Message(_RTM_DELROUTE, _REQUEST, body, f"remove route {prefix} by link {ifindex}")
 
 
 def namespace_id(namespace: int, number: int) -> Message:

@@ -10,10 +10,10 @@ from harness.lab import cgroups, record
 from harness.lab.addressing import Plan, plan
 from harness.lab.construction import Construction
 from harness.lab.namespaces import NETNS
-from harness.lab.places import NetnsLab, namespace_name
+from harness.lab.places import NetnsLab
 from harness.lab.port import LabError
 from harness.lab.processes import end, started
-from harness.lab.record import LabRecord
+from harness.lab.record import LabRecord, namespace_name
 from harness.lab.removal import remove
 from harness.lab.shield import in_own_thread, signals_deferred
 from harness.model.topology import Topology
@@ -71,7 +71,7 @@ def release(name: str) -> None:
 def reopen(name: str) -> NetnsLab:
     """The lab ``name``, made by another process; raises LabError where there is none."""
     found = record.read(name)
-    return NetnsLab(found, plan(found.topology))
+    return NetnsLab(found, plan(found.topology, found.numbers))
 
 
 def labs() -> Sequence[LabRecord]:

@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
-from harness.lab import processes
+from harness.lab import churn, processes, record
 from harness.lab.addressing import NodePlan, Plan, Port
 from harness.lab.namespaces import NETNS, entered
 from harness.lab.port import Completed, LabError
-from harness.lab.record import LabRecord
+from harness.lab.record import LabRecord, namespace_name
+from harness.lab.shield import in_own_thread
 from harness.model.topology import Pod, Topology
-
-
-def namespace_name(lab: str, node: str, pod: Pod | None = None) -> str:
-    """The name that ``ip netns`` shows. The separator is in no Kubernetes name, so that no two places share one."""
-    return "_".join([f"mp-{lab}", node, *([] if pod is None else [pod.namespace, pod.name])])
 
 
 class NetnsPlace:
@@ -154,8 +151,18 @@ class NetnsNode(NetnsPlace):
         super().__init__(
             f"node {plan.name}", netns, Path(record.cgroup) / plan.name, record.files / "logs" / plan.name, started
         )
+        self._record = record
         self._plan = plan
-        self._pods = tuple(NetnsPod(record, self, port, started) for port in plan.ports)
+        self._pods: tuple[NetnsPod, ...] = ()
+        self.follow(plan)
+
+    def follow(self, plan: NodePlan) -> None:
+        """Have the pods of ``plan``; those that were there already stay the same objects."""
+        self._plan = plan
+        known = {pod.host_ifindex: pod for pod in self._pods}
+        self._pods = tuple(
+            known.get(port.host_ifindex) or NetnsPod(self._record, self, port, self._started) for port in plan.ports
+        )
 
     @property
     def name(self) -> str:
@@ -186,8 +193,14 @@ class NetnsLab:
 
     def __post_init__(self) -> None:
         self.nodes = tuple(NetnsNode(self.record, node, self._started) for node in self.plan.nodes)
+        self._follow(self.record, self.plan)
+
+    def _follow(self, record: LabRecord, plan: Plan) -> None:
+        self.record, self.plan = record, plan
+        for node, planned in zip(self.nodes, plan.nodes, strict=True):
+            node.follow(planned)
         by_ref = {pod.pod.ref: pod for node in self.nodes for pod in node.pods}
-        self.pods = tuple(by_ref[pod.ref] for pod in self.plan.topology.pods)
+        self.pods = tuple(by_ref[pod.ref] for pod in plan.topology.pods)
 
     @property
     def name(self) -> str:
@@ -216,6 +229,32 @@ class NetnsLab:
             if pod.pod.ref == ref:
                 return pod
         raise KeyError(f"lab {self.name} has no pod {ref}")
+
+    def add_pod(self, pod: Pod) -> NetnsPod:
+        with record.removing(self.record):
+            before = self.record, self.plan
+            after = churn.with_pod(*before, pod)
+            record.rewrite(after[0])
+            try:
+                in_own_thread(partial(churn.make, *after, pod.ref))
+            except (LabError, OSError) as error:
+                in_own_thread(partial(churn.remove, *after, pod.ref))
+                record.rewrite(before[0])
+                raise LabError(f"lab {self.name}: pod {pod.ref} could not be made: {error}; nothing is left of it") from error
+            self._follow(*after)
+        return self.pod(pod.ref)
+
+    def connect(self, ref: str) -> None:
+        self.pod(ref)
+        in_own_thread(partial(churn.connect, self.record, self.plan, ref))
+
+    def remove_pod(self, ref: str) -> None:
+        pod = self.pod(ref).pod
+        with record.removing(self.record):
+            after = churn.without_pod(self.record, self.plan, pod)
+            in_own_thread(partial(churn.remove, self.record, self.plan, ref))
+            record.rewrite(after[0])
+            self._follow(*after)
 
     def reap(self) -> None:
         """Ask for the exit status of every program that was started, so that no zombie is left; all must be dead."""

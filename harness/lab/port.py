@@ -186,3 +186,19 @@ class Lab(Protocol):
     def pod(self, ref: str) -> LabPod:
         """By ``namespace/name``; raises KeyError."""
         ...
+
+    def add_pod(self, pod: Pod) -> LabPod:
+        """Make a pod beside those that are there, with the addresses that it carries, else with free ones.
+
+        Programs can be started in it, but nothing reaches it and nothing leaves it before ``connect``: in between, whoever
+        judges packets learns of it. Raises LabError, and then nothing is left of it.
+        """
+        ...
+
+    def connect(self, ref: str) -> None:
+        """Let packets reach an added pod and leave it; returns when it has answered its node. Raises KeyError, LabError."""
+        ...
+
+    def remove_pod(self, ref: str) -> None:
+        """End a pod's programs and remove all there is of it; its addresses are free at once. Raises KeyError, LabError."""
+        ...

@@ -1,23 +1,24 @@
 """What every lab writes down before it makes it, so that everything can be found again, also after SIGKILL.
 
 A lab is one folder, ``/run/meshproof/NAME``: ``lab.json`` (this record), ``files`` and ``bpf``. The record is written
-whole, at first; nothing is made that it does not name. Claiming a name and looking through the records exclude one
-another by a lock, so a folder without a record is always the remains of a process that died.
+whole, at first, and again before a pod is added and after one was removed; nothing is made that it does not name.
+Claiming a name and looking through the records exclude one another by a lock, so a folder without a record is always
+the remains of a process that died.
 """
 
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.lab.port import LabError
 from harness.lab.processes import started
-from harness.model.topology import Topology
+from harness.model.topology import Pod, Topology
 
 RUN = Path("/run/meshproof")
 FORMAT = 1
@@ -37,6 +38,9 @@ class LabRecord:
     topology: Topology
     namespaces: tuple[str, ...]
     cgroup: str
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Of its pods (see addressing.Port), once some were added or removed; no number is used twice."""
+    next_number: int = 0
 
     @property
     def owner_alive(self) -> bool:
@@ -62,6 +66,11 @@ class LabRecord:
 _ADAPTER = TypeAdapter(LabRecord)
 
 
+def namespace_name(lab: str, node: str, pod: Pod | None = None) -> str:
+    """The name that ``ip netns`` shows. The separator is in no Kubernetes name, so that no two places share one."""
+    return "_".join([f"mp-{lab}", node, *([] if pod is None else [pod.namespace, pod.name])])
+
+
 @contextmanager
 def locked() -> Iterator[None]:
     """Nobody else claims a name or looks for remains while the context is open. The lock dies with its holder."""
@@ -79,7 +88,7 @@ def locked() -> Iterator[None]:
 
 @contextmanager
 def removing(record: LabRecord) -> Iterator[None]:
-    """Nobody else removes the same lab while the context is open."""
+    """Nobody else removes the same lab, or a pod of it, or adds one, while the context is open."""
     try:
         handle = os.open(record.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -102,12 +111,21 @@ def free_name() -> str:
 
 def write(record: LabRecord) -> None:
     """Write a new lab's record, under the lock; raises LabError (a full disk, say) and then leaves nothing."""
-    path = record.folder / _FILE
-    partial = path.with_suffix(".partial")
     try:
         record.folder.mkdir(mode=0o755)
     except OSError as error:
         raise LabError(f"cannot make {record.folder}: {error.strerror}; nothing was made") from None
+    try:
+        rewrite(record)
+    except LabError:
+        record.folder.rmdir()
+        raise
+
+
+def rewrite(record: LabRecord) -> None:
+    """Put ``record`` in the place of the lab's former one, whole or not at all. Raises LabError; then nothing has changed."""
+    path = record.folder / _FILE
+    partial = path.with_suffix(".partial")
     try:
         with partial.open("wb") as file:
             file.write(_ADAPTER.dump_json(record))
@@ -116,7 +134,6 @@ def write(record: LabRecord) -> None:
         partial.rename(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        record.folder.rmdir()
         raise LabError(f"cannot write the lab's record {path}: {error.strerror}; nothing was made") from None
 
 

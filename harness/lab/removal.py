@@ -45,6 +45,18 @@ def remove(record: LabRecord) -> list[str]:
     return removed
 
 
+def remove_pod(record: LabRecord, cgroup: Path, namespace: str) -> None:
+    """End a pod's programs, then remove its cgroup and its namespace; whatever is already gone is skipped.
+
+    Its link should be gone by then, else the kernel takes it apart later. Runs in a thread of its own, as ``remove``.
+    """
+    deadline = time.monotonic() + PATIENCE
+    _kill_and_remove(cgroup, deadline)
+    held = _remove_namespaces([namespace], [], deadline)
+    if held:
+        raise LabError(f"lab {record.name}: {'; '.join(held)}; end those programs, and the kernel removes the namespace")
+
+
 def _kill_and_remove(cgroup: Path, deadline: float) -> tuple[int, bool]:
     """End all processes; how many, and whether there was a cgroup. Again when one joined after the others were killed."""
     killed = 0

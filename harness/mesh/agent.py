@@ -4,7 +4,7 @@ There is no agent process: what a daemon would do, the harness does between call
 below ``lab.bpffs``, so that they stay in force if the harness dies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,9 @@ class Agent:
         self.node = node
         self.pins = lab.bpffs / f"mesh-{SCHEMA}" / node.name
         self._log = lab.folder / f"verifier-{node.name}.log"
-        self._hooks: list[tuple[str, Hook]] = []
+        self._lab = lab
+        self._host_routing = options.host_routing
+        self._hooks: dict[tuple[str, int], Hook] = {}
         self._undo = ExitStack()
         with ExitStack() as undo:
             self._make_pins(undo)
@@ -55,9 +57,9 @@ class Agent:
             undo.callback(self._close_loaded)
             self._pin_maps(undo)
             self.kind = options.hook or kernel_kind(self._loaded.programs["from_pod"])
-            found = routes(node, lab, options.host_routing)
-            self.maps["hops"].put_many({U32.pack(index): hop.pack() for index, hop in enumerate(found.hops)})
-            self.tables = Tables(self.maps, _endpoints(found, identities))
+            self._routes = routes(node, lab, options.host_routing)
+            self.maps["hops"].put_many({U32.pack(index): hop.pack() for index, hop in self._routes.hops.items()})
+            self.tables = Tables(self.maps, _endpoints(self._routes, identities))
             undo.callback(self.tables.close)
             self._ring = EventRing(self.maps["events"])
             undo.callback(self._ring.close)
@@ -74,14 +76,33 @@ class Agent:
         return tuple(program.id for program in self._loaded.programs.values())
 
     def attach(self) -> None:
-        """Put the programs onto the node's wires and its ends of the pods' veths. Raises BpfError."""
+        """Put the programs onto the node's wires and its ends of the pods' veths, where they are not yet. Raises BpfError."""
         hook = attacher(self.kind, self.pins)
-        ends = [("from_wire", ifindex, Side.INGRESS) for _, ifindex in self.node.wires.values()]
-        for pod in self.node.pods:
-            ends += [("to_pod", pod.host_ifindex, Side.EGRESS), ("from_pod", pod.host_ifindex, Side.INGRESS)]
         with self.node.entered():
-            for program, ifindex, side in ends:
-                self._hooks.append((program, hook(self._loaded.programs[program], ifindex, side)))
+            for program, ifindex, side in self._ends():
+                if (program, ifindex) not in self._hooks:
+                    self._hooks[program, ifindex] = hook(self._loaded.programs[program], ifindex, side)
+
+    def follow(self, identities: Mapping[str, Identity]) -> None:
+        """Take up the node's new pods and let go of those that went; who they are is for the next ``stage`` to tell.
+
+        Until then the programs drop all that new pods send and all that is sent to them. Raises BpfError, RoutesError.
+        """
+        self._routes = routes(self.node, self._lab, self._host_routing, self._routes)
+        self.maps["hops"].put_many({U32.pack(index): hop.pack() for index, hop in self._routes.hops.items()})
+        self.tables.endpoints = _endpoints(self._routes, identities)
+        self.attach()
+        wanted = {(program, ifindex) for program, ifindex, _ in self._ends()}
+        with self.node.entered():
+            for end in self._hooks.keys() - wanted:
+                self._hooks.pop(end).remove()
+
+    def _ends(self) -> Iterator[tuple[str, int, Side]]:
+        for _, ifindex in self.node.wires.values():
+            yield "from_wire", ifindex, Side.INGRESS
+        for pod in self.node.pods:
+            yield "to_pod", pod.host_ifindex, Side.EGRESS
+            yield "from_pod", pod.host_ifindex, Side.INGRESS
 
     def stage(self, compiled: Compiled) -> None:
         """Write a policy beside the one in force."""
@@ -92,7 +113,7 @@ class Agent:
         shared = {name: map_ for name, map_ in self.maps.items() if "." not in name}
         fresh = load(bpf_object(SOURCE), shared=shared, log=self._log)
         with self.node.entered():
-            for program, hook in self._hooks:
+            for (program, _), hook in self._hooks.items():
                 hook.replace(fresh.programs[program])
         before, self._loaded = self._loaded, BpfObject(self._loaded.maps, fresh.programs)
         BpfObject(fresh.maps, before.programs).close()
@@ -114,9 +135,9 @@ class Agent:
     def close(self) -> None:
         """Detach everything and let it go; nothing stays pinned. Goes on after a failure, and raises it in the end."""
         with self._undo, self.node.entered(), ExitStack() as removing:
-            for _, hook in self._hooks:
+            for hook in self._hooks.values():
                 removing.callback(hook.remove)
-            self._hooks = []
+            self._hooks = {}
 
     def _close_loaded(self) -> None:
         self._loaded.close()  # not bound when the callback is made: reload() has put another in its place

@@ -3,18 +3,27 @@
 import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-SCHEMA = 2
+import numpy as np
+
+SCHEMA = 3
 """Part of every pin's path; counted up when a map's layout changes, for a reopened map must be what it was."""
 
 U32 = struct.Struct("=I")
-ENDPOINT = struct.Struct("=IHHHH")  # identity, hop, flags, CIDR class in each bank
+ENDPOINT = struct.Struct("=IHHHxx")  # identity, hop, flags, CIDR class
 ENDPOINT_ENTRIES = {4: struct.Struct("=4s12s"), 6: struct.Struct("=16s12s4x")}  # address, endpoint
 HOP = struct.Struct("=IHH6s6s")  # ifindex, kind, MTU, destination MAC, source MAC
 SUBJECT = struct.Struct("=IHH")  # rule, shapes, class
 POLICY_ENTRY = struct.Struct("=IIHBBI")  # subject class, peer class, port class, protocol, direction, rule
-CONFIG = struct.Struct("=IIIIII")  # generation, seed, policy mask of each bank, endpoint mask of each family
+CONFIG = struct.Struct("=IIIIIIII")  # generation, seed, policy mask of each bank, endpoint mask of each bank and family
 CIDR_KEY = struct.Struct("=II16s")  # prefix length, bank, address
 DROP_EVENT = struct.Struct("=Q16s16sIIIII2s2sBBBBxxxx")
+
+_CONNTRACK_KEYS = {family: [("address", f"V{size}", 2), ("ports_and_protocol", "V8")] for family, size in ((4, 4), (6, 16))}
+CONNTRACK = {
+    4: np.dtype([("key", _CONNTRACK_KEYS[4], 4), ("verdict", "u8", 4), ("rest", "V32")]),
+    6: np.dtype([("key", _CONNTRACK_KEYS[6], 4), ("pad", "V32"), ("verdict", "u8", 4), ("rest", "V32")]),
+}
+"""A set of conntrack, by family: of each of its four ways the ends' addresses, and the verdict, which is 0 for none."""
 
 BANKS = 2
 DIRECTIONS = 2

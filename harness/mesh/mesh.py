@@ -1,7 +1,7 @@
 """The mesh on all nodes of a lab: one policy, put in force everywhere, and one memory of what was dropped."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from harness.lab.port import Lab
@@ -13,6 +13,7 @@ from harness.mesh.policy import Compiled, compile_policies
 from harness.mesh.rcu import wait_for_running_programs
 from harness.model.cilium import Policy
 from harness.model.origin import Origin
+from harness.model.topology import Pod
 
 _REMEMBERED = 65536
 _GENERATIONS = 8
@@ -24,8 +25,8 @@ class Mesh:
     def __init__(self, lab: Lab, agents: Sequence[Agent]) -> None:
         self.lab = lab
         self.agents = agents
-        self._identities = identities(lab.topology)
-        self._cluster = Cluster.of(lab.topology, self._identities)
+        self._cluster = Cluster.of(lab.topology, identities(lab.topology))
+        self._policies: Sequence[Policy] = ()
         self._compiled: dict[int, Compiled] = {}
         self._latest: dict[tuple[str, str, int, int, bool], tuple[Agent, Drop]] = {}
 
@@ -37,7 +38,34 @@ class Mesh:
         """
         self._drain()  # the ring keeps what is oldest when it is full
         started = time.monotonic()
-        compiled = compile_policies(policies, self._cluster)
+        generation = self._enforce(compile_policies(policies, self._cluster))
+        self._policies = policies
+        seconds = time.monotonic() - started
+        self._forget_drops()
+        return generation, seconds
+
+    def pods_changed(self, removed: Iterable[Pod]) -> tuple[int, float]:
+        """Follow the lab, whose pods are others now; as ``apply``, with the policies that are in force.
+
+        ``removed`` had their addresses until now. Who has an address, and what policies say of it, changes between two packets
+        on each node; then what conntrack knows of the addresses that were given up is forgotten. Raises MeshError.
+        """
+        self._drain()
+        started = time.monotonic()
+        numbered = identities(self.lab.topology)
+        self._cluster = Cluster.of(self.lab.topology, numbered)
+        compiled = compile_policies(self._policies, self._cluster)
+        for agent in self.agents:
+            agent.follow(numbered)
+        generation = self._enforce(compiled)
+        addresses = [ip for pod in removed for ip in pod.ips]
+        for agent in self.agents:
+            agent.tables.forget_flows(addresses)
+        seconds = time.monotonic() - started
+        self._forget_drops()
+        return generation, seconds
+
+    def _enforce(self, compiled: Compiled) -> int:
         for agent in self.agents:
             agent.tables.stage(compiled)
         for agent in self.agents:
@@ -46,10 +74,12 @@ class Mesh:
         self._compiled[generation] = compiled
         self._compiled.pop(generation - _GENERATIONS, None)
         wait_for_running_programs()
-        seconds = time.monotonic() - started
+        return generation
+
+    def _forget_drops(self) -> None:
+        """What was dropped before a change says nothing of what is dropped now."""
         self._drain()
-        self._latest.clear()  # what former policies dropped says nothing of these
-        return generation, seconds
+        self._latest.clear()
 
     def latest_drop(self, source: str, destination: str, protocol: int, port: int) -> tuple[Agent, Drop] | None:
         """The latest drop of a flow, of packets in either direction, and the node where it was; of ICMP ``port`` is 0."""

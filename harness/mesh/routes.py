@@ -4,9 +4,10 @@ import fcntl
 import re
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import count
 from pathlib import Path
 
 from harness.lab.port import Lab, LabNode
@@ -50,37 +51,46 @@ class Place:
 class Routes:
     """All hops of a node by index, and the place of each address of the cluster and of the node itself."""
 
-    hops: tuple[Hop, ...]
-    places: dict[str, Place]
+    hops: Mapping[int, Hop]
+    places: Mapping[str, Place]
 
 
-def routes(node: LabNode, lab: Lab, host_routing: bool) -> Routes:
-    """The routes of ``node`` as the lab made them. Raises RoutesError."""
-    hops = [Hop(0, HOP_STACK, 0, bytes(6), bytes(6))]
-    places: dict[str, Place] = {}
-    by_node: dict[str, int] = {}
+def routes(node: LabNode, lab: Lab, host_routing: bool, former: Routes | None = None) -> Routes:
+    """The routes of ``node`` as the lab is now; a hop that is among the ``former`` keeps its index. Raises RoutesError.
+
+    An index of the former hops is given to no other: programs may still be looking there.
+    """
+    found = {0: Hop(0, HOP_STACK, 0, bytes(6), bytes(6))}
     with node.entered():
         for local in node.pods:
             kind = HOP_POD if host_routing else HOP_STACK
-            hops.append(Hop(local.host_ifindex, kind, _mtu(local.host_ifname), _mac(local.mac), _mac(local.host_mac)))
-            for ip in local.pod.ips:
-                places[_canonical(ip)] = Place(local.pod.ref, len(hops) - 1, ENDPOINT_LOCAL)
+            mtu = _mtu(local.host_ifname)
+            found[local.host_ifindex] = Hop(local.host_ifindex, kind, mtu, _mac(local.mac), _mac(local.host_mac))
         own = {peer: (ifname, _own_mac(ifname), _mtu(ifname)) for peer, (ifname, _) in node.wires.items()}
-        places |= {ip: Place(None, 0, ENDPOINT_HOST) for ip in _own_addresses()}
+        places = {ip: Place(None, 0, ENDPOINT_HOST) for ip in _own_addresses()}
     for peer, (_, ifindex) in node.wires.items():
         with lab.node(peer).entered():
             far = _own_mac(lab.node(peer).wires[node.name][0])
         kind = HOP_WIRE if host_routing else HOP_STACK
         _, near, mtu = own[peer]
-        hops.append(Hop(ifindex, kind, mtu, far, near))
-        by_node[peer] = len(hops) - 1
+        found[ifindex] = Hop(ifindex, kind, mtu, far, near)
+    index = _numbered(found, {hop.ifindex: number for number, hop in former.hops.items()} if former else {})
+    for local in node.pods:
+        places |= {_canonical(ip): Place(local.pod.ref, index[local.host_ifindex], ENDPOINT_LOCAL) for ip in local.pod.ips}
     for remote in lab.pods:
         if remote.node.name != node.name:
-            for ip in remote.pod.ips:
-                places[_canonical(ip)] = Place(remote.pod.ref, by_node.get(remote.node.name, 0), 0)
-    if len(hops) > HOPS:
-        raise RoutesError(f"node {node.name} has {len(hops)} pods and wires; the mesh numbers at most {HOPS} on a node")
-    return Routes(tuple(hops), places)
+            _, ifindex = node.wires.get(remote.node.name, ("", 0))
+            places |= {_canonical(ip): Place(remote.pod.ref, index[ifindex], 0) for ip in remote.pod.ips}
+    if max(index.values()) >= HOPS:
+        raise RoutesError(f"node {node.name} has {len(index)} pods and wires; the mesh numbers at most {HOPS} on a node")
+    return Routes({index[ifindex]: hop for ifindex, hop in found.items()}, places)
+
+
+def _numbered(ifindexes: Iterable[int], former: Mapping[int, int]) -> dict[int, int]:
+    """An index for each interface: its former one, else the lowest that nobody has or had."""
+    taken = set(former.values())
+    free = (number for number in count() if number not in taken)
+    return {ifindex: former[ifindex] if ifindex in former else next(free) for ifindex in ifindexes}
 
 
 def _canonical(ip: str) -> str:

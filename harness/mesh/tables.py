@@ -1,16 +1,20 @@
-"""Compiled policies in one node's maps: the idle bank is filled, then a single store puts it in force."""
+"""Pods and compiled policies in one node's maps: the idle bank is filled, then a single store puts it in force."""
 
 import array
 import ctypes
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
 
 from harness.mesh.hashtable import build
 from harness.mesh.layout import (
     BANKS,
     CONFIG,
+    CONNTRACK,
     DIRECTIONS,
     ENDPOINT,
     ENDPOINT_BUCKETS,
@@ -42,12 +46,14 @@ class Endpoint:
 
 
 class Tables:
-    """The writer of one node's maps. There is only one, so that a bank's contents are known without reading them."""
+    """The writer of one node's maps. There is only one, so that a bank's contents are known without reading them.
+
+    ``endpoints`` are the addresses that the next ``stage`` writes, with the policy that is compiled for them.
+    """
 
     def __init__(self, maps: Mapping[str, Map], endpoints: Mapping[str, Endpoint]) -> None:
         self._maps = maps
-        self._endpoints = endpoints
-        self._classes: list[dict[str, int]] = [dict.fromkeys(endpoints, 0) for _ in range(BANKS)]
+        self.endpoints = endpoints
         self._cidrs: list[dict[bytes, bytes]] = [{} for _ in range(BANKS)]
         self._policies = maps["policies"].memory()
         self._places = {family: maps[f"endpoints{family}"].memory() for family in ENDPOINT_ENTRIES}
@@ -55,7 +61,7 @@ class Tables:
         self._peers = maps["peer_classes"].memory()
         self._ports = maps["port_classes"].memory()
         self._config = maps["mesh_config"].memory()
-        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), 0, 0, 0, 0)
+        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), *[0] * (BANKS + BANKS * len(ENDPOINT_ENTRIES)))
         self._generation = ctypes.c_uint32.from_buffer(self._config)
 
     @property
@@ -64,7 +70,10 @@ class Tables:
         return self._generation.value
 
     def stage(self, compiled: Compiled) -> None:
-        """Write ``compiled`` into the idle bank; packets are still judged by the other. Raises BpfError, TableFull."""
+        """Write ``compiled`` and the endpoints into the idle bank; packets are still judged by the other.
+
+        Raises BpfError, TableFull.
+        """
         bank = (self.generation + 1) % BANKS
         self._write_policies(bank, compiled)
         self._write_cidrs(bank, {cidr_key(bank, network): U32.pack(of) for network, of in compiled.cidrs.of.items()})
@@ -76,6 +85,13 @@ class Tables:
     def flip(self) -> None:
         """Put the staged bank in force: one aligned 32-bit store, which every packet reads once."""
         self._generation.value = (self._generation.value + 1) & 0xFFFFFFFF
+
+    def forget_flows(self, addresses: Iterable[str]) -> None:
+        """Take all flows of ``addresses`` out of conntrack, of either direction: the next owner of one begins anew."""
+        for family, form in CONNTRACK.items():
+            wanted = [ip_address(address).packed for address in addresses if ip_address(address).version == family]
+            with self._maps[f"conntrack{family}"].memory() as memory:
+                _forget(np.frombuffer(memory, dtype=form), wanted)
 
     def close(self) -> None:
         """Unmap the arrays."""
@@ -122,17 +138,24 @@ class Tables:
             self._ports[start : start + _PORT_TABLE_BYTES] = image.tobytes()
 
     def _write_endpoints(self, bank: int, compiled: Compiled) -> None:
-        """The whole table again: all bytes of it that are in force are overwritten by themselves."""
-        self._classes[bank] = {address: compiled.cidrs.holding_pod(ip_address(address)) for address in self._endpoints}
-        for family, form in ENDPOINT_ENTRIES.items():
+        for position, (family, form) in enumerate(ENDPOINT_ENTRIES.items()):
             entries = []
-            for address, endpoint in self._endpoints.items():
-                packed = ip_address(address).packed
-                if len(packed) == (4 if family == 4 else 16):
-                    classes = [held[address] for held in self._classes]
-                    value = ENDPOINT.pack(endpoint.identity, endpoint.hop, endpoint.flags, *classes)
-                    entries.append(form.pack(packed, value))
+            for address, endpoint in self.endpoints.items():
+                parsed = ip_address(address)
+                if parsed.version == family:
+                    held = compiled.cidrs.holding_pod(parsed)
+                    value = ENDPOINT.pack(endpoint.identity, endpoint.hop, endpoint.flags, held)
+                    entries.append(form.pack(parsed.packed, value))
             keys = [entry[:4] + b"\0\0\0\0" if family == 4 else entry[:16] for entry in entries]
             table, mask = build(entries, form.size, keys, ENDPOINT_BUCKETS, f"IPv{family} addresses of pods")
-            self._places[family][: len(table)] = table
-            U32.pack_into(self._config, (4 + [4, 6].index(family)) * U32.size, mask)
+            start = bank * ENDPOINT_BUCKETS * TABLE_WAYS * form.size
+            self._places[family][start : start + len(table)] = table
+            U32.pack_into(self._config, (2 + BANKS + bank * len(ENDPOINT_ENTRIES) + position) * U32.size, mask)
+
+
+def _forget(sets: np.ndarray[Any, np.dtype[np.void]], addresses: Sequence[bytes]) -> None:
+    """Clear the verdicts of all entries one of whose ends is among ``addresses``; each is one aligned 64-bit store."""
+    ends = sets["key"]["address"]
+    for address in addresses:
+        mine = (ends == np.frombuffer(address, dtype=ends.dtype)).any(axis=-1)
+        sets["verdict"][mine] = 0

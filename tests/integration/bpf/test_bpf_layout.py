@@ -13,14 +13,14 @@ from harness.mesh import layout
 from harness.mesh.objects import load
 
 C = {
-    "endpoint": (layout.ENDPOINT, ["identity", "hop", "flags", "cidr_class", None]),
+    "endpoint": (layout.ENDPOINT, ["identity", "hop", "flags", "cidr_class"]),
     "endpoint_entry4": (layout.ENDPOINT_ENTRIES[4], ["address", "endpoint"]),
     "endpoint_entry6": (layout.ENDPOINT_ENTRIES[6], ["address", "endpoint"]),
     "hop": (layout.HOP, ["ifindex", "kind", "mtu", "destination_mac", "source_mac"]),
     "subject": (layout.SUBJECT, ["rule", "shapes", "class"]),
     "policy_entry": (layout.POLICY_ENTRY, ["subject", "peer", "port_class", "protocol", "direction", "rule"]),
     "cidr_key": (layout.CIDR_KEY, ["prefix", "bank", "address"]),
-    "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None]),
+    "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None, None, None]),
 }
 """Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
 
@@ -71,9 +71,10 @@ def test_tables_are_as_large_as_python_takes_them_to_be() -> None:
     assert entries["policies"] == layout.BANKS * layout.POLICY_BUCKETS
     assert entries["subjects"] == layout.BANKS * layout.DIRECTIONS * layout.IDENTITIES
     assert entries["port_classes"] == layout.BANKS * len(layout.PORT_TABLES)
-    assert entries["endpoints4"] == entries["endpoints6"] == layout.ENDPOINT_BUCKETS
+    assert entries["endpoints4"] == entries["endpoints6"] == layout.BANKS * layout.ENDPOINT_BUCKETS
     assert entries["hops"] == layout.HOPS
     assert sizes["policies"] == layout.TABLE_WAYS * layout.POLICY_ENTRY.size == 64, "one cache line"
-    assert sizes["conntrack4"] == 128, "two cache lines"
+    assert sizes["conntrack4"] == layout.CONNTRACK[4].itemsize == 128, "two cache lines"
+    assert sizes["conntrack6"] == layout.CONNTRACK[6].itemsize
     assert sizes["port_classes"] == 2 * 65536
     assert sizes["peer_classes"] == 2 * layout.IDENTITIES
