@@ -1,6 +1,6 @@
 """``meshproof conform``."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,13 @@ from harness.cli.rounds import in_a_row
 from harness.cli.status import Status, UsageError, guarded, interruptible
 from harness.dataplanes import find
 from harness.dataplanes.port import DataPlane
-from harness.judge.conformance import gate, surprise
+from harness.judge.conformance import gate
 from harness.lab.port import Lab
 from harness.manifests.case import load_cases
-from harness.manifests.expectations import load_expectations
-from harness.manifests.place import SCENARIOS, shown
-from harness.model.case import Case, CaseOutcome, CaseResult, ExpectedOutcome
+from harness.manifests.expectations import expectations_for
+from harness.model.case import Case, CaseResult, ExpectedOutcome
 from harness.report.conformance import Convergence, conformance_json, conformance_junit, conformance_markdown
+from harness.report.conformance_text import plane_lines, unexpected_lines
 
 CONTROL = "plain"
 DATA_PLANES = ("sidecar-mtls", "ebpf", "ebpf-sockmap", "nftables")
@@ -80,7 +80,7 @@ def conform(
         cases = load_cases(paths or [])
         if not cases:
             raise UsageError("no conformance case in what was named: a case is a folder AREA/CASE with a scenario.yaml")
-        listed = _listed(cases, expectations)
+        listed = expectations_for(cases, expectations, paths or [])
         planes = [find(name) for name in dict.fromkeys(dataplane or DATA_PLANES)]
         files = Files(json, junit, markdown)
         if repeat is not None:
@@ -98,16 +98,6 @@ def conform(
         return _report(cases, outcomes, listed, files, typer.echo)
 
     return guarded(command)
-
-
-def _listed(cases: Sequence[Case], file: Path | None) -> list[ExpectedOutcome]:
-    """The entries of an expectations file that are about ``cases``: those of its own folder and below."""
-    path = file or shown(SCENARIOS / "conformance" / "expectations.yaml")
-    if file is None and not path.is_file():
-        return []
-    below = path.resolve().parent
-    mine = {case.id for case in cases if Path(case.origin.file).resolve().is_relative_to(below)}
-    return [entry for entry in load_expectations(path) if entry.case in mine]
 
 
 def _kept(
@@ -143,37 +133,18 @@ def _report(
     if files.markdown:
         features = {case.id: [str(feature) for feature in needs(case)] for case in cases}
         files.markdown.write_text(conformance_markdown(results, features, convergence))
-    _say_results(cases, results, listed, convergence, say)
+    by_id = {case.id: case for case in cases}
+    for result in results:
+        if not result.expected:
+            for line in unexpected_lines(by_id[result.case], result, listed):
+                say(line)
+    for line in plane_lines(results, convergence):
+        say(line)
     for trouble in outcomes.troubles:
         say(f"meshproof: {trouble}")
     if outcomes.troubles and all(result.expected for result in results):
         return Status.CANNOT
     return Status.EXPECTED if all(result.expected for result in results) else Status.UNEXPECTED
-
-
-def _say_results(
-    cases: Sequence[Case],
-    results: Sequence[CaseResult],
-    listed: Sequence[ExpectedOutcome],
-    convergence: Mapping[str, Convergence],
-    say: Callable[[str], object],
-) -> None:
-    """Each outcome that was not expected, with its reason and how to see it again; then a line for each data plane."""
-    folders = {case.id: Path(case.origin.file).parent for case in cases}
-    for result in results:
-        if not result.expected:
-            say(f"{result.case} on {result.dataplane}: {surprise(result, listed)}")
-            for line in result.reason.splitlines():
-                say(f"  {line}")
-            say(f"  again: sudo meshproof conform {folders[result.case]} --dataplane {result.dataplane} --keep")
-    for plane in dict.fromkeys(result.dataplane for result in results):
-        mine = [result for result in results if result.dataplane == plane]
-        counts = [(outcome, sum(result.outcome is outcome for result in mine)) for outcome in CaseOutcome]
-        words = ", ".join(f"{count} {outcome}" for outcome, count in counts if count)
-        red = sum(not result.expected for result in mine)
-        took = convergence.get(plane)
-        enforced = f"; policies enforced after p50 {took.p50 * 1000:.1f} ms, p99 {took.p99 * 1000:.1f} ms" if took else ""
-        say(f"{plane}: {len(mine)} cases: {words}; {red or 'none'} not expected{enforced}")
 
 
 def _convergence(seconds: Sequence[float]) -> Convergence:

@@ -1,14 +1,16 @@
 """``expectations.yaml``: outcomes of conformance cases that are known not to be passes, each with its reason."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from harness.manifests.document import read_document
-from harness.manifests.errors import Fault, refuse
+from harness.manifests.errors import Fault, nearest, quoted, refuse
+from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.shape import Shape, checked
-from harness.model.case import CaseOutcome, ExpectedOutcome
+from harness.model.case import Case, CaseOutcome, ExpectedOutcome
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -45,3 +47,27 @@ def load_expectations(path: Path) -> list[ExpectedOutcome]:
         entries.setdefault(key, ExpectedOutcome(origin, *key, CaseOutcome(each.outcome), each.reason))
     refuse(faults)
     return list(entries.values())
+
+
+def expectations_for(cases: Sequence[Case], file: Path | None = None, paths: Sequence[Path] = ()) -> list[ExpectedOutcome]:
+    """The entries that are about ``cases``: those of ``file``, or of the shipped file, for cases in its folder and below.
+
+    ``paths`` are what the cases were loaded from (nothing: the shipped ones). Where they hold the file's whole folder, an
+    entry that names none of its cases is refused: it would excuse nothing, and go unseen. Raises ManifestError.
+    """
+    shipped = shown(SCENARIOS / "conformance")
+    path = file or shipped / "expectations.yaml"
+    if file is None and not path.is_file():
+        return []
+    below = path.resolve().parent
+    mine = {case.id for case in cases if Path(case.origin.file).resolve().is_relative_to(below)}
+    entries = load_expectations(path)
+    if any(below.is_relative_to(each.resolve()) for each in paths or [shipped]):
+        refuse(
+            [
+                Fault(each.origin, f"no case {quoted(each.case)} in {path.parent}{nearest(each.case, mine)}; remove the entry")
+                for each in entries
+                if each.case not in mine
+            ]
+        )
+    return [entry for entry in entries if entry.case in mine]
