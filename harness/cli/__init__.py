@@ -1,5 +1,1 @@
-"""Arguments in, exit status out. The only room that prints."""
-
-from harness.cli.main import main
-
-__all__ = ["main"]
+"""Arguments in, exit status out. The only room that prints: the ``meshproof`` command, and a plugin of pytest."""

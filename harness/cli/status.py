@@ -1,20 +1,12 @@
 """Exit statuses, and how a failure becomes one line on standard error and one of them."""
 
+import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from types import FrameType
-
-from harness.campaign.journal import CampaignError
-from harness.dataplanes import NoSuchDataPlane
-from harness.dataplanes.port import DataPlaneError
-from harness.lab.port import LabError
-from harness.manifests.errors import ManifestError
-from harness.meters.port import MeterError
-from harness.report.run import RunError
-from harness.traffic.port import LoadFailed
 
 
 class Status(IntEnum):
@@ -32,17 +24,24 @@ class UsageError(Exception):
     """Arguments that do not go together."""
 
 
-FAILURES: dict[type[Exception], Status] = {
-    ManifestError: Status.BAD_INPUT,
-    RunError: Status.BAD_INPUT,
-    NoSuchDataPlane: Status.BAD_INPUT,
-    UsageError: Status.BAD_INPUT,
-    CampaignError: Status.CANNOT,
-    DataPlaneError: Status.CANNOT,
-    LabError: Status.CANNOT,
-    LoadFailed: Status.CANNOT,
-    MeterError: Status.CANNOT,
+FAILURES: Mapping[str, Status] = {
+    "harness.manifests.errors.ManifestError": Status.BAD_INPUT,
+    "harness.report.run.RunError": Status.BAD_INPUT,
+    "harness.dataplanes.NoSuchDataPlane": Status.BAD_INPUT,
+    "harness.cli.status.UsageError": Status.BAD_INPUT,
+    "harness.campaign.journal.CampaignError": Status.CANNOT,
+    "harness.dataplanes.port.DataPlaneError": Status.CANNOT,
+    "harness.lab.port.LabError": Status.CANNOT,
+    "harness.traffic.port.LoadFailed": Status.CANNOT,
+    "harness.meters.port.MeterError": Status.CANNOT,
 }
+"""By name, so that a command imports none of the rooms that it does not use."""
+
+
+def status_of(error: Exception) -> Status | None:
+    """The exit status of a failure that users are told in a line; None of one that is a fault of the program."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((FAILURES[name] for name in names if name in FAILURES), None)
 
 
 def say(line: str) -> None:
@@ -54,17 +53,34 @@ def guarded(command: Callable[[], object]) -> int:
     """Run a command; its known failures become one line each and an exit status, never a traceback."""
     try:
         result = command()
-    except tuple(FAILURES) as error:
-        for line in str(error).splitlines():
-            say(line if isinstance(error, ManifestError) else f"meshproof: {line}")
-        return next(status for kind, status in FAILURES.items() if isinstance(error, kind))
-    except OSError as error:
-        say(f"meshproof: {error.filename or 'system'}: {error.strerror}")
-        return Status.CANNOT
+    except Exception as error:
+        return _told(error)
     except KeyboardInterrupt as interrupt:
         say(f"meshproof: interrupted{': ' + str(interrupt) if interrupt.args else ''}")
         return Status.INTERRUPTED
     return int(result) if isinstance(result, int) else Status.EXPECTED
+
+
+def _told(error: Exception) -> Status:
+    """Say what failed. Raises ``error`` again where it is no known failure."""
+    status = status_of(error)
+    if status is not None:
+        for line in str(error).splitlines():
+            say(line if hasattr(error, "faults") else f"meshproof: {line}")  # a ManifestError's lines begin with FILE:LINE
+        return status
+    if isinstance(error, OSError) and not reader_gone(error):
+        say(f"meshproof: {error.filename or 'system'}: {error.strerror}")
+        return Status.CANNOT
+    raise error
+
+
+def reader_gone(error: OSError) -> bool:
+    """Whether ``error`` came of writing to a reader of our output that has ended, as in ``meshproof ... | head -1``."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    output = select.poll()
+    output.register(1, 0)
+    return any(events & select.POLLERR for _, events in output.poll(0))
 
 
 @contextmanager
