@@ -237,9 +237,11 @@ static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u
 {
 	struct hop *hop = find_hop(ct_hop(verdict, side));
 
-	/* It was checked where it entered the node; there its destination may still have been nobody's. */
+	/* Where it entered the node its destination may still have been nobody's. */
+	if (point == TO_POD && !ct_hop(verdict, !side))
+		return false;
 	if (point == TO_POD)
-		return ct_hop(verdict, !side) != 0;
+		return true;
 	if (!hop)
 		return false;
 	return hop->ifindex == arrived_by(skb) || (point == FROM_WIRE && !hop->ifindex);

@@ -14,6 +14,7 @@ from itertools import groupby
 from threading import Event, Lock
 
 from harness.campaign.conformance_bypass import judge_bypass
+from harness.campaign.conformance_churn import Churned, judge_churn
 from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_features import manner, obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
@@ -94,12 +95,18 @@ class Conformance:
             for case in runnable:
                 if case.technique is not None and not self._ending.is_set():
                     judge_bypass(case, self._planes, self._control, consulted[case.id], self._record)
-            ordinary = [case for case in runnable if case.technique is None]
+                if case.churns and self._possible(case) and not self._ending.is_set():
+                    able = [plane for plane in self._planes if obstacle(case, plane) is None]
+                    judge_churn(case, able, self._control, consulted[case.id], _sights, self._churned)
+            ordinary = [case for case in runnable if case.technique is None and not case.churns]
             self._group([case for case in ordinary if self._possible(case)], consulted, held)
         cases_order = {case.id: number for number, case in enumerate(self._cases)}
         planes_order = {plane.name: number for number, plane in enumerate(self._planes)}
         self._outcomes.results.sort(key=lambda result: (cases_order[result.case], planes_order[result.dataplane]))
         return self._outcomes
+
+    def _churned(self, case: Case, plane: DataPlane, churned: Churned) -> None:
+        self._record(case, plane, churned.outcome, churned.reason, churned.judged, churned.seconds, admitted=churned.admitted)
 
     def _possible(self, case: Case) -> bool:
         """Whether any plane runs a case; what each one that does not says of it is recorded."""
@@ -124,12 +131,24 @@ class Conformance:
         reason: str,
         judged: Judgement | None = None,
         seconds: float = 0.0,
+        admitted: int = 0,
     ) -> None:
         evidence, rule = (judged.evidence, judged.rule) if judged else ("", None)
         symptoms = tuple(sorted(judged.symptoms)) if judged else ()
         with self._recording:
             self._outcomes.results.append(
-                CaseResult(case.id, case.area, plane.name, outcome, reason, evidence, rule, seconds=seconds, symptoms=symptoms)
+                CaseResult(
+                    case.id,
+                    case.area,
+                    plane.name,
+                    outcome,
+                    reason,
+                    evidence,
+                    rule,
+                    seconds=seconds,
+                    symptoms=symptoms,
+                    admitted_meanwhile=admitted,
+                )
             )
             self._observer.finished(f"{case.id} on {plane.name}: {outcome}")
             if outcome is CaseOutcome.FAIL and self._fail_fast:

@@ -21,6 +21,12 @@ def needs(case: Case) -> dict[Feature, Origin]:
         if flow.family == 6:
             found.setdefault(Feature.IPV6, origin)
     for step in case.steps:
+        for stream in step.stream_expectations:
+            found.setdefault(BY_PROTOCOL[stream.asked.protocol], stream.origin)
+            if stream.asked.family == 6:
+                found.setdefault(Feature.IPV6, stream.origin)
+            if stream.stream not in step.streams and stream.verdict is not Verdict.FORWARDED:
+                found.setdefault(Feature.REVOKE_OPEN_CONNECTIONS, stream.origin)
         for expectation in step.expectations:
             found.setdefault(BY_PROTOCOL[expectation.flow.protocol], expectation.origin)
             if expectation.opened is Opened.EARLIER:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.campaign.conformance_packets import consult_packets
+from harness.campaign.conformance_streams import expected_of_streams
+from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
 from harness.model.case import Case
 from harness.model.flow import Flow, Verdict
@@ -20,13 +22,13 @@ class Consulted:
     contradictions: tuple[str, ...]
 
 
-def consult(case: Case, topology: Topology) -> Consulted:
-    """Ask both oracles for every expectation. ``topology`` is the case's with the lab's addresses."""
+def consult(case: Case, addressed: Topology) -> Consulted:
+    """Ask both oracles for every expectation. ``addressed`` is the case's topology with the lab's addresses."""
     answers, contradictions = [], []
-    for step in case.steps:
+    for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
         other = sets.Oracle(step.policies, topology)
         known: dict[Flow, Answer] = {}
-        for expectation in step.expectations:
+        for expectation in (*step.expectations, *expected_of_streams(step)):
             flow = expectation.flow
             first, second = direct.answer(flow, step.policies, topology), other.answer(flow)
             known[flow] = first

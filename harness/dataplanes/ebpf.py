@@ -17,7 +17,7 @@ from harness.dataplanes.port import (
     Support,
     Yes,
 )
-from harness.lab.port import Lab
+from harness.lab.port import Lab, LabPod
 from harness.mesh.agent import Options
 from harness.mesh.drops import reasons
 from harness.mesh.errors import MeshError
@@ -27,6 +27,7 @@ from harness.mesh.layout import ICMP_PROTOCOLS, PROTOCOLS
 from harness.mesh.mesh import Mesh, attached
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict, is_pod
+from harness.model.topology import Pod
 
 HOOK = "MESHPROOF_EBPF_HOOK"
 """``tcx`` or ``clsact`` in this environment variable overrules what the kernel offers."""
@@ -62,6 +63,13 @@ class EbpfAttachment:
             generation, seconds = self._mesh.apply(policies)
         except MeshError as error:
             raise NotConverged(f"ebpf: the policies are not enforced: {error}") from error
+        return Revision(generation, seconds)
+
+    def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
+        try:
+            generation, seconds = self._mesh.pods_changed(removed)
+        except MeshError as error:
+            raise NotConverged(f"ebpf: the change of pods is not in force: {error}") from error
         return Revision(generation, seconds)
 
     def evidence(self, flow: Flow) -> Evidence | None:

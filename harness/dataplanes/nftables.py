@@ -19,9 +19,11 @@ from harness.dataplanes.port import (
     Support,
     Yes,
 )
-from harness.lab.port import Lab, LabError, LabNode
+from harness.lab.conntrack import forget_connections
+from harness.lab.port import Lab, LabError, LabNode, LabPod
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict, is_pod
+from harness.model.topology import Pod
 from harness.nft.cluster import Cluster
 from harness.nft.compile import compile_policies
 from harness.nft.errors import PolicyError
@@ -60,7 +62,8 @@ class NftablesAttachment:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._cluster = Cluster.of(lab.topology, [ip for node in lab.nodes for ip in _own_addresses(node)])
+        self._nodes = [ip for node in lab.nodes for ip in _own_addresses(node)]
+        self._policies: Sequence[Policy] = ()
         self._revisions = count(1)
         self._first_mark = (
             time.time_ns() // 1_000_000
@@ -70,7 +73,7 @@ class NftablesAttachment:
     def apply(self, policies: Sequence[Policy]) -> Revision:
         started = time.monotonic()
         try:
-            gates = compile_policies(policies, self._cluster)
+            gates = compile_policies(policies, Cluster.of(self._lab.topology, self._nodes))
         except PolicyError as error:
             raise NotConverged(f"nftables: the policies are not enforced: {error}") from error
         number = next(self._revisions)
@@ -82,7 +85,21 @@ class NftablesAttachment:
             except DataPlaneError as error:
                 raise NotConverged(str(error)) from error
             self._reasons[node.name] = rules.reasons
+        self._policies = policies
         return Revision(number, time.monotonic() - started)
+
+    def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
+        """New rules first; then nothing renews what connection tracking knows of the removed pods, and it is forgotten."""
+        started = time.monotonic()
+        revision = self.apply(self._policies)
+        addresses = [ip for pod in removed for ip in pod.ips]
+        try:
+            for node in self._lab.nodes:
+                with node.entered():
+                    forget_connections(addresses)
+        except (LabError, OSError) as error:
+            raise NotConverged(f"nftables: connections of removed pods are still known: {error}") from error
+        return Revision(revision.number, time.monotonic() - started)
 
     def evidence(self, flow: Flow) -> Evidence | None:
         """Of the revision in force: a change of policy forgets what was dropped before."""

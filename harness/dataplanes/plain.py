@@ -14,9 +14,10 @@ from harness.dataplanes.port import (
     Support,
     Yes,
 )
-from harness.lab.port import Lab
+from harness.lab.port import Lab, LabPod
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow
+from harness.model.topology import Pod
 
 
 class PlainAttachment:
@@ -28,6 +29,9 @@ class PlainAttachment:
     def apply(self, policies: Sequence[Policy]) -> Revision:
         self._revision += 1
         return Revision(self._revision, 0.0)
+
+    def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
+        return self.apply(())
 
     def evidence(self, flow: Flow) -> Evidence | None:
         return None

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from harness.lab.port import Lab, Place
+from harness.lab.port import Lab, LabPod, Place
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
+from harness.model.topology import Pod
 
 
 class Feature(StrEnum):
@@ -104,6 +105,15 @@ class Attachment(Protocol):
 
     def apply(self, policies: Sequence[Policy]) -> Revision:
         """Enforce exactly these policies; returns when they are, or raises NotConverged."""
+        ...
+
+    def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
+        """Follow the lab, whose pods are others now; returns when the policies are in force for them, or raises NotConverged.
+
+        ``removed`` are gone already. ``added`` are made and not connected yet (``Lab.connect``): nothing reaches them or
+        leaves them before this returns. One may have the address of one that was removed: of what was known of that one,
+        nothing may serve it. Allowed traffic of all other pods goes on.
+        """
         ...
 
     def evidence(self, flow: Flow) -> Evidence | None:

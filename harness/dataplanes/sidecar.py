@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from harness.dataplanes.port import (
@@ -36,6 +37,7 @@ from harness.lab.port import Lab, LabError, LabPod
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
+from harness.model.topology import Pod
 
 READY_SECONDS = 60.0
 """For all Envoys of a lab together; a pair takes about 0.6 s of two cores."""
@@ -57,25 +59,27 @@ class SidecarAttachment:
         self._plane = plane
         self._lab = lab
         self._revision = 0
-        self._selection = Selection(lab.topology)
+        self._tuning = tuning
+        self._policies: Sequence[NetworkPolicy] = ()
+        self._folders = count()
         self._sidecars: dict[Proxy, Sidecar] = {}
         self._denials: dict[Proxy, Denials] = {}
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
         # a short name: paths of Unix sockets below it have 107 bytes, and a tuned plane's name is long
         self._folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
         self._folder.chmod(0o755)
-        authority = Authority(lab.name) if encrypted else None
-        for index, pod in enumerate(lab.pods):
-            folder = self._folder / str(index)
-            folder.mkdir()
-            self._prepare(pod, folder, tuning, authority)
+        self._authority = Authority(lab.name) if encrypted else None
+        for pod in lab.pods:
+            self._prepare(pod)
         self._hand_over(())
 
-    def _prepare(self, pod: LabPod, folder: Path, tuning: Tuning, authority: Authority | None) -> None:
+    def _prepare(self, pod: LabPod) -> Proxy:
+        folder, tuning = self._folder / str(next(self._folders)), self._tuning
+        folder.mkdir()
         credentials = None
-        if authority is not None:
-            issued = authority.issue(spiffe_id(pod.pod.namespace, pod.pod.name))
-            credentials = configuration.write_credentials(folder, issued, authority.certificate)
+        if self._authority is not None:
+            issued = self._authority.issue(spiffe_id(pod.pod.namespace, pod.pod.name))
+            credentials = configuration.write_credentials(folder, issued, self._authority.certificate)
         sidecar = configuration.sidecar_of(pod.pod, self._lab.topology, tuning, credentials)
         write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
         for path in (folder, *folder.iterdir()):
@@ -83,23 +87,27 @@ class SidecarAttachment:
         proxy = Proxy(pod, folder, tuning, self._spawner)
         self._sidecars[proxy] = sidecar
         self._denials[proxy] = Denials(folder)
+        return proxy
 
-    def _each(self, step: Callable[[Proxy], None]) -> None:
-        """One step at every proxy, several at a time; the first error is raised when all are through."""
+    def _each(self, proxies: Iterable[Proxy], step: Callable[[Proxy], None]) -> None:
+        """One step at each proxy, several at a time; the first error is raised when all are through."""
         with ThreadPoolExecutor(PARALLEL) as pool:
-            outcomes = [pool.submit(step, proxy) for proxy in self._sidecars]
+            outcomes = [pool.submit(step, proxy) for proxy in proxies]
         for outcome in outcomes:
             outcome.result()
 
     def start(self) -> None:
         """Start every Envoy, wait until all serve, then send them the pods' traffic."""
-        for proxy in self._sidecars:
+        self._start(list(self._sidecars))
+
+    def _start(self, proxies: Sequence[Proxy]) -> None:
+        for proxy in proxies:
             proxy.start()
         deadline = time.monotonic() + READY_SECONDS
-        for proxy in self._sidecars:
+        for proxy in proxies:
             proxy.await_ready(deadline - time.monotonic())
-        await_version(dict.fromkeys(self._sidecars, 0), str(self._revision), deadline - time.monotonic())
-        self._each(lambda proxy: _nft(proxy, REDIRECT, ruleset(proxy.pod.pod.annotations)))
+        await_version(dict.fromkeys(proxies, 0), str(self._revision), deadline - time.monotonic())
+        self._each(proxies, lambda proxy: _nft(proxy, REDIRECT, ruleset(proxy.pod.pod.annotations)))
 
     def stop(self) -> None:
         """Give the traffic back to the pods, then end every Envoy."""
@@ -108,8 +116,8 @@ class SidecarAttachment:
             with suppress(LabError):  # never redirected: attaching failed before
                 _nft(proxy, UNREDIRECT, REMOVAL)
 
-        self._each(unredirect)
-        self._each(Proxy.stop)
+        self._each(self._sidecars, unredirect)
+        self._each(self._sidecars, Proxy.stop)
         self._spawner.shutdown()
 
     def forget(self) -> None:
@@ -117,22 +125,44 @@ class SidecarAttachment:
         shutil.rmtree(self._folder)
 
     def _hand_over(self, policies: Sequence[NetworkPolicy]) -> None:
+        selection = Selection(self._lab.topology)
         for proxy, sidecar in self._sidecars.items():
-            built = configuration.listeners_of(proxy.pod.pod, proxy.folder, sidecar, policies, self._selection)
+            built = configuration.listeners_of(proxy.pod.pod, proxy.folder, sidecar, policies, selection)
             write_listeners(proxy.folder, str(self._revision), built)
 
     def apply(self, policies: Sequence[Policy]) -> Revision:
+        return self._change(network_policies(policies, self._plane), ())
+
+    def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
+        """The Envoys of removed pods are gone with those; what is told of the pods' addresses and identities is told to all."""
+        for proxy in [proxy for proxy in self._sidecars if proxy.pod not in self._lab.pods]:
+            proxy.stop()
+            del self._sidecars[proxy], self._denials[proxy]
+            shutil.rmtree(proxy.folder)
+        for proxy, sidecar in self._sidecars.items():
+            self._sidecars[proxy] = configuration.sidecar_of(
+                proxy.pod.pod, self._lab.topology, self._tuning, sidecar.credentials
+            )
+        try:
+            new = [self._prepare(pod) for pod in added]
+        except (EnvoyError, OSError) as error:
+            raise DataPlaneError(f"{self._plane}: {error}") from None
+        return self._change(self._policies, new)
+
+    def _change(self, policies: Sequence[NetworkPolicy], new: Sequence[Proxy]) -> Revision:
+        """Hand ``policies`` over to all Envoys, of which those of ``new`` are to be started."""
         begun = time.monotonic()
-        judged = network_policies(policies, self._plane)
         self._revision += 1
         try:
-            refused = refusals(self._sidecars)
-            self._hand_over(judged)
+            refused = refusals(proxy for proxy in self._sidecars if proxy not in new)
+            self._hand_over(policies)
+            self._start(new)
             await_version(refused, str(self._revision), CONVERGENCE_SECONDS)
         except NotAccepted as error:
             raise NotConverged(f"{self._plane}: {error}") from None
-        except (EnvoyError, OSError) as error:
+        except (EnvoyError, LabError, OSError, ValueError) as error:
             raise DataPlaneError(f"{self._plane}: {error}") from None
+        self._policies = policies
         for denials in self._denials.values():
             denials.forget()
         return Revision(self._revision, time.monotonic() - begun)

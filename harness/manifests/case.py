@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from harness.manifests.bypass import CaseFlow, TamperShape, TechniqueName, tamperings
+from harness.manifests.churn import ChangesOfPods, Churn, ExpectedStream, Streams
 from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
 from harness.manifests.kubernetes import Port
@@ -18,8 +19,8 @@ from harness.manifests.scenario import Apply, Text, TopologyName, applied, homel
 from harness.manifests.shape import Shape, checked, wrong
 from harness.model import case as model
 from harness.model.bypass import Technique
+from harness.model.cilium import Policy
 from harness.model.origin import Origin
-from harness.model.topology import Topology
 
 FILE = "scenario.yaml"
 
@@ -29,6 +30,7 @@ class CaseExpectShape(ExpectShape):
 
     flows: Sequence[CaseFlow] = Field(default=[], description="Flows with a verdict of their own.")
     packets: list[PacketShape] = Field(default=[], description="Packets that no socket sends, and whether they may arrive.")
+    streams: list[ExpectedStream] = Field(default=[], description="What becomes of open streams once the step is in force.")
 
 
 class StepShape(Shape):
@@ -36,11 +38,15 @@ class StepShape(Shape):
 
     apply: Apply = Field(default=[])
     tamper: list[TamperShape] = Field(default=[], description="What pods do to themselves before anything is asked.")
+    pods: ChangesOfPods = Field(default=[])
+    streams: Streams = Field(default=[])
     expect: CaseExpectShape
 
     @model_validator(mode="after")
     def _expects_something(self) -> "StepShape":
         _something(self.expect)
+        if self.pods and "apply" in self.model_fields_set:
+            raise wrong("beside pods, whose change leaves the policies as they are; write two steps", "apply")
         return self
 
 
@@ -70,14 +76,34 @@ class CaseShape(Shape):
         first = self.steps[0].expect if self.steps else self.expect
         if first is not None and any(each.opened == "earlier" for each in first.flows):
             raise wrong("opened: earlier is about the step before, and there is none", "steps" if self.steps else "expect")
+        if self.steps and self.steps[0].pods:
+            raise wrong("nothing changes before the first step; write its pods in the topology", "steps", 0, "pods")
+        self._streams_alone()
         if self.technique is None and any(_bypasses(step) for step in [*(self.steps or ()), self.expect] if step is not None):
             raise wrong("missing; `as`, `opened` and `tamper` are ways around policy: say which", "technique")
         return self
 
+    def _streams_alone(self) -> None:
+        """Cases whose pods change are judged apart, and know nothing of packets or of ways around policy."""
+        steps = self.steps or []
+        asked = {each.port for step in steps for each in step.expect.flows}
+        asked |= {self.port} if any(step.expect.otherwise is not None for step in steps) else set()
+        for number, step in enumerate(steps):
+            for position, stream in enumerate(step.streams):
+                if stream.port in asked:
+                    what = f"flows of this case go to {stream.port} too; give the stream a port of its own"
+                    raise wrong(what, "steps", number, "streams", position, "port")
+        if any(step.pods or step.streams for step in steps):
+            for number, step in enumerate(steps):
+                if step.expect.packets or any(each.opened for each in step.expect.flows):
+                    raise wrong("packets and older connections are asked where no pods change", "steps", number, "expect")
+            if self.technique is not None or any(step.tamper for step in steps):
+                raise wrong("ways around policy are tried where no pods change; write another case", "technique")
+
 
 def _something(expect: CaseExpectShape) -> None:
-    if not expect.flows and expect.otherwise is None and not expect.packets:
-        raise wrong("nothing is expected; write flows, packets or otherwise", "expect")
+    if not expect.flows and expect.otherwise is None and not expect.packets and not expect.streams:
+        raise wrong("nothing is expected; write flows, packets, streams or otherwise", "expect")
 
 
 def _bypasses(step: StepShape | CaseExpectShape) -> bool:
@@ -126,10 +152,13 @@ def _case(file: Path) -> model.Case:
         raise ManifestError(faults)
     topology = topology_of(document, file, shape.topology, faults)
     not_judged: Counter[str] = Counter()
-    steps = [
-        _step(document, file, at, apply, tamper, expect, shape.port, topology, not_judged, faults)
-        for at, apply, tamper, expect in _steps(shape)
-    ]
+    churn = None if topology is None else Churn(document, topology, faults)
+    steps: list[model.Step] = []
+    for at, step in _steps(shape):
+        loaded = applied(document, file, (*at, "apply"), step.apply, faults)
+        not_judged += loaded.not_judged
+        policies = steps[-1].policies if step.pods else loaded.policies
+        steps.append(_step(document, at, step, policies, shape.port, churn, faults))
     refuse(faults)
     assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
     folder = file.resolve().parent
@@ -147,32 +176,36 @@ def _case(file: Path) -> model.Case:
     )
 
 
-def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], Sequence[str], Sequence[TamperShape], CaseExpectShape]]:
+def _steps(shape: CaseShape) -> Iterator[tuple[tuple[Step, ...], StepShape]]:
     if shape.expect is not None:
-        yield (), shape.apply or (), (), shape.expect
+        yield (), StepShape.model_construct(apply=shape.apply or [], expect=shape.expect)
     for position, step in enumerate(shape.steps or ()):
-        yield ("steps", position), step.apply, step.tamper, step.expect
+        yield ("steps", position), step
 
 
 def _step(
     document: Document,
-    file: Path,
     at: tuple[Step, ...],
-    apply: Sequence[str],
-    tamper: Sequence[TamperShape],
-    expect: CaseExpectShape,
+    shape: StepShape,
+    policies: tuple[Policy, ...],
     port: int,
-    topology: Topology | None,
-    not_judged: Counter[str],
+    churn: Churn | None,
     faults: list[Fault],
 ) -> model.Step:
-    loaded = applied(document, file, (*at, "apply"), apply, faults)
-    not_judged += loaded.not_judged
-    if topology is None:
-        return model.Step(document.origin(at), loaded.policies, ())
-    faults += homeless(loaded.policies, topology)
-    matrix = expectations(document, (*at, "expect"), expect, topology, port, faults)
-    packets = packet_expectations(document, (*at, "expect", "packets"), expect.packets, topology, faults)
+    if churn is None:
+        return model.Step(document.origin(at), policies, ())
+    expect = shape.expect
+    changes = churn.change((*at, "pods"), shape.pods)
+    topology = churn.topology
+    faults += homeless(policies, topology)
     return model.Step(
-        document.origin(at), loaded.policies, matrix, packets, tamperings(document, (*at, "tamper"), tamper, topology, faults)
+        document.origin(at),
+        policies,
+        expectations(document, (*at, "expect"), expect, topology, port, faults),
+        packet_expectations(document, (*at, "expect", "packets"), expect.packets, topology, faults),
+        tamperings(document, (*at, "tamper"), shape.tamper, topology, faults),
+        keeps=bool(shape.pods),
+        pods=changes,
+        streams=churn.open((*at, "streams"), shape.streams),
+        stream_expectations=tuple(churn.expected((*at, "expect", "streams"), expect.streams)),
     )

@@ -99,13 +99,22 @@ class SameNodePath:
             undo.callback(self._object.close)
             self._attach_table(node, pins / "sockets", undo)
             undo.callback(self._object.maps["detached"].put, U32.pack(0), U32.pack(1))
-            with node.entered():
-                for pod in pods:
-                    # Before the packet programs: what they allow, they end the run of programs with.
-                    pin = pins / f"{Side.INGRESS}-{pod.host_ifindex}"
-                    hook = TcxHook(self._object.programs["sockmap_enter"], pod.host_ifindex, Side.INGRESS, pin, first=True)
-                    undo.callback(hook.remove)
+            self._node, self._pins = node, pins
+            self._hooks: dict[int, TcxHook] = {}
+            undo.callback(self.follow, ())
+            self.follow(pods)
             self._undo = undo.pop_all()
+
+    def follow(self, pods: Sequence[LabPod]) -> None:
+        """Let sockets of ``pods`` join, and no others; those that have joined leave when they close. Raises BpfError."""
+        wanted = {pod.host_ifindex for pod in pods}
+        with self._node.entered(), ExitStack() as removing:
+            for ifindex in self._hooks.keys() - wanted:
+                removing.callback(self._hooks.pop(ifindex).remove)
+            for ifindex in wanted - self._hooks.keys():
+                # Before the packet programs: what they allow, they end the run of programs with.
+                pin = self._pins / f"{Side.INGRESS}-{ifindex}"
+                self._hooks[ifindex] = TcxHook(self._object.programs["sockmap_enter"], ifindex, Side.INGRESS, pin, first=True)
 
     def _attach_table(self, node: LabNode, pin: Path, undo: ExitStack) -> None:
         """A table that no process and no file refers to loses its programs: hence the pin."""

@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from harness.model.bench import Expectation
 from harness.model.bypass import Tampering, Technique
+from harness.model.churn import PodChange, StreamExpectation
 from harness.model.cilium import Policy
 from harness.model.fault import Symptom
+from harness.model.flow import Flow
 from harness.model.origin import Origin
 from harness.model.packet import PacketExpectation
 from harness.model.topology import Topology
@@ -15,13 +17,21 @@ from harness.model.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Policies that replace those before, and what must then be true."""
+    """Policies that replace those before, and what must then be true.
+
+    With ``keeps`` the policies are those of the step before, which stay in force untouched, and ``pods`` change instead.
+    ``streams`` are opened when the step is in force and go on to the end of the case.
+    """
 
     origin: Origin
     policies: tuple[Policy, ...]
     expectations: tuple[Expectation, ...]
     packets: tuple[PacketExpectation, ...] = ()
     tampering: tuple[Tampering, ...] = ()
+    keeps: bool = False
+    pods: tuple[PodChange, ...] = ()
+    streams: tuple[Flow, ...] = ()
+    stream_expectations: tuple[StreamExpectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,11 @@ class Case:
     not_judged: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def churns(self) -> bool:
+        """Whether pods change or streams go on: then it needs a lab of its own on each data plane."""
+        return any(step.pods or step.streams for step in self.steps)
+
+    @property
     def id(self) -> str:
         """``area/name``, as on the command line and in expectations."""
         return f"{self.area}/{self.name}"
@@ -63,6 +78,8 @@ class CaseResult:
     """One case on one data plane.
 
     ``rule`` is the deciding rule's ``file:line``; ``expected``: the committed file agrees; ``symptoms``: how a case failed.
+    ``admitted_meanwhile``: messages of open streams that got through after a change that denies them was called for, and
+    before it was in force.
     """
 
     case: str
@@ -75,6 +92,7 @@ class CaseResult:
     expected: bool = True
     seconds: float = 0.0
     symptoms: tuple[Symptom, ...] = ()
+    admitted_meanwhile: int = 0
 
 
 @dataclass(frozen=True, slots=True)

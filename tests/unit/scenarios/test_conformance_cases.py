@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.campaign.conformance_streams import expected_of_streams
+from harness.campaign.topologies import topologies
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases
 from harness.manifests.place import SCENARIOS
@@ -11,6 +13,7 @@ from harness.manifests.topology import load_topology
 from harness.model.bench import Expectation
 from harness.model.case import Case, Step
 from harness.model.flow import Flow, Verdict, is_pod
+from harness.model.topology import Topology
 from harness.oracle.direct import answer
 from harness.oracle.sets import Oracle
 
@@ -29,6 +32,12 @@ def _steps(cases: list[Case]) -> Iterator[tuple[Case, Step]]:
     return ((case, step) for case in cases for step in case.steps)
 
 
+def _clusters(cases: list[Case]) -> Iterator[tuple[Step, Topology]]:
+    """Each step with the cluster as it is then."""
+    for case in cases:
+        yield from zip(case.steps, topologies(case, plan(case.topology).topology), strict=True)
+
+
 def _asked(cases: list[Case]) -> Iterator[tuple[str, Flow]]:
     return ((case.id, each.flow) for case, step in _steps(cases) for each in step.expectations)
 
@@ -41,18 +50,18 @@ def test_there_are_enough_cases_by_program_and_by_hand(cases: list[Case]) -> Non
 def test_the_direct_oracle_agrees_with_every_expectation(cases: list[Case]) -> None:
     wrong = [
         f"{each.origin}: {each.flow}: {given}"
-        for case, step in _steps(cases)
-        for each in step.expectations
-        if not each.verdict.admits((given := answer(each.flow, step.policies, case.topology)).verdict)
+        for step, topology in _clusters(cases)
+        for each in (*step.expectations, *expected_of_streams(step))
+        if not each.verdict.admits((given := answer(each.flow, step.policies, topology)).verdict)
     ]
     assert not wrong
 
 
 def test_the_oracle_over_sets_agrees_with_every_expectation(cases: list[Case]) -> None:
     wrong = []
-    for case, step in _steps(cases):
-        oracle = Oracle(step.policies, case.topology)
-        for each in step.expectations:
+    for step, topology in _clusters(cases):
+        oracle = Oracle(step.policies, topology)
+        for each in (*step.expectations, *expected_of_streams(step)):
             given = oracle.answer(each.flow)
             if not each.verdict.admits(given.verdict):
                 wrong.append(f"{each.origin}: {each.flow}: {given}")

@@ -1,0 +1,463 @@
+/*
+ * Streams: small numbered messages, about one a millisecond, whose server sends each of them back. Both ends write down
+ * what they see into memory that is a file, so that nothing is lost when one of them is killed.
+ *
+ *   stream client LOG ID tcp|udp ADDRESS PORT SOURCE_PORT
+ *   stream server LOG PORT...
+ *
+ * A message carries the time (CLOCK_MONOTONIC, one for all namespaces) at which it was given to the kernel: what was sent
+ * before a moment is told from what was sent after it, however late either arrives. SIGUSR1 has a process write a mark
+ * when it has read all that had come for it.
+ *
+ * A TCP client opens its connection again, from the same port, when it ends or is not established within a while.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/tcp.h> /* not the C library's, whose struct tcp_info lacks what is asked for here */
+
+#define PERIOD_NS 1000000L
+#define RETRY_NS 20000000L /* between two attempts to connect */
+#define CONNECT_NS 200000000L /* for an attempt: the kernel's first retransmission would come after a second */
+#define BUFFER (16 << 20) /* of a socket: ten seconds of messages, so that a process that does not run loses none */
+#define RECORDS (1 << 20)
+#define MAGIC 0xFFA55AFFu /* the beginning of no protocol that a proxy would sniff */
+#define SOCKETS 64
+
+enum kind { SENT = 1, ANSWERED = 2, ARRIVED = 3, MARKED = 4, OPENED = 5, ENDED = 6, ATTEMPTED = 7 };
+
+struct record {
+	uint32_t kind;
+	uint32_t stream;
+	uint64_t number;
+	uint64_t sent; /* ns, as the message says */
+	uint64_t time; /* ns, of this record */
+	uint64_t lost; /* TCP segments sent again, less those of which the peer says that it had them */
+};
+
+struct log {
+	_Atomic uint64_t count; /* of whole records */
+	uint64_t pad[4];
+	struct record records[RECORDS];
+};
+
+struct message {
+	uint32_t magic;
+	uint32_t stream;
+	uint64_t number;
+	uint64_t sent;
+};
+
+static struct log *diary;
+static volatile sig_atomic_t marking;
+
+static void mark(int number)
+{
+	(void)number;
+	marking = 1;
+}
+
+static _Noreturn void fail(const char *what)
+{
+	fprintf(stderr, "stream: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000ull + time.tv_nsec;
+}
+
+static void note(enum kind kind, const struct message *message, uint64_t lost)
+{
+	uint64_t count = diary->count;
+
+	if (count == RECORDS) {
+		fprintf(stderr, "stream: the log is full\n");
+		exit(1);
+	}
+	diary->records[count] = (struct record){kind, message->stream, message->number, message->sent, now(), lost};
+	diary->count = count + 1;
+}
+
+static void open_log(const char *path)
+{
+	int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (file < 0 || ftruncate(file, sizeof(*diary)))
+		fail(path);
+	diary = mmap(NULL, sizeof(*diary), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (diary == MAP_FAILED)
+		fail(path);
+}
+
+static void prepare(int socket)
+{
+	int one = 1, size = BUFFER;
+
+	fcntl(socket, F_SETFL, O_NONBLOCK);
+	if (setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		fail("receive buffer");
+	setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static socklen_t parse(union address *address, const char *text, int port)
+{
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, text, &address->v4.sin_addr) == 1) {
+		address->v4.sin_family = AF_INET;
+		address->v4.sin_port = htons(port);
+		return sizeof(address->v4);
+	}
+	if (inet_pton(AF_INET6, text, &address->v6.sin6_addr) != 1)
+		fail(text);
+	address->v6.sin6_family = AF_INET6;
+	address->v6.sin6_port = htons(port);
+	return sizeof(address->v6);
+}
+
+/* What came of one connection: part of a message, and what is left to be sent. */
+struct channel {
+	int socket;
+	size_t have;
+	struct message message;
+	size_t pending;
+	struct message out;
+};
+
+/* The client. */
+
+struct client {
+	struct channel channel;
+	bool tcp, established;
+	uint32_t stream;
+	union address server, own;
+	socklen_t length;
+	uint64_t number, attempted;
+};
+
+static uint64_t lost(const struct client *client)
+{
+	struct tcp_info info = {};
+	socklen_t size = sizeof(info);
+
+	if (!client->tcp || getsockopt(client->channel.socket, IPPROTO_TCP, TCP_INFO, &info, &size))
+		return 0;
+	return info.tcpi_total_retrans > info.tcpi_dsack_dups ? info.tcpi_total_retrans - info.tcpi_dsack_dups : 0;
+}
+
+static void end(struct client *client, int error)
+{
+	struct message why = {MAGIC, client->stream, error, 0};
+	struct linger at_once = {1, 0};
+
+	if (client->established)
+		note(ENDED, &why, lost(client));
+	setsockopt(client->channel.socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(client->channel.socket);
+	client->channel = (struct channel){.socket = -1};
+	client->established = false;
+}
+
+static void begin(struct client *client)
+{
+	int family = client->server.any.sa_family;
+	struct message attempt = {MAGIC, client->stream, 0, now()};
+
+	client->attempted = now();
+	client->channel.socket = socket(family, (client->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	if (client->channel.socket < 0)
+		fail("socket");
+	prepare(client->channel.socket);
+	if (bind(client->channel.socket, &client->own.any, client->length))
+		fail("bind");
+	if (connect(client->channel.socket, &client->server.any, client->length) && errno != EINPROGRESS) {
+		if (!client->tcp)
+			fail("connect");
+		end(client, errno);
+	}
+	if (!client->tcp)
+		client->established = true;
+	else
+		note(ATTEMPTED, &attempt, 0);
+}
+
+static void look(struct client *client)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+	struct message opened = {MAGIC, client->stream, 0, 0};
+	union address peer;
+	socklen_t length = sizeof(peer);
+
+	getsockopt(client->channel.socket, SOL_SOCKET, SO_ERROR, &error, &size);
+	if (error) {
+		end(client, error);
+	} else if (!getpeername(client->channel.socket, &peer.any, &length)) {
+		client->established = true;
+		note(OPENED, &opened, 0);
+	}
+}
+
+static void push(struct client *client)
+{
+	struct channel *channel = &client->channel;
+	char *from = (char *)(&channel->out + 1) - channel->pending;
+	ssize_t done = send(channel->socket, from, channel->pending, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (done >= 0)
+		channel->pending -= done;
+	else if (!client->tcp)
+		channel->pending = 0; /* an ICMP error about an earlier one: this one is as lost as that */
+	else if (errno != EAGAIN)
+		end(client, errno);
+}
+
+static void speak(struct client *client)
+{
+	struct channel *channel = &client->channel;
+
+	if (client->tcp && channel->pending) {
+		push(client);
+		return;
+	}
+	channel->out = (struct message){MAGIC, client->stream, ++client->number, now()};
+	channel->pending = sizeof(channel->out);
+	note(SENT, &channel->out, 0);
+	push(client);
+}
+
+static void listen_to(struct client *client)
+{
+	struct channel *channel = &client->channel;
+
+	while (channel->socket >= 0) {
+		char *to = (char *)&channel->message + channel->have;
+		ssize_t got = recv(channel->socket, to, sizeof(channel->message) - channel->have, MSG_DONTWAIT);
+
+		if (got < 0 && errno == EAGAIN)
+			return;
+		if (client->tcp && got <= 0) {
+			end(client, got ? errno : 0);
+			return;
+		}
+		if (got <= 0)
+			continue; /* an ICMP error */
+		channel->have = client->tcp ? channel->have + got : (size_t)got;
+		if (channel->have == sizeof(channel->message)) {
+			if (channel->message.magic == MAGIC && channel->message.stream == client->stream)
+				note(ANSWERED, &channel->message, lost(client));
+			channel->have = 0;
+		} else if (!client->tcp) {
+			channel->have = 0;
+		}
+	}
+}
+
+static _Noreturn void run_client(char **argv)
+{
+	struct client client = {.channel = {.socket = -1}, .stream = atoi(argv[3]), .tcp = !strcmp(argv[4], "tcp")};
+	uint64_t next = now();
+
+	client.length = parse(&client.server, argv[5], atoi(argv[6]));
+	parse(&client.own, client.length == sizeof(client.own.v4) ? "0.0.0.0" : "::", atoi(argv[7]));
+	for (;;) {
+		uint64_t time = now();
+		struct pollfd wait = {client.channel.socket, POLLIN | (client.established ? 0 : POLLOUT), 0};
+		struct timespec left = {0, next > time ? (long)(next - time) : 0};
+		struct message none = {MAGIC, client.stream, 0, 0};
+
+		if (client.channel.socket < 0 && time - client.attempted >= RETRY_NS)
+			begin(&client);
+		else if (client.channel.socket >= 0 && !client.established && time - client.attempted >= CONNECT_NS)
+			end(&client, ETIMEDOUT);
+		wait.fd = client.channel.socket;
+		if (ppoll(&wait, 1, &left, NULL) > 0) {
+			if (!client.established)
+				look(&client);
+			if (client.established)
+				listen_to(&client);
+		}
+		if (marking) {
+			marking = 0;
+			if (client.established)
+				listen_to(&client);
+			note(MARKED, &none, lost(&client));
+		}
+		if (now() >= next) {
+			if (client.established)
+				speak(&client);
+			next = now() + PERIOD_NS; /* what was missed is not made up for: no bursts */
+		}
+	}
+}
+
+/* The server. */
+
+static struct channel channels[SOCKETS];
+static struct pollfd polled[SOCKETS];
+static int sockets, listeners;
+
+static void serve(int type, int port)
+{
+	union address own;
+	socklen_t length = parse(&own, "::", port);
+	int off = 0, fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || sockets == SOCKETS)
+		fail("socket");
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	prepare(fd);
+	if (bind(fd, &own.any, length) || (type == SOCK_STREAM && listen(fd, SOCKETS)))
+		fail("bind");
+	polled[sockets++] = (struct pollfd){fd, POLLIN, 0};
+}
+
+static bool echo_datagrams(int fd)
+{
+	struct message message;
+	union address peer;
+	bool any = false;
+
+	for (;;) {
+		socklen_t length = sizeof(peer);
+		ssize_t got = recvfrom(fd, &message, sizeof(message), MSG_DONTWAIT, &peer.any, &length);
+
+		if (got < 0)
+			return any;
+		any = true;
+		if (got == sizeof(message) && message.magic == MAGIC) {
+			note(ARRIVED, &message, 0);
+			sendto(fd, &message, sizeof(message), MSG_DONTWAIT, &peer.any, length);
+		}
+	}
+}
+
+static bool admit(int fd)
+{
+	int one = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (one < 0)
+		return false;
+	if (sockets == SOCKETS) {
+		close(one);
+		return true;
+	}
+	prepare(one);
+	channels[sockets] = (struct channel){.socket = one};
+	polled[sockets++] = (struct pollfd){one, POLLIN, 0};
+	return true;
+}
+
+static void leave(int index)
+{
+	close(polled[index].fd);
+	sockets--;
+	channels[index] = channels[sockets];
+	polled[index] = polled[sockets];
+}
+
+/* Whether there was anything to read. A peer that takes no answers is let go of. */
+static bool echo_stream(int index)
+{
+	struct channel *channel = &channels[index];
+	char *to = (char *)&channel->message + channel->have;
+	ssize_t got = recv(channel->socket, to, sizeof(channel->message) - channel->have, MSG_DONTWAIT);
+
+	if (got < 0 && errno == EAGAIN)
+		return false;
+	if (got <= 0) {
+		leave(index);
+		return true;
+	}
+	channel->have += got;
+	if (channel->have < sizeof(channel->message))
+		return true;
+	channel->have = 0;
+	if (channel->message.magic == MAGIC)
+		note(ARRIVED, &channel->message, 0);
+	if (channel->message.magic != MAGIC ||
+	    send(channel->socket, &channel->message, sizeof(channel->message), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+		    sizeof(channel->message))
+		leave(index);
+	return true;
+}
+
+/* Reads all there is to read. */
+static void drain(void)
+{
+	bool any = true;
+
+	while (any) {
+		any = false;
+		for (int index = 0; index < listeners; index++)
+			any |= index % 2 ? echo_datagrams(polled[index].fd) : admit(polled[index].fd);
+		for (int index = sockets - 1; index >= listeners; index--)
+			any |= echo_stream(index);
+	}
+}
+
+static _Noreturn void run_server(int argc, char **argv)
+{
+	struct message none = {MAGIC, 0, 0, 0};
+
+	for (int index = 3; index < argc; index++) {
+		serve(SOCK_STREAM, atoi(argv[index]));
+		serve(SOCK_DGRAM, atoi(argv[index]));
+	}
+	listeners = sockets;
+	note(OPENED, &none, 0);
+	for (;;) {
+		struct timespec beat = {0, 10 * PERIOD_NS}; /* a signal may come just before the wait begins */
+
+		ppoll(polled, sockets, &beat, NULL);
+		int asked = marking;
+
+		if (asked)
+			marking = 0;
+		drain();
+		if (asked)
+			note(MARKED, &none, 0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_handler = mark};
+
+	sigaction(SIGUSR1, &action, NULL);
+	if (argc == 8 && !strcmp(argv[1], "client")) {
+		open_log(argv[2]);
+		run_client(argv);
+	}
+	if (argc > 3 && !strcmp(argv[1], "server")) {
+		open_log(argv[2]);
+		run_server(argc, argv);
+	}
+	fprintf(stderr, "usage: stream client LOG ID tcp|udp ADDRESS PORT SOURCE_PORT | stream server LOG PORT...\n");
+	return 2;
+}

@@ -1,0 +1,136 @@
+"""Streams of small messages that go on while a cluster changes, and what each of their ends saw of them."""
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.lab.build import c_program
+from harness.lab.port import LabError, LabPod, Process
+from harness.model.churn import StreamSeen
+from harness.traffic.port import LoadFailed
+
+SOURCE = Path(__file__).with_name("stream.c")
+SOURCE_PORT = 47_000
+"""Of every stream's client, so that a pod that gets the address of another also gets the very flows that it had. Among the
+ports that Linux gives to clients."""
+
+PATIENCE = 20.0  # seconds for a process to get a turn on a machine that stands still
+_POLL = 0.005
+_RECORD = np.dtype([("kind", "u4"), ("stream", "u4"), ("number", "u8"), ("sent", "u8"), ("time", "u8"), ("lost", "u8")])
+_HEADER_BYTES = _RECORD.itemsize
+Records = np.ndarray[Any, np.dtype[np.void]]
+
+
+class Kind(IntEnum):
+    """What a record of a stream's end says; see stream.c."""
+
+    SENT = 1
+    ANSWERED = 2
+    ARRIVED = 3
+    MARKED = 4
+    OPENED = 5
+    ENDED = 6
+    ATTEMPTED = 7
+
+
+class StreamEnd:
+    """A process at one end of streams. Times are ns of CLOCK_MONOTONIC, as ``time.monotonic_ns`` gives them."""
+
+    def __init__(self, what: str, process: Process, file: Path) -> None:
+        self.what = what
+        self.process = process
+        self._file = file
+
+    def records(self) -> Records:
+        """All that it has written down, in order. They stay readable when the process is killed."""
+        if not self._file.exists():
+            return np.empty(0, _RECORD)
+        with self._file.open("rb") as file:
+            count = int.from_bytes(file.read(8), "little")
+            file.seek(_HEADER_BYTES)
+            return np.frombuffer(file.read(count * _RECORD.itemsize), _RECORD)
+
+    def of(self, kind: Kind) -> Records:
+        """The records of a kind."""
+        return _of(self.records(), kind)
+
+    def await_that(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> bool:
+        """Wait for ``condition``; False when it is not met in time. Raises LoadFailed where the process ended."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if self.process.poll() is not None:
+                said = self.process.log.read_text(errors="replace").strip()
+                raise LoadFailed(f"{self.what} ended before it {what}: {said or 'it said nothing'}")
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+    def mark(self) -> None:
+        """Return when it has written down all that had come for it until now. Raises LoadFailed."""
+        before = len(self.of(Kind.MARKED))
+        self.process.signal(signal.SIGUSR1)
+        if not self.await_that(lambda: len(self.of(Kind.MARKED)) > before, "read what had come"):
+            raise LoadFailed(f"{self.what} did not read what had come within {PATIENCE:g} s")
+
+
+def stream_server(pod: LabPod, ports: Sequence[int], file: Path) -> StreamEnd:
+    """A server in ``pod`` that sends every message back, by TCP and UDP on all ``ports``; returns when it serves."""
+    what = f"the server of streams in pod {pod.pod.ref}"
+    end = _started(what, pod, ["server", str(file), *map(str, ports)], "server", file)
+    if not end.await_that(lambda: len(end.records()) > 0, "served"):
+        raise LoadFailed(f"{what} does not serve after {PATIENCE:g} s")
+    return end
+
+
+def stream_client(number: int, protocol: str, address: str, port: int, pod: LabPod, file: Path) -> StreamEnd:
+    """Begin stream ``number`` from ``pod`` to an address; returns when its first message was given to the kernel, or tried."""
+    what = f"stream {number} from pod {pod.pod.ref} to {address} port {port}"
+    words = ["client", str(file), str(number), protocol.lower(), address, str(port), str(SOURCE_PORT)]
+    end = _started(what, pod, words, "client", file)
+    if not end.await_that(lambda: len(end.records()) > 0, "began"):
+        raise LoadFailed(f"{what} did not begin within {PATIENCE:g} s")
+    return end
+
+
+def _started(what: str, pod: LabPod, words: Sequence[str], component: str, file: Path) -> StreamEnd:
+    try:
+        return StreamEnd(what, pod.start([str(c_program(SOURCE)), *words], component=component), file)
+    except LabError as error:
+        raise LoadFailed(f"{what} could not be started: {error}") from error
+
+
+def seen(number: int, client: StreamEnd, servers: Iterable[StreamEnd], since: int, until: int) -> StreamSeen:
+    """What became of the messages of stream ``number`` that were sent from ``since`` on and before ``until`` (ns)."""
+    records = client.records()
+    earlier = records[records["time"] < since]
+    inside = records[(records["time"] >= since) & (records["time"] < until)]
+    sent = _between(_of(records, Kind.SENT), since, until)
+    answers = _between(_of(records, Kind.ANSWERED), since, until)
+    arrivals = [_between(server.of(Kind.ARRIVED), since, until) for server in servers]
+    missing = sent[~np.isin(sent["number"], answers["number"])]
+    return StreamSeen(
+        sent=len(sent),
+        arrived=sum(int((found["stream"] == number).sum()) for found in arrivals),
+        unanswered=len(missing),
+        first_unanswered=(int(missing["sent"][0]) - since) / 1e9 if len(missing) else None,
+        attempts=len(_of(inside, Kind.ATTEMPTED)),
+        ended=len(_of(inside, Kind.ENDED)),
+        lost=max(int(inside["lost"].max(initial=0)) - int(earlier["lost"].max(initial=0)), 0),
+        slowest=float((answers["time"] - answers["sent"]).max(initial=0)) / 1e9,
+    )
+
+
+def _of(records: Records, kind: Kind) -> Records:
+    found: Records = records[records["kind"] == kind]
+    return found
+
+
+def _between(records: Records, since: int, until: int) -> Records:
+    found: Records = records[(records["sent"] >= since) & (records["sent"] < until)]
+    return found
