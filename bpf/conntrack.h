@@ -19,6 +19,7 @@ enum ct_state {
 	CT_DATAGRAM = 3, /* any other protocol, no answer yet */
 	CT_ANSWERED = 4,
 	CT_REVOKED = 5, /* TCP: no longer allowed, kept because it says who opened the connection */
+	CT_REVOKED_DATAGRAM = 6, /* the same of any other protocol; the last states are those of what is not allowed */
 	CT_STATES = 8, /* a power of two, so that a mask bounds the index */
 };
 
@@ -119,6 +120,7 @@ const volatile __u32 ct_lifetime[CT_STATES] = {
 	[CT_DATAGRAM] = 30,
 	[CT_ANSWERED] = 180,
 	[CT_REVOKED] = 7200,
+	[CT_REVOKED_DATAGRAM] = 180,
 };
 
 /* A live or dead entry as it was found. */
@@ -266,7 +268,7 @@ static __always_inline __u32 ct_choose(struct ct_ways *ways, const __u64 *keys, 
 			silent = 0x7FFFFFFF;
 		else if (ct_expired(ways, way, now))
 			silent |= 0x40000000;
-		else if (ways->state[way] == CT_REVOKED)
+		else if (ways->state[way] >= CT_REVOKED)
 			silent = turn;
 		if (silent >= best) {
 			best = silent;
@@ -355,7 +357,7 @@ static __always_inline bool ct_settles(const struct ct_found *found, const struc
 				       __u32 generation, __u32 now)
 {
 	if (!found->ways || ct_generation(found->verdict) != generation || ct_expired(found->ways, found->way, now) ||
-	    found->ways->state[found->way & (CT_WAYS - 1)] == CT_REVOKED)
+	    found->ways->state[found->way & (CT_WAYS - 1)] >= CT_REVOKED)
 		return false;
 	return ct_initiator(found->verdict) == side || p->kind != PACKET_OPENS || p->protocol != IPPROTO_TCP;
 }
@@ -373,17 +375,14 @@ static __always_inline bool ct_keep(const struct packet *p)
 }
 
 /*
- * The flow is not allowed any more. Of TCP the entry stays: without it the next segment would be one of unknown
- * direction, which is allowed if the connection could have been opened from the other end.
+ * The flow is not allowed any more. The entry stays, for without it the other end's next packet would be taken for the
+ * first of a flow of its own: a segment of unknown direction, or an answer that was on its way when the flow was
+ * revoked. What that is allowed would then let in this end's packets, as its replies.
  */
 static __always_inline void ct_revoke(const struct ct_found *found, const struct packet *p, __u32 now)
 {
 	__u32 way = found->way & (CT_WAYS - 1);
 
-	if (p->protocol == IPPROTO_TCP) {
-		found->ways->seen[way] = now;
-		found->ways->state[way] = CT_REVOKED;
-	} else {
-		*(volatile __u64 *)&found->ways->verdict[way] = 0;
-	}
+	found->ways->seen[way] = now;
+	found->ways->state[way] = p->protocol == IPPROTO_TCP ? CT_REVOKED : CT_REVOKED_DATAGRAM;
 }

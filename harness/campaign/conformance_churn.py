@@ -93,6 +93,8 @@ class _Run:
             removed = [self.lab.pod(each.ref).pod for each in step.pods if isinstance(each, PodDeleted)]
             for pod in removed:
                 self.lab.remove_pod(pod.ref)
+            # A server that answers a deleted client later, to the address of the next one, opens that one's way to itself.
+            self.streams.settle()
             added = [self.lab.add_pod(after.pod(each.pod.ref)) for each in step.pods if isinstance(each, PodCreated)]
             if added:
                 self._stack.enter_context(serve_all(added, self._ports))

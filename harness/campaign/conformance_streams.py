@@ -51,6 +51,12 @@ class OpenStreams:
             self._stack.callback(server.process.stop)
             self._servers[pod] = server
 
+    def settle(self) -> None:
+        """Return when the servers have read and answered all that had come for them. Raises LoadFailed."""
+        for pod in self._lab.pods:
+            if pod in self._servers:
+                self._servers[pod].mark()
+
     def open(self, streams: Sequence[Flow]) -> None:
         """Open ``streams``; each goes to the address that its destination has now, and stays with that. Raises LoadFailed."""
         for stream in streams:
@@ -73,9 +79,7 @@ class OpenStreams:
         asked = time.monotonic_ns()
         stuck = {each for each in expectations if not self._awaited(each, enforced, asked)}
         tried = time.monotonic_ns()
-        for pod in self._lab.pods:
-            if pod in self._servers:
-                self._servers[pod].mark()
+        self.settle()
         found: dict[StreamExpectation, tuple[Verdict, str]] = {}
         admitted = 0
         for each in expectations:

@@ -18,12 +18,13 @@ def topologies(case: Case, topology: Topology) -> Iterator[Topology]:
     had = {pod.ref: pod.ips for pod in topology.pods}
     ever = {ip for ips in had.values() for ip in ips}
     for step in case.steps:
+        before = dict(had)
         for change in step.pods:
             match change:
                 case PodDeleted(ref=ref):
                     topology = replace(topology, pods=tuple(pod for pod in topology.pods if pod.ref != ref))
                 case PodCreated(pod=pod, addresses_of=former):
-                    ips = unused(topology, pod.node, ever) if former is None else had[former]
+                    ips = unused(topology, pod.node, ever) if former is None else before[former]
                     had[pod.ref] = ips
                     ever.update(ips)
                     topology = replace(topology, pods=(*topology.pods, replace(pod, ips=ips)))

@@ -92,6 +92,7 @@ class Churn:
         self._owners = {number: ref for ref, number in self._addresses.items()}
         self._ips = {number: pod.ips for number, pod in enumerate(topology.pods)}
         self._ever = len(topology.pods)
+        self._before: dict[str, int] = {}
         self._moved: set[int] = set()
         self._streams: dict[Flow, _Open] = {}
         self.topology = topology
@@ -99,6 +100,7 @@ class Churn:
     def change(self, at: tuple[Step, ...], shapes: Sequence[PodChangeShape]) -> tuple[PodChange, ...]:
         """Delete and create pods; ``topology`` is then as it is in force in this step."""
         self._moved = set()
+        self._before = dict(self._addresses)  # so that two pods can take over each other's
         created = False
         changes: list[PodChange | None] = []
         for position, shape in enumerate(shapes):
@@ -132,16 +134,16 @@ class Churn:
         if shape.node is not None and shape.node not in self.topology.nodes:
             self._fault((*here, "node"), f"no node {quoted(shape.node)}{suggestion(shape.node, self.topology.nodes)}")
         former = shape.addresses_of
-        if former is not None and former not in self._addresses:
-            hint = suggestion(former, list(self._addresses))
-            self._fault((*here, "addresses_of"), f"there never was a pod {quoted(former)}{hint}")
-        elif former is not None and self._addresses[former] in self._owners:
-            owner = self._owners[self._addresses[former]]
+        if former is not None and former not in self._before:
+            hint = suggestion(former, list(self._before))
+            self._fault((*here, "addresses_of"), f"there was no pod {quoted(former)} before this step{hint}")
+        elif former is not None and self._before[former] in self._owners:
+            owner = self._owners[self._before[former]]
             self._fault((*here, "addresses_of"), f"its addresses are those of {owner} now; delete that first")
         if len(self._faults) > faults:
             return None
         self._ever += 1
-        addresses = self._ever if former is None else self._addresses[former]
+        addresses = self._ever if former is None else self._before[former]
         ports = tuple(ContainerPort(port.name, port.port, port.protocol) for port in shape.ports)
         node = shape.node or self.topology.nodes[0]
         pod = Pod(name, namespace, node, shape.labels, shape.annotations, ports, self._ips.get(addresses, ()))

@@ -9,6 +9,8 @@ from scapy.packet import Packet
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 BACK = (8080, 40000)
+UNKNOWN = {4: "10.0.0.77", 6: "fd00::77"}
+"""Where a pod of this node will be that the mesh has not heard of."""
 
 
 @FAMILIES
@@ -140,6 +142,45 @@ def test_datagrams_back_end_with_the_permission_to_ask(rig: Rig) -> None:
     assert rig.from_pod(udp(A, REMOTE)).passed
     rig.apply(closed("a", "Egress"), closed("a"))
     assert rig.from_wire(udp(REMOTE, A, (53, 40000))).reason == "revoked"
+
+
+@FAMILIES
+def test_an_answer_that_was_under_way_does_not_reopen_a_revoked_flow_from_its_other_end(rig: Rig, family: int) -> None:
+    assert rig.from_wire(udp(REMOTE, A, family=family)).passed
+    rig.apply(closed("a"))
+    assert rig.from_wire(udp(REMOTE, A, family=family)).reason == "revoked"
+    assert rig.from_pod(udp(A, REMOTE, (53, 40000), family)).reason == "revoked"
+    assert rig.from_wire(udp(REMOTE, A, family=family)).reason == "revoked"
+
+
+def test_a_revoked_flow_of_datagrams_is_allowed_again_with_its_permission(rig: Rig) -> None:
+    assert rig.from_wire(udp(REMOTE, A)).passed
+    rig.apply(closed("a"))
+    assert rig.from_wire(udp(REMOTE, A)).reason == "revoked"
+    rig.apply()
+    assert rig.from_wire(udp(REMOTE, A)).passed
+    assert rig.from_pod(udp(A, REMOTE, (53, 40000))).passed
+
+
+def test_flows_of_an_address_are_forgotten_and_those_of_others_are_not(rig: Rig) -> None:
+    """An answer to a former owner's datagram is, to the next one, a packet that it never asked for."""
+    rig.apply(closed("a"), closed("b"))
+    for family in (4, 6):
+        assert rig.from_pod(udp(A, REMOTE, family=family)).passed
+        assert rig.from_pod(udp(B, REMOTE, family=family), B_IF).passed
+    rig.tables.forget_flows([A[4], A[6]])
+    for family in (4, 6):
+        assert rig.from_wire(udp(REMOTE, A, (53, 40000), family)).reason == "policy_ingress"
+        assert rig.from_wire(udp(REMOTE, B, (53, 40000), family)).passed
+
+
+@FAMILIES
+def test_an_address_is_nobodys_until_the_mesh_knows_its_pod(rig: Rig, family: int) -> None:
+    """What was let through to the world on the way there does not get in: the pod's interface is there before its identity."""
+    assert rig.from_pod(udp(A, UNKNOWN, family=family)).passed
+    assert rig.to_pod(udp(A, UNKNOWN, family=family)).reason == "no_policy"
+    assert rig.to_pod(udp(REMOTE, UNKNOWN, family=family)).reason == "no_policy"
+    assert rig.from_pod(udp(UNKNOWN, A, family=family), B_IF).reason == "spoofed_source"
 
 
 def test_an_entry_does_not_let_in_who_comes_from_elsewhere(rig: Rig) -> None:
