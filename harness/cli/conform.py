@@ -9,6 +9,7 @@ import typer
 
 from harness.campaign.conformance import Conformance, Outcomes
 from harness.campaign.conformance_features import needs
+from harness.cli.conform_folder import Folder
 from harness.cli.keeper import Ready, hold, keep
 from harness.cli.progress import Display
 from harness.cli.rounds import in_a_row
@@ -53,7 +54,9 @@ def conform(
         typer.Option(metavar="FILE", help="Known outcomes of the cases in this file's folder and below."),
     ] = None,
     repeat: Annotated[int | None, typer.Option(min=2, help="Run all so many times in a row, and tell what differs.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="With --repeat: where the rounds are kept.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write a run's folder: report.html, report.pdf, and all results.")
+    ] = None,
     go_on: Annotated[bool, typer.Option("--resume", help="With --repeat: go on with the rounds in --out.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first case that fails.")] = False,
     keep_lab: Annotated[
@@ -71,6 +74,7 @@ def conform(
     \b
     Examples:
       sudo meshproof conform
+      sudo meshproof conform --out results/mine
       sudo meshproof conform my/cases --dataplane ebpf --json results.json
       sudo meshproof conform scenarios/conformance/policy/CASE --dataplane ebpf --keep
       sudo meshproof conform --repeat 20 --out results/rounds
@@ -87,14 +91,19 @@ def conform(
             if out is None:
                 raise UsageError("--repeat needs --out: the folder where the rounds are kept")
             return in_a_row(cases, planes, find(CONTROL), listed, rounds=repeat, folder=out, go_on=go_on)
-        if out is not None or go_on:
-            raise UsageError("--out and --resume go with --repeat")
+        if go_on:
+            raise UsageError("--resume goes with --repeat")
         if keep_lab:
+            if out is not None:
+                raise UsageError("--out goes without --keep: a report is about runs that are over")
             if len(cases) != 1 or len(planes) != 1:
                 raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")
             return keep(lambda ready: _kept(cases, planes, listed, files, ready))
+        folder = Folder(out) if out is not None else None
         with interruptible(), Display("cases") as display:
             outcomes = Conformance(cases, planes, find(CONTROL), display, fail_fast=fail_fast).run()
+        if folder is not None:
+            folder.write(cases, planes, find(CONTROL), outcomes, listed)
         return _report(cases, outcomes, listed, files, typer.echo)
 
     return guarded(command)
@@ -125,7 +134,7 @@ def _report(
 ) -> Status:
     """Judge the outcomes by what was expected, write the files and say what came of it."""
     results = gate(outcomes.results, listed)
-    convergence = {name: _convergence(seconds) for name, seconds in outcomes.convergence.items()}
+    convergence = {name: Convergence.of(seconds) for name, seconds in outcomes.convergence.items()}
     if files.json:
         files.json.write_text(conformance_json(results))
     if files.junit:
@@ -145,10 +154,3 @@ def _report(
     if outcomes.troubles and all(result.expected for result in results):
         return Status.CANNOT
     return Status.EXPECTED if all(result.expected for result in results) else Status.UNEXPECTED
-
-
-def _convergence(seconds: Sequence[float]) -> Convergence:
-    from numpy import percentile  # noqa: PLC0415 -- not for --help
-
-    p50, p99 = percentile(seconds, [50, 99], method="higher")
-    return Convergence(len(seconds), float(p50), float(p99))

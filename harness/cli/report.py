@@ -12,11 +12,14 @@ from harness.report import summary_text, write_reports
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
 ) -> int:
-    """Write report.html, report.pdf and junit.xml of finished runs anew, from their run.json and samples alone.
+    """Write the reports of finished runs anew, of `bench` and of `conform --out`, from the files in their folders alone.
 
     Needs neither root nor the machine that the run was made on.
 
-    Example: meshproof report results/reference
+    \b
+    Examples:
+      meshproof report results/reference
+      meshproof report results/conformance
     """
 
     def command() -> None:

@@ -1,6 +1,7 @@
 """What conformance cases came to: for programs (JSON), for whatever shows test results (JUnit), for people (Markdown)."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ class Convergence:
     count: int
     p50: float
     p99: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Convergence":
+        """Of at least one change. A quantile between two changes is the longer of them."""
+        ordered = sorted(seconds)
+        p50, p99 = (ordered[math.ceil(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+        return cls(len(ordered), p50, p99)
 
 
 def conformance_json(results: Sequence[CaseResult]) -> str:

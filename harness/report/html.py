@@ -1,23 +1,15 @@
 """The report as one HTML page that loads nothing from anywhere."""
 
-import re
-from datetime import UTC, datetime
-from pathlib import Path
+from markupsafe import Markup
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-
-from harness import __version__
 from harness.report import sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
-from harness.report.plots.canvas import colour
-from harness.report.quantity import duration
 from harness.report.run import Run
 from harness.report.samples import Samples
+from harness.report.template import rendered
 
-_TEMPLATES = Path(__file__).with_name("templates")
 _EXPECTED = ("latency_p50", "cpu_per_request", "pss", "context_switches", "syscalls", "stack_traversals", "throughput", "bulk")
 
 
@@ -28,9 +20,6 @@ class Page:
         figures = Figures(run)
         self._values: dict[str, object] = {
             "run": run,
-            "version": __version__,
-            "css": _asset("style.css"),
-            "script": _asset("table.js"),
             "sentences": sentences,
             "targets": tables.target_lines(run),
             "ratios": tables.ratio_lines(figures),
@@ -56,15 +45,7 @@ class Page:
 
     def render(self, *, paper: bool) -> str:
         """The page; on ``paper`` without what only a screen can do: scripts, and tables of hundreds of rows."""
-        environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {"colour": colour, "duration": duration, "breakable": _breakable, "css": _css, "moment": _moment}
-        return environment.get_template("report.html.j2").render(self._values, paper=paper)
+        return rendered("report.html.j2", self._values, paper=paper)
 
 
 def missing(run: Run) -> list[tuple[str, str]]:
@@ -81,27 +62,5 @@ def missing(run: Run) -> list[tuple[str, str]]:
     return [(metric_text(name).label, known.get(name, "the run does not say why")) for name in names]
 
 
-def _breakable(text: str) -> Markup:
-    """A place to break a line after each punctuation mark inside a long name, so that tables fit on paper."""
-    return Markup(re.sub(r"(?<=[_/\[:.])(?=\w)", "<wbr>", str(escape(text))))  # noqa: S704 -- escaped just before
-
-
-def _css(word: str) -> str:
-    """A verdict as the name of a style class: ``not reached`` as ``not-reached``."""
-    return word.replace(" ", "-")
-
-
-def _moment(text: str) -> str:
-    """A time of ISO 8601 as ``2026-01-05 09:30 UTC``; what is none is shown as it is."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return text
-
-
 def _drawn(plot: Plot) -> tuple[Plot, Markup]:
     return plot, Markup(plot.svg)  # noqa: S704 -- drawn by us; matplotlib escapes the names in it
-
-
-def _asset(name: str) -> Markup:
-    return Markup((_TEMPLATES / name).read_text())  # noqa: S704 -- a file of this package
