@@ -1,6 +1,5 @@
 """``meshproof explain``."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +13,9 @@ from harness.manifests.objects import Loaded, load_policies
 from harness.manifests.topology import load_topology
 from harness.model.flow import Flow
 from harness.model.topology import Topology
-from harness.model.verdict import Answer, Decision
+from harness.model.verdict import Answer
 from harness.oracle.direct import answer
+from harness.report.explanation import explanation_json
 
 
 def explain(
@@ -42,7 +42,7 @@ def explain(
         if policies.not_judged:
             say(f"not judged: {', '.join(f'{count} {kind}' for kind, count in sorted(policies.not_judged.items()))}")
         answers = [(flow, answer(flow, policies.policies, cluster)) for flow in asked]
-        typer.echo(json.dumps([_json(each) for _, each in answers], indent=2) if as_json else _table(answers))
+        typer.echo(explanation_json([each for _, each in answers]) if as_json else _table(answers))
 
     return guarded(command)
 
@@ -63,14 +63,6 @@ def _read(manifests: Sequence[Path], topology: Path, flows: Path, strict: bool) 
     if faults or cluster is None:
         raise ManifestError(faults)
     return policies, cluster, asked
-
-
-def _json(given: Answer) -> dict[str, object]:
-    return {"verdict": given.verdict.value, "egress": _decision(given.egress), "ingress": _decision(given.ingress)}
-
-
-def _decision(given: Decision) -> dict[str, object]:
-    return {"verdict": given.verdict.value, "rule": None if given.rule is None else str(given.rule), "reason": given.reason}
 
 
 def _table(answers: Sequence[tuple[Flow, Answer]]) -> str:

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from typer.testing import CliRunner, Result
 
 from harness.cli.main import app
+from harness.report.explanation import AnswerRow, schema_text
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "explain.schema.json"
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -67,6 +71,12 @@ def test_json_gives_an_answer_for_each_flow_in_order(explain: Explain) -> None:
             "ingress": {"verdict": "dropped", "rule": "policy.yaml:2", "reason": "isolated, and no rule allows"},
         },
     ]
+
+
+def test_json_is_as_its_schema_says(explain: Explain) -> None:
+    assert len(TypeAdapter(list[AnswerRow]).validate_json(explain("--json").stdout, strict=True)) == 2
+    again = "python -c 'from harness.report.explanation import schema_text; print(schema_text(), end=\"\")'"
+    assert SCHEMA.read_text() == schema_text(), f"write it anew: {again}"
 
 
 def test_people_get_each_flow_with_what_both_ends_say(explain: Explain) -> None:
