@@ -1,7 +1,7 @@
 """The streams of a case in a lab: opened between pods, and looked at when a step has been asked."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
@@ -21,6 +21,11 @@ CONNECTIONS = 2  # the same of connections that were tried, or of messages over 
 ANSWER_SECONDS = 10.0
 """For an answer to a message that was sent after a step was asked. TCP that was denied before sends again only every few
 seconds."""
+
+RECORD_SECONDS = 5.0
+"""For a record of a denial: a proxy's connection to an address that was nobody's for a while is tried again after seconds."""
+
+_BETWEEN = 0.1
 
 
 def expected_of_streams(step: Step) -> list[Expectation]:
@@ -51,6 +56,16 @@ class OpenStreams:
             self._stack.callback(server.process.stop)
             self._servers[pod] = server
 
+    def end(self) -> None:
+        """End all streams, and forget what was seen of them."""
+        for _, client in self._clients.values():
+            client.process.stop()
+        self._clients.clear()
+        self._good.clear()
+        self._servers = {pod: server for pod, server in self._servers.items() if pod in self._lab.pods}
+        for server in self._servers.values():
+            server.forget()
+
     def settle(self) -> None:
         """Return when the servers have read and answered all that had come for them. Raises LoadFailed."""
         for pod in self._lab.pods:
@@ -69,15 +84,17 @@ class OpenStreams:
             self._good[stream] = begun
 
     def look(
-        self, expectations: Sequence[StreamExpectation], called: int, enforced: int
+        self, expectations: Sequence[StreamExpectation], called: int, enforced: int, recorded: Callable[[Flow], bool]
     ) -> tuple[Mapping[StreamExpectation, tuple[Verdict, str]], int]:
         """What became of streams in a step that was called for and in force at these times (ns of CLOCK_MONOTONIC).
 
-        Also how many messages of streams that the step denies got through while it was on its way into force.
+        Also how many messages of streams that the step denies got through while it was on its way into force. ``recorded``
+        says whether the data plane has a record of denying a flow yet; that is waited for, since a proxy may accept at once
+        and try on.
         Raises LoadFailed where a stream was not tried: that is no verdict.
         """
         asked = time.monotonic_ns()
-        stuck = {each for each in expectations if not self._awaited(each, enforced, asked)}
+        stuck = {each for each in expectations if not self._awaited(each, enforced, asked, recorded)}
         tried = time.monotonic_ns()
         self.settle()
         found: dict[StreamExpectation, tuple[Verdict, str]] = {}
@@ -96,12 +113,13 @@ class OpenStreams:
                 admitted += self._seen(each, called, enforced).arrived
         return found, admitted
 
-    def _awaited(self, each: StreamExpectation, enforced: int, asked: int) -> bool:
+    def _awaited(self, each: StreamExpectation, enforced: int, asked: int, recorded: Callable[[Flow], bool]) -> bool:
         """Wait until a stream has shown what it has to show. False where what is allowed is not answered."""
         _, client = self._clients[each.stream]
         if each.verdict is Verdict.FORWARDED:
+            known = client.count()
             return client.await_that(
-                lambda: bool((client.of(Kind.ANSWERED)["sent"] >= asked).any()), "was answered", ANSWER_SECONDS
+                lambda: bool((client.of(Kind.ANSWERED, known)["sent"] >= asked).any()), "was answered", ANSWER_SECONDS
             )
         wanted = DATAGRAMS if each.stream.protocol == "UDP" else CONNECTIONS
 
@@ -112,6 +130,9 @@ class OpenStreams:
 
         if not client.await_that(tried, "tried"):
             raise LoadFailed(f"{client.what} was hardly tried while it was denied: that it was silent says nothing")
+        deadline = time.monotonic() + RECORD_SECONDS
+        while not recorded(each.asked) and time.monotonic() < deadline:
+            time.sleep(_BETWEEN)
         return True
 
     def _seen(self, each: StreamExpectation, since: int, until: int) -> StreamSeen:

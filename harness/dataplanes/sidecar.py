@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from harness.envoy.listeners import Sidecar
 from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, Proxy
 from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, ruleset
 from harness.envoy.selection import Selection
+from harness.envoy.tls import Credentials
 from harness.envoy.tuning import BEST, Tuning, parse
 from harness.lab.port import Lab, LabError, LabPod
 from harness.model.cilium import Policy
@@ -62,6 +64,7 @@ class SidecarAttachment:
         self._tuning = tuning
         self._policies: Sequence[NetworkPolicy] = ()
         self._folders = count()
+        self._addresses: set[str] = set()
         self._sidecars: dict[Proxy, Sidecar] = {}
         self._denials: dict[Proxy, Denials] = {}
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
@@ -80,7 +83,7 @@ class SidecarAttachment:
         if self._authority is not None:
             issued = self._authority.issue(spiffe_id(pod.pod.namespace, pod.pod.name))
             credentials = configuration.write_credentials(folder, issued, self._authority.certificate)
-        sidecar = configuration.sidecar_of(pod.pod, self._lab.topology, tuning, credentials)
+        sidecar = self._described(pod, credentials)
         write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
@@ -88,6 +91,15 @@ class SidecarAttachment:
         self._sidecars[proxy] = sidecar
         self._denials[proxy] = Denials(folder)
         return proxy
+
+    def _described(self, pod: LabPod, credentials: Credentials | None) -> Sidecar:
+        """What the pod's sidecar is told of the cluster.
+
+        An address of a pod that went stays there: it hurts nobody, and a changed list cuts every connection of every pod.
+        """
+        self._addresses.update(ip for each in self._lab.pods for ip in each.pod.ips)
+        sidecar = configuration.sidecar_of(pod.pod, self._lab.topology, self._tuning, credentials)
+        return replace(sidecar, mesh_addresses=tuple(sorted(self._addresses)))
 
     def _each(self, proxies: Iterable[Proxy], step: Callable[[Proxy], None]) -> None:
         """One step at each proxy, several at a time; the first error is raised when all are through."""
@@ -140,9 +152,7 @@ class SidecarAttachment:
             del self._sidecars[proxy], self._denials[proxy]
             shutil.rmtree(proxy.folder)
         for proxy, sidecar in self._sidecars.items():
-            self._sidecars[proxy] = configuration.sidecar_of(
-                proxy.pod.pod, self._lab.topology, self._tuning, sidecar.credentials
-            )
+            self._sidecars[proxy] = self._described(proxy.pod, sidecar.credentials)
         try:
             new = [self._prepare(pod) for pod in added]
         except (EnvoyError, OSError) as error:

@@ -45,19 +45,31 @@ class StreamEnd:
         self.what = what
         self.process = process
         self._file = file
+        self._forgotten = 0
 
-    def records(self) -> Records:
-        """All that it has written down, in order. They stay readable when the process is killed."""
+    def count(self) -> int:
+        """How many records it has written down."""
         if not self._file.exists():
+            return 0
+        with self._file.open("rb") as file:
+            return int.from_bytes(file.read(8), "little")
+
+    def records(self, first: int = 0) -> Records:
+        """All that it has written down, in order, from record number ``first`` on; also when the process was killed since."""
+        start, count = max(first, self._forgotten), self.count()
+        if count <= start:
             return np.empty(0, _RECORD)
         with self._file.open("rb") as file:
-            count = int.from_bytes(file.read(8), "little")
-            file.seek(_HEADER_BYTES)
-            return np.frombuffer(file.read(count * _RECORD.itemsize), _RECORD)
+            file.seek(_HEADER_BYTES + start * _RECORD.itemsize)
+            return np.frombuffer(file.read((count - start) * _RECORD.itemsize), _RECORD)
 
-    def of(self, kind: Kind) -> Records:
+    def of(self, kind: Kind, first: int = 0) -> Records:
         """The records of a kind."""
-        return _of(self.records(), kind)
+        return _of(self.records(first), kind)
+
+    def forget(self) -> None:
+        """Look no more at what was written down until now."""
+        self._forgotten = self.count()
 
     def await_that(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> bool:
         """Wait for ``condition``; False when it is not met in time. Raises LoadFailed where the process ended."""
@@ -73,9 +85,9 @@ class StreamEnd:
 
     def mark(self) -> None:
         """Return when it has written down all that had come for it until now. Raises LoadFailed."""
-        before = len(self.of(Kind.MARKED))
+        before = self.count()
         self.process.signal(signal.SIGUSR1)
-        if not self.await_that(lambda: len(self.of(Kind.MARKED)) > before, "read what had come"):
+        if not self.await_that(lambda: len(self.of(Kind.MARKED, before)) > 0, "read what had come"):
             raise LoadFailed(f"{self.what} did not read what had come within {PATIENCE:g} s")
 
 
@@ -83,7 +95,7 @@ def stream_server(pod: LabPod, ports: Sequence[int], file: Path) -> StreamEnd:
     """A server in ``pod`` that sends every message back, by TCP and UDP on all ``ports``; returns when it serves."""
     what = f"the server of streams in pod {pod.pod.ref}"
     end = _started(what, pod, ["server", str(file), *map(str, ports)], "server", file)
-    if not end.await_that(lambda: len(end.records()) > 0, "served"):
+    if not end.await_that(lambda: end.count() > 0, "served"):
         raise LoadFailed(f"{what} does not serve after {PATIENCE:g} s")
     return end
 
@@ -93,7 +105,7 @@ def stream_client(number: int, protocol: str, address: str, port: int, pod: LabP
     what = f"stream {number} from pod {pod.pod.ref} to {address} port {port}"
     words = ["client", str(file), str(number), protocol.lower(), address, str(port), str(SOURCE_PORT)]
     end = _started(what, pod, words, "client", file)
-    if not end.await_that(lambda: len(end.records()) > 0, "began"):
+    if not end.await_that(lambda: end.count() > 0, "began"):
         raise LoadFailed(f"{what} did not begin within {PATIENCE:g} s")
     return end
 
