@@ -96,8 +96,8 @@ class Conformance:
                 if case.technique is not None and not self._ending.is_set():
                     judge_bypass(case, self._planes, self._control, consulted[case.id], self._record)
             churning = [case for case in runnable if case.churns and self._possible(case)]
-            able = {plane: [case for case in churning if obstacle(case, plane) is None] for plane in self._planes}
-            judge_churn(able, self._control, consulted, _sights, self._churned, self._ending.is_set)
+            rounds = [(plane, [case for case in churning if obstacle(case, plane) is None]) for plane in self._planes]
+            judge_churn(rounds, self._control, consulted, _sights, self._churned, self._ending.is_set)
             ordinary = [case for case in runnable if case.technique is None and not case.churns]
             self._group([case for case in ordinary if self._possible(case)], consulted, held)
         cases_order = {case.id: number for number, case in enumerate(self._cases)}

@@ -54,25 +54,25 @@ Told = Callable[[Case, DataPlane, Churned], None]
 
 
 def judge_churn(
-    cases: Mapping[DataPlane, Sequence[Case]],
+    rounds: Sequence[tuple[DataPlane, Sequence[Case]]],
     control: DataPlane,
     consulted: Mapping[str, Consulted],
     ask: Asked,
     tell: Told,
     ending: Callable[[], bool],
 ) -> None:
-    """Judge ``cases``, all of one topology, on each plane.
+    """Judge cases, all of one topology, on each plane of ``rounds``.
 
     ``ask`` asks the flows of a step, ``tell`` takes what came of a case. Nothing more is begun when ``ending`` says so.
     """
-    everything = list({case.id: case for some in cases.values() for case in some}.values())
+    everything = list({case.id: case for _, cases in rounds for case in cases}.values())
     astray = {case.id: said for case, said in _series(everything, control, _on_control, str, ending)}
 
-    def on(plane: DataPlane) -> None:
-        for case in cases[plane]:
+    def on(plane: DataPlane, cases: Sequence[Case]) -> None:
+        for case in cases:
             if astray.get(case.id):
                 tell(case, plane, Churned(CaseOutcome.ERROR, astray[case.id]))
-        sound = [case for case in cases[plane] if case.id in astray and not astray[case.id]]
+        sound = [case for case in cases if case.id in astray and not astray[case.id]]
 
         def judged(case: Case, run: "_Run") -> Churned:
             return _on_plane(case, plane, run, consulted[case.id], ask)
@@ -83,8 +83,8 @@ def judge_churn(
         for case, churned in _series(sound, plane, judged, broken, ending):
             tell(case, plane, churned)
 
-    with ThreadPoolExecutor(max(1, len(cases))) as pool:
-        list(pool.map(on, cases))
+    with ThreadPoolExecutor(max(1, len(rounds))) as pool:
+        list(pool.map(lambda each: on(*each), rounds))
 
 
 def _series(
