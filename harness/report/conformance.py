@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -11,7 +11,7 @@ from harness.model.case import CaseOutcome, CaseResult
 from harness.report.junit import clean
 
 FORMAT = 1
-_FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms")
+_FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms", "admitted_meanwhile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,22 @@ def conformance_markdown(
     if convergence:
         lines += ["", _row(["policies handed over to enforced", "changes", "p50", "p99"]), _row(["---"] * 4)]
         lines += [_row([name, str(c.count), _ms(c.p50), _ms(c.p99)]) for name, c in convergence.items()]
+    lines += list(_meanwhile(results))
     red = [result for result in results if not result.expected]
     if red:
         lines += ["", "## Not expected", ""]
         lines += [f"- `{each.case}` on {each.dataplane}: {each.outcome}. {_inline(each.reason)}".rstrip() for each in red]
     return "\n".join(lines) + "\n"
+
+
+def _meanwhile(results: Sequence[CaseResult]) -> Iterator[str]:
+    """A row a data plane that let messages through while a change that denies them was on its way into force."""
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts[result.dataplane] += result.admitted_meanwhile
+    if any(counts.values()):
+        yield from ("", _row(["wrongly admitted while a change was under way", "messages of streams"]), _row(["---"] * 2))
+        yield from (_row([name, str(count)]) for name, count in counts.items() if count)
 
 
 def _cell(results: Sequence[CaseResult]) -> str:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from harness.model.case import CaseOutcome, CaseResult
@@ -19,6 +20,7 @@ def test_json_has_the_fields_that_programs_rely_on() -> None:
     assert written["results"][0] == {
         "case": "policy/a", "area": "policy", "dataplane": "ebpf", "outcome": "pass", "expected": True, "reason": "",
         "evidence": "no-rule-allows x 2", "rule": "np.yaml:3", "symptoms": [],
+        "admitted_meanwhile": 0,
     }  # fmt: skip
     assert [row["expected"] for row in written["results"]] == [True, False, True, True, False]
 
@@ -55,3 +57,11 @@ def test_the_matrix_counts_by_area_and_feature_and_lists_what_was_not_expected()
     assert "| policy | policy-udp | 1 **failed** (1 not expected) | 1 unsupported |" in text
     assert "| ebpf | 4 | 1.0 ms | 12.3 ms |" in text
     assert "- `policy/b` on ebpf: fail. first \\| line" in text
+
+
+def test_what_was_admitted_while_changes_were_under_way_is_counted_by_plane() -> None:
+    results = [replace(RESULTS[0], dataplane=plane, admitted_meanwhile=count) for plane, count in (("a", 2), ("a", 3), ("b", 0))]
+    text = conformance_markdown(results, {each.case: [] for each in results}, {})
+    assert "| a | 5 |" in text
+    assert "| b | 0 |" not in text
+    assert "admitted" not in conformance_markdown(results[2:], {each.case: [] for each in results}, {})
