@@ -60,7 +60,8 @@ def test_the_matrix_counts_by_area_and_feature_and_lists_what_was_not_expected()
 
 
 def test_what_was_admitted_while_changes_were_under_way_is_counted_by_plane() -> None:
-    results = [replace(RESULTS[0], dataplane=plane, admitted_meanwhile=count) for plane, count in (("a", 2), ("a", 3), ("b", 0))]
+    counts = (("a", 2), ("a", 3), ("b", 0))
+    results = [replace(PASSED, dataplane=plane, admitted_meanwhile=count) for plane, count in counts]
     text = conformance_markdown(results, {each.case: [] for each in results}, {})
     assert "| a | 5 |" in text
     assert "| b | 0 |" not in text
