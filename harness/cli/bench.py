@@ -15,7 +15,7 @@ from harness.campaign.journal import Journal
 from harness.campaign.plan import PLACEMENT, Mode, Plan, plan
 from harness.campaign.run import Campaign
 from harness.cli.progress import Display
-from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.cli.status import Status, UsageError, guarded, interruptible, say, say_not_judged
 from harness.dataplanes import find
 from harness.dataplanes.port import DataPlane
 from harness.lab.build import ROOT
@@ -71,6 +71,7 @@ def bench(
         mode = Mode.QUICK if quick else Mode.FULL if full else Mode.DEFAULT
         folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
         known = load_bench(scenarios or [])
+        say_not_judged(scenario.not_judged for scenario in known)
         machine = {**fingerprint(), "CPU placement": PLACEMENT, "idle processors": waiting()}
         if go_on:
             journal, campaign = resume(folder, known, machine, sys.argv)

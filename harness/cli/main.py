@@ -1,31 +1,76 @@
 """The ``meshproof`` command."""
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from harness import __version__
-from harness.cli import bench, clean, conform, doctor, explain, labs, mutate, report
-from harness.cli.status import Status
+from harness.cli.status import Status, reader_gone
+
+
+class Verb(NamedTuple):
+    """A subcommand: where its function is, and the first line of its help."""
+
+    module: str
+    function: str
+    line: str
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+
+VERBS = {
+    "doctor": Verb("doctor", "doctor", "Say what this machine lacks, and the command that mends it."),
+    "bench": Verb("bench", "bench", "Compare data planes on this machine and write a report."),
+    "conform": Verb("conform", "conform", "Run conformance cases on data planes."),
+    "mutate": Verb("mutate", "mutate", "Test the conformance suite with seeded faults."),
+    "explain": Verb("explain", "explain", "Say what should become of flows under policies, and which rule decides."),
+    "report": Verb("report", "report", "Write the reports of finished runs anew."),
+    "up": Verb("labs", "up", "Bring a scenario's pods up and leave them up."),
+    "exec": Verb(
+        "labs", "exec_", "Run a program inside a pod of the lab that is up.",
+        {"ignore_unknown_options": True, "allow_interspersed_args": False},
+    ),
+    "down": Verb("labs", "down", "Take the lab that is up down again."),
+    "clean": Verb("clean", "clean", "Remove everything that earlier runs and labs left behind on this machine."),
+}  # fmt: skip
+"""In the order of --help. A verb's module is imported only when the verb is used: some take a second to import."""
+
+
+class Verbs(TyperGroup):
+    """The subcommands, each made when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, for completion."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The subcommand called ``cmd_name``, or None."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        function = getattr(import_module(f"harness.cli.{verb.module}"), verb.function)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        alone.command(cmd_name, context_settings=dict(verb.settings))(function)
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List them in --help by their first lines, without making any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.line) for name, verb in VERBS.items()])
+
 
 app = typer.Typer(
     name="meshproof",
+    cls=Verbs,
     help="Evidence on whether an eBPF mesh can replace the sidecar mesh, for which workloads, and at what cost.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("doctor")(doctor.doctor)
-app.command("bench")(bench.bench)
-app.command("conform")(conform.conform)
-app.command("mutate")(mutate.mutate)
-app.command("explain")(explain.explain)
-app.command("report")(report.report)
-app.command("up")(labs.up)
-app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(labs.exec_)
-app.command("down")(labs.down)
-app.command("clean")(clean.clean)
 
 
 def _version(wanted: bool) -> None:
@@ -45,10 +90,15 @@ def main() -> None:
     """Run the command line and exit with one of the statuses of docs/command-line.md."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except typer.Abort:
         sys.exit(Status.INTERRUPTED)
     except typer.Exit as end:
         sys.exit(end.exit_code)
+    except BrokenPipeError:
+        if not reader_gone():
+            raise
+        sys.exit(Status.READER_GONE)
     except Exception as error:
         if not hasattr(error, "show"):
             raise

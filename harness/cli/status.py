@@ -1,9 +1,11 @@
 """Exit statuses, and how a failure becomes one line on standard error and one of them."""
 
+import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from types import FrameType
@@ -18,6 +20,7 @@ class Status(IntEnum):
     CANNOT = 3
     VOID = 4
     INTERRUPTED = 130
+    READER_GONE = 141  # as a shell shows a program that SIGPIPE ended
 
 
 class UsageError(Exception):
@@ -49,6 +52,15 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def say_not_judged(counts: Iterable[Mapping[str, int]]) -> None:
+    """How many objects of which kinds carry no policy, where there are any: they were read, and change nothing."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    if total:
+        say(f"not judged: {', '.join(f'{count} {kind}' for kind, count in sorted(total.items()))}")
+
+
 def guarded(command: Callable[[], object]) -> int:
     """Run a command; its known failures become one line each and an exit status, never a traceback."""
     try:
@@ -68,19 +80,24 @@ def _told(error: Exception) -> Status:
         for line in str(error).splitlines():
             say(line if hasattr(error, "faults") else f"meshproof: {line}")  # a ManifestError's lines begin with FILE:LINE
         return status
-    if isinstance(error, OSError) and not reader_gone(error):
+    if isinstance(error, BrokenPipeError) and reader_gone():
+        return Status.READER_GONE
+    if isinstance(error, OSError):
         say(f"meshproof: {error.filename or 'system'}: {error.strerror}")
         return Status.CANNOT
     raise error
 
 
-def reader_gone(error: OSError) -> bool:
-    """Whether ``error`` came of writing to a reader of our output that has ended, as in ``meshproof ... | head -1``."""
-    if not isinstance(error, BrokenPipeError):
-        return False
+def reader_gone() -> bool:
+    """Whether the reader of standard output has ended, as in ``meshproof ... | head -1``; then what is left goes nowhere."""
     output = select.poll()
     output.register(1, 0)
-    return any(events & select.POLLERR for _, events in output.poll(0))
+    gone = any(events & select.POLLERR for _, events in output.poll(0))
+    if gone:  # or Python would complain once more when it flushes at its end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+    return gone
 
 
 @contextmanager
