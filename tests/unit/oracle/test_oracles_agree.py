@@ -24,7 +24,7 @@ from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, Po
 from harness.oracle.direct import answer
 from harness.oracle.sets import Oracle
 
-PAIRS = int(os.environ.get("MESHPROOF_ORACLE_PAIRS", "4000"))
+PAIRS = int(os.environ.get("MESHPROOF_ORACLE_PAIRS", "2000"))
 FLOWS = 40  # for each set of policies; 200 where more pairs than the default are asked for
 SAMPLE = 300
 KINDS = (
@@ -60,7 +60,7 @@ def agree(world: World) -> Counter[Verdict]:
 
 
 def test_both_oracles_give_the_same_verdict_and_rule() -> None:
-    flow_count = FLOWS if PAIRS <= 4000 else 5 * FLOWS
+    flow_count = FLOWS if PAIRS <= 2000 else 5 * FLOWS
     compared: Counter[Verdict] = Counter()
 
     @seed(20260)
