@@ -72,20 +72,13 @@ class Mutation:
         return verdict(Fate.EQUIVALENT, reason=fault.equivalent) if fault.equivalent else verdict(Fate.SURVIVED)
 
     def _asked(self, mutated: Overlay, fault: Fault, plane: str) -> Iterator[Ran]:
-        """The cases of its field, then the rest of the suite; a failure of the rest that does not kill ends nothing."""
+        """The cases of its field in the order of its patterns, then the rest of the suite."""
         able = [case for case in self._cases if (case.id, plane) not in self._failing]
-        near = [case for case in able if any(fnmatchcase(case.id, pattern) for pattern in fault.first)]
-        if near:
-            yield mutated.conform(near, plane)
-        rest = [case for case in able if case not in near]
-        for fail_fast in (True, True, False):  # a failure that does not kill may be the first of many, or alone
-            if not rest:
-                return
-            ran = mutated.conform(rest, plane, fail_fast=fail_fast)
-            yield ran
-            judged = {row["case"] for row in ran.rows or ()}
-            failed = any(row["outcome"] == CaseOutcome.FAIL for row in ran.rows or ())
-            rest = [case for case in rest if case.id not in judged] if failed else []
+        near: list[Case] = []
+        for pattern in fault.first:
+            near += [case for case in able if fnmatchcase(case.id, pattern) and case not in near]
+        for group in (near, [case for case in able if case not in near]):
+            yield from _rounds(mutated, group, plane)
 
     def _sound(self, case_id: str, plane: str) -> bool:
         """Whether the case passes without any fault: asked once, and kept in the journal."""
@@ -98,6 +91,21 @@ class Mutation:
         outcome = ran.rows[0]["outcome"] if ran.rows else CaseOutcome.ERROR
         self._journal.append("sound", case=case_id, dataplane=plane, outcome=outcome)
         return bool(outcome == CaseOutcome.PASS)
+
+
+def _rounds(mutated: Overlay, cases: Sequence[Case], plane: str) -> Iterator[Ran]:
+    """All of ``cases``, in rounds that end at a failure: it kills mostly, and with a fault each later case may wait in vain.
+
+    A failure that does not kill may be the first of many, so the third round goes to the end.
+    """
+    for fail_fast in (True, True, False):
+        if not cases:
+            return
+        ran = mutated.conform(cases, plane, fail_fast=fail_fast)
+        yield ran
+        judged = {row["case"] for row in ran.rows or ()}
+        failed = any(row["outcome"] == CaseOutcome.FAIL for row in ran.rows or ())
+        cases = [case for case in cases if case.id not in judged] if failed else []
 
 
 def kills(row: dict[str, Any], fault: Fault) -> bool:

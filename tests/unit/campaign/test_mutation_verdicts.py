@@ -98,6 +98,26 @@ def test_the_rest_of_the_suite_is_asked_past_failures_that_do_not_count(
     assert (verdict.fate, verdict.case) == (Fate.KILLED, "identity/d")
 
 
+def test_a_case_of_its_field_that_does_not_kill_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = judged(tmp_path, monkeypatch, {"policy/np-a": ("denies",), "policy/np-b": ("admits",)})
+    assert (verdict.fate, verdict.case) == (Fate.KILLED, "policy/np-b")
+
+
+def test_nothing_is_asked_after_the_first_failure_that_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    conform = Scripted.conform
+
+    def recorded(self: Scripted, cases: list[Case], plane: str, *, fail_fast: bool = False) -> Ran:
+        ran = conform(self, cases, plane, fail_fast=fail_fast)
+        asked.append(tuple(row["case"] for row in ran.rows or ()))
+        return ran
+
+    monkeypatch.setattr(Scripted, "conform", recorded)
+    verdict = judged(tmp_path, monkeypatch, {"policy/np-a": ("admits",), "policy/np-b": ("admits",)})
+    assert verdict.fate is Fate.KILLED
+    assert asked == [("policy/np-a",), ("policy/np-a",)]  # with the fault, and whether it passes without
+
+
 def test_a_case_that_fails_without_the_fault_kills_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = judged(tmp_path, monkeypatch, {"policy/np-a": ("admits",)}, "policy/np-a")
     assert verdict.fate is Fate.SURVIVED
