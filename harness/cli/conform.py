@@ -14,7 +14,7 @@ from harness.cli.keeper import Ready, hold, keep
 from harness.cli.progress import Display
 from harness.cli.rounds import in_a_row
 from harness.cli.status import Status, UsageError, guarded, interruptible, say_not_judged
-from harness.dataplanes import find
+from harness.dataplanes import find, registered
 from harness.dataplanes.port import DataPlane
 from harness.judge.conformance import gate
 from harness.lab.port import Lab
@@ -85,7 +85,7 @@ def conform(
         if not cases:
             raise UsageError("no conformance case in what was named: a case is a folder AREA/CASE with a scenario.yaml")
         say_not_judged(case.not_judged for case in cases)
-        listed = expectations_for(cases, expectations, paths or [])
+        listed = expectations_for(cases, registered(), expectations, paths or [])
         planes = [find(name) for name in dict.fromkeys(dataplane or DATA_PLANES)]
         files = Files(json, junit, markdown)
         if repeat is not None:

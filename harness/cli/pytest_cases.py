@@ -13,7 +13,7 @@ import pytest
 from harness.campaign.conformance_features import needs
 from harness.cli.conform import DATA_PLANES
 from harness.cli.pytest_campaign import Campaign, Judged
-from harness.dataplanes import NoSuchDataPlane, find
+from harness.dataplanes import NoSuchDataPlane, find, registered
 from harness.manifests.case import FILE, load_cases
 from harness.manifests.errors import ManifestError
 from harness.manifests.expectations import expectations_for
@@ -72,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"{case.origin.file}: case {case.id} is {first.origin.file} already; rename one")
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     try:
-        listed = expectations_for(list(cases.values()), config.getoption("meshproof_expectations"), paths)
+        listed = expectations_for(list(cases.values()), registered(), config.getoption("meshproof_expectations"), paths)
     except ManifestError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[LISTED] = listed

@@ -1,13 +1,13 @@
 """``expectations.yaml``: outcomes of conformance cases that are known not to be passes, each with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from harness.manifests.document import read_document
-from harness.manifests.errors import Fault, nearest, quoted, refuse
+from harness.manifests.errors import Fault, nearest, quoted, refuse, suggestion
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.shape import Shape, checked
 from harness.model.case import Case, CaseOutcome, ExpectedOutcome
@@ -49,11 +49,14 @@ def load_expectations(path: Path) -> list[ExpectedOutcome]:
     return list(entries.values())
 
 
-def expectations_for(cases: Sequence[Case], file: Path | None = None, paths: Sequence[Path] = ()) -> list[ExpectedOutcome]:
+def expectations_for(
+    cases: Sequence[Case], dataplanes: Collection[str], file: Path | None = None, paths: Sequence[Path] = ()
+) -> list[ExpectedOutcome]:
     """The entries that are about ``cases``: those of ``file``, or of the shipped file, for cases in its folder and below.
 
     ``paths`` are what the cases were loaded from (nothing: the shipped ones). Where they hold the file's whole folder, an
-    entry that names none of its cases is refused: it would excuse nothing, and go unseen. Raises ManifestError.
+    entry that names none of its cases is refused: it would excuse nothing, and go unseen. So is one whose data plane, the
+    settings after its ``@`` left aside, is none of ``dataplanes``, all that there are. Raises ManifestError.
     """
     shipped = shown(SCENARIOS / "conformance")
     path = file or shipped / "expectations.yaml"
@@ -62,6 +65,13 @@ def expectations_for(cases: Sequence[Case], file: Path | None = None, paths: Seq
     below = path.resolve().parent
     mine = {case.id for case in cases if Path(case.origin.file).resolve().is_relative_to(below)}
     entries = load_expectations(path)
+    refuse(
+        [
+            Fault(each.origin, f"no data plane is called {quoted(each.dataplane)}{suggestion(each.dataplane, dataplanes)}")
+            for each in entries
+            if each.dataplane.partition("@")[0] not in dataplanes
+        ]
+    )
     if any(below.is_relative_to(each.resolve()) for each in paths or [shipped]):
         refuse(
             [

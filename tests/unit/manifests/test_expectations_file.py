@@ -7,6 +7,7 @@ from harness.manifests.errors import ManifestError
 from harness.manifests.expectations import expectations_for, load_expectations
 from harness.model.case import CaseOutcome
 
+PLANES = ("ebpf", "nftables")
 ENTRY = "  - {case: policy/x, dataplane: ebpf, outcome: fail, reason: fragments are let through}\n"
 
 
@@ -58,11 +59,24 @@ def test_an_entry_that_names_no_case_is_refused_where_all_cases_are_loaded(confo
     paths = [conformance.parent / named]
     said = r'expectations.yaml:3: no case "policy/xx" in .*conformance \(did you mean "policy/x"\?\); remove the entry'
     with pytest.raises(ManifestError, match=said):
-        expectations_for(load_cases(paths), conformance / "expectations.yaml", paths)
+        expectations_for(load_cases(paths), PLANES, conformance / "expectations.yaml", paths)
 
 
 def test_where_some_cases_are_loaded_entries_of_others_are_passed_over(conformance: Path) -> None:
     for name, entries in (("x", ["policy/x"]), ("y", [])):
         paths = [conformance / "policy" / name]
-        found = expectations_for(load_cases(paths), conformance / "expectations.yaml", paths)
+        found = expectations_for(load_cases(paths), PLANES, conformance / "expectations.yaml", paths)
         assert [entry.case for entry in found] == entries
+
+
+def test_an_entry_that_names_no_data_plane_is_refused_with_the_nearest(conformance: Path) -> None:
+    written(conformance, "outcomes:\n" + ENTRY + ENTRY.replace("ebpf,", "ebfp,"))
+    paths = [conformance / "policy" / "x"]
+    with pytest.raises(ManifestError, match=r'expectations.yaml:3: no data plane is called "ebfp" \(did you mean "ebpf"\?\)'):
+        expectations_for(load_cases(paths), PLANES, conformance / "expectations.yaml", paths)
+
+
+def test_an_entry_may_be_about_a_data_plane_with_settings(conformance: Path) -> None:
+    written(conformance, "outcomes:\n" + ENTRY.replace("ebpf,", "ebpf@x=1,"))
+    paths = [conformance / "policy" / "x"]
+    assert len(expectations_for(load_cases(paths), PLANES, conformance / "expectations.yaml", paths)) == 1
