@@ -5,6 +5,7 @@ record of the plane's own, as what gets around a plane may be unknown to it. Ins
 own, after the very same tampering and over the same older connections: what is silent then is so because of the data plane.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,9 @@ from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
 from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.port import Lab, LabError
+from harness.lab.processes import started
 from harness.model.bench import Expectation, Opened
+from harness.model.bypass import Tamper
 from harness.model.case import Case, CaseOutcome, Step
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.traffic.held import HeldConnection, held
@@ -72,9 +75,9 @@ def _attached(case: Case, plane: DataPlane) -> Iterator[tuple[Lab, Attachment, H
 def _on_control(case: Case, control: DataPlane) -> str:
     """What did not get through where nothing denies, a line each."""
     astray = []
-    with _attached(case, control) as (lab, _, older):
+    with _attached(case, control) as (lab, attachment, older):
         for step in case.steps:
-            _tamper(step, lab)
+            _tamper(step, lab, attachment)
             for each, seen in _ask(step.expectations, lab, older):
                 if seen.verdict is not Verdict.FORWARDED:
                     astray.append(f"{each.flow}: {seen.verdict} ({seen.detail}) on {control.name}, where nothing denies")
@@ -88,7 +91,7 @@ def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
     with _attached(case, plane) as (lab, attachment, older):
         for step, answers in zip(case.steps, consulted.answers, strict=True):
             attachment.apply(step.policies)
-            _tamper(step, lab)
+            _tamper(step, lab, attachment)
             judged = judge(_sights(step, plane, lab, attachment, older), answers)
             if step.packets:
                 judged = together(judged, judge_packets_on(step, lab, attachment, answers))
@@ -97,9 +100,23 @@ def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
     return judged
 
 
-def _tamper(step: Step, lab: Lab) -> None:
+def _tamper(step: Step, lab: Lab, attachment: Attachment) -> None:
+    """Raises LabError also where a proxy survives its end: what is found after it would be found in vain."""
     for each in step.tampering:
         tamper_with(lab, each.pod, each.run)
+        if each.run is Tamper.KILL_PROXY:
+            await_end(
+                each.pod, [pid for part in attachment.components() if part.place is lab.pod(each.pod) for pid in part.pids]
+            )
+
+
+def await_end(pod: str, pids: Sequence[int]) -> None:
+    """SIGKILL is delivered in its own time: a big process gives its memory back first."""
+    deadline = time.monotonic() + SECONDS
+    while alive := [pid for pid in pids if started(pid)]:
+        if time.monotonic() > deadline:
+            raise LabError(f"{pod}: the proxy was to be killed, and process {alive[0]} of the data plane still runs there")
+        time.sleep(0.01)
 
 
 def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, older: Held) -> list[Sight]:
