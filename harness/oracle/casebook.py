@@ -1,11 +1,11 @@
-"""Generated conformance cases: ``python -m harness.oracle.casebook scenarios/conformance`` writes them all again.
+"""Candidates for generated conformance cases.
 
 casebook.yaml lists the fields and the classes of their values; each class becomes a case of the area ``policy``, with the
-direct oracle's verdicts. The same list and seed make the same files; a test compares them with the committed ones.
+direct oracle's verdicts. The same list and seed make the same files. Which of them are committed is for
+harness.campaign.coverage_casebook to choose, which also writes them all again.
 """
 
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _POLICY: Final = "policy.yaml"
 _ABSENT: Final = "ABSENT"
 _VERSIONS: Final = {"NetworkPolicy": "networking.k8s.io/v1"}
 _CILIUM: Final = "cilium.io/v2"
-_WRITTEN: Final = "# Written by python -m harness.oracle.casebook from casebook.yaml; change that list, not this file.\n"
+_WRITTEN: Final = "# By python -m harness.campaign.coverage_casebook from casebook.yaml: change that list, not this file.\n"
 _SCHEMA: Final = "# yaml-language-server: $schema=../../../../docs/schemas/conformance-case.schema.json\n"
 
 # Where a value denies nothing that can be asked, another policy isolates a pod's egress: a data plane that forwards
@@ -70,9 +70,8 @@ def cases() -> list[GeneratedCase]:
     return list(made.values())
 
 
-def write(folder: Path) -> int:
-    """Replace the generated cases below ``folder`` and return how many there are."""
-    made = cases()
+def write(folder: Path, made: Sequence[GeneratedCase]) -> int:
+    """Replace the generated cases below ``folder`` by ``made`` and return how many there are."""
     for old in (folder / AREA).glob("gen-*"):
         shutil.rmtree(old)
     for case in made:
@@ -177,7 +176,3 @@ def _flow(flow: Flow, verdict: Verdict) -> str:
     else:
         what = f"port: {flow.port}, protocol: {flow.protocol}"
     return f"{{from: {flow.source}, to: {flow.destination}, {what}, family: {flow.family}, verdict: {verdict}}}"
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

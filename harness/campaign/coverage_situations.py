@@ -1,0 +1,165 @@
+"""The classes of what conformance cases hold beside policies: flows, packets, streams, changes, and ways around policy."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+
+from harness.campaign.conformance_packets import imitated_flow
+from harness.campaign.topologies import topologies
+from harness.judge.conformance import admitted
+from harness.model.bench import Expectation, Opened
+from harness.model.case import Case, Step
+from harness.model.churn import PodChange, PodDeleted, StreamExpectation
+from harness.model.cilium import Policy
+from harness.model.coverage import Pair
+from harness.model.flow import Flow, Verdict, is_pod
+from harness.model.origin import Origin
+from harness.model.packet import PacketExpectation
+from harness.model.topology import Topology
+from harness.model.verdict import Answer
+from harness.oracle import direct
+from harness.oracle.misreadings.together import kind
+
+
+def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
+    """Everything that a case asks about beside the values in its policies."""
+    before: tuple[Step, Topology] | None = None
+    for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
+        for expectation in step.expectations:
+            answer = direct.answer(expectation.flow, step.policies, topology)
+            if case.technique is None:
+                yield Pair("flow", _flow_class(expectation.flow, answer, step.policies, topology))
+            else:
+                yield Pair(f"technique {case.technique}", _way(expectation, step, answer))
+        for packet in step.packets:
+            yield Pair(f"packet {packet.packet.craft}", _packet_class(packet, step.policies, topology))
+        for stream in step.stream_expectations:
+            answer = direct.answer(stream.asked, step.policies, topology)
+            yield Pair("stream", f"{_stream_class(stream)}, {_decided(answer, step.policies)}")
+        if before is not None:
+            yield from _changed(before, step, topology)
+        before = step, topology
+
+
+def _flow_class(flow: Flow, answer: Answer, policies: Sequence[Policy], topology: Topology) -> str:
+    return f"{flow.protocol} over IPv{flow.family} {_distance(flow, topology)}, {_decided(answer, policies)}"
+
+
+def _distance(flow: Flow, topology: Topology) -> str:
+    """Data planes have other paths within a node than between nodes, and none to a pod itself."""
+    if not (is_pod(flow.source) and is_pod(flow.destination)):
+        return "to or from the world"
+    if flow.source == flow.destination:
+        return "to itself"
+    here = topology.pod(flow.source).node == topology.pod(flow.destination).node
+    return "within a node" if here else "between nodes"
+
+
+def _decided(answer: Answer, policies: Sequence[Policy]) -> str:
+    """Which end decides, and by what: of a denied flow the first that denies, of an allowed one what both say."""
+    ends = [("egress", answer.egress), ("ingress", answer.ingress)]
+    denying = [(name, end) for name, end in ends if end.verdict is not Verdict.FORWARDED]
+    said = [f"{name} {end.reason}{_by(end.rule, policies)}" for name, end in denying[:1] or ends if end.rule is not None]
+    return "; ".join(said) or "no policy decides"
+
+
+def _by(rule: Origin | None, policies: Sequence[Policy]) -> str:
+    kinds = sorted({kind(each) for each in policies if rule in set(_origins(each))})
+    return f" ({' or '.join(kinds)})" if kinds else ""
+
+
+def _origins(value: object) -> Iterator[Origin]:
+    if isinstance(value, Origin):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _origins(each)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _origins(getattr(value, field.name))
+
+
+def _way(expectation: Expectation, step: Step, answer: Answer) -> str:
+    """A way around policy is of an end: who the client is, what pods did, and which side denies."""
+    flow = expectation.flow
+    who = expectation.credentials
+    asked = [f"{flow.protocol} over IPv{flow.family}", str(expectation.verdict)]
+    asked += [f"uid {who.uid}, gid {who.gid}"] if who else []
+    asked += ["over an older connection"] if expectation.opened is not Opened.NOW else []
+    asked += sorted(f"{each.run} at {_end(each.pod, flow)}" for each in step.tampering)
+    ends = (("egress", answer.egress), ("ingress", answer.ingress))
+    denying = [name for name, end in ends if end.verdict is not Verdict.FORWARDED]
+    return ", ".join([*asked, *denying])
+
+
+def _end(pod: str, flow: Flow) -> str:
+    return {flow.source: "the client", flow.destination: "the server"}.get(pod, "another pod")
+
+
+def _packet_class(expectation: PacketExpectation, policies: Sequence[Policy], topology: Topology) -> str:
+    packet = expectation.packet
+    flow = imitated_flow(packet)
+    answer = direct.answer(flow, policies, topology)
+    claims = "" if packet.claims is None else f" as {'a pod' if is_pod(packet.claims) else 'an address of nobody'}"
+    sent = f"IPv{packet.family} {_distance(Flow(packet.source, packet.destination, packet.port), topology)}{claims}"
+    control = "" if expectation.delivered else ", undelivered on the control"
+    return f"{sent}, {expectation.verdict}{control}, {_decided(answer, policies)}"
+
+
+def _stream_class(expectation: StreamExpectation) -> str:
+    moved = " to or from a new owner" if expectation.moved else ""
+    return f"{expectation.stream.protocol} over IPv{expectation.stream.family}{moved}, {expectation.verdict}"
+
+
+def _changed(before: tuple[Step, Topology], step: Step, topology: Topology) -> Iterator[Pair]:
+    """Changes between two steps, by each flow of the second that they open or shut, or that they leave as it is."""
+    earlier, former = before
+    what = ", ".join(_pods(step.pods, topology)) if step.keeps else ", ".join(_difference(earlier.policies, step.policies))
+    for expectation in step.expectations:
+        effect = _effect(expectation.flow, admitted(expectation), earlier, former)
+        older = " over a connection that stays open" if expectation.opened is Opened.EARLIER else ""
+        yield Pair(f"change of {'pods' if step.keeps else 'policies'}", f"{what}: {effect} {expectation.flow.protocol}{older}")
+    for stream in step.stream_expectations:
+        effect = _effect(stream.asked, stream.verdict is Verdict.FORWARDED, earlier, former)
+        yield Pair("change under traffic", f"{what}: {effect} {_stream_class(stream)}")
+
+
+def _effect(flow: Flow, through: bool, earlier: Step, former: Topology) -> str:
+    try:
+        was = direct.answer(flow, earlier.policies, former).verdict is Verdict.FORWARDED
+    except KeyError:
+        return "a pod that was not there, " + ("allowed" if through else "denied")
+    if was is through:
+        return "still allowed" if through else "still denied"
+    return "opened" if through else "revoked"
+
+
+def _pods(changes: Sequence[PodChange], topology: Topology) -> Iterator[str]:
+    gone = {each.ref: each for each in changes if isinstance(each, PodDeleted)}
+    for change in changes:
+        if isinstance(change, PodDeleted):
+            yield "deleted"
+        else:
+            again = "the same name" if change.pod.ref in gone else "another name"
+            yield f"created under {again} with {'addresses of a pod that went' if change.addresses_of else 'new addresses'}"
+
+
+def _difference(earlier: Sequence[Policy], later: Sequence[Policy]) -> Iterator[str]:
+    """What policies differ in: kinds that come or go, and the fields that differ in those of one name."""
+    old, new = ({(kind(each), each.namespace, each.name): each for each in policies} for policies in (earlier, later))
+    yield from sorted({f"{name[0]} removed" for name in old.keys() - new.keys()})
+    yield from sorted({f"{name[0]} added" for name in new.keys() - old.keys()})
+    for name in sorted(old.keys() & new.keys(), key=str):
+        yield from sorted({f"{name[0]} {field}" for field in _differing(old[name], new[name])})
+
+
+def _differing(old: object, new: object, path: str = "") -> Iterator[str]:
+    if old == new or isinstance(old, Origin):
+        return
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        for one, other in zip(old, new, strict=True):
+            yield from _differing(one, other, path)
+    elif is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
+        for field in fields(old):
+            yield from _differing(getattr(old, field.name), getattr(new, field.name), field.name)
+    else:
+        yield path
