@@ -9,6 +9,7 @@ import typer
 
 from harness.campaign.conformance import Conformance, Outcomes
 from harness.campaign.conformance_features import needs
+from harness.cli.conform_coverage import show_coverage
 from harness.cli.conform_folder import Folder
 from harness.cli.keeper import Ready, hold, keep
 from harness.cli.progress import Display
@@ -46,7 +47,9 @@ def conform(
         list[str] | None,
         typer.Option(metavar="NAME", help=f"A data plane; repeat for more. Without: {', '.join(DATA_PLANES)}."),
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the results as JSON (of --coverage, the table).")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as JUnit XML.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a matrix, feature by data plane.")] = None,
     expectations: Annotated[
@@ -59,6 +62,10 @@ def conform(
     ] = None,
     go_on: Annotated[bool, typer.Option("--resume", help="With --repeat: go on with the rounds in --out.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first case that fails.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option("--coverage", help="Run nothing: print which fields and values the cases ask about, and which alone."),
+    ] = False,
     keep_lab: Annotated[
         bool, typer.Option("--keep", help="Leave the lab up, for `meshproof exec` and `down`: one case on one data plane.")
     ] = False,
@@ -78,6 +85,7 @@ def conform(
       sudo meshproof conform my/cases --dataplane ebpf --json results.json
       sudo meshproof conform scenarios/conformance/policy/CASE --dataplane ebpf --keep
       sudo meshproof conform --repeat 20 --out results/rounds
+      meshproof conform --coverage
     """
 
     def command() -> int:
@@ -85,6 +93,11 @@ def conform(
         if not cases:
             raise UsageError("no conformance case in what was named: a case is a folder AREA/CASE with a scenario.yaml")
         say_not_judged(case.not_judged for case in cases)
+        if show:
+            if dataplane or junit or markdown or out or keep_lab or repeat or go_on:
+                raise UsageError("--coverage runs nothing: it goes with --json alone")
+            show_coverage(cases, json)
+            return Status.EXPECTED
         listed = expectations_for(cases, registered(), expectations, paths or [])
         planes = [find(name) for name in dict.fromkeys(dataplane or DATA_PLANES)]
         files = Files(json, junit, markdown)

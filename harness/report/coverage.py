@@ -1,7 +1,7 @@
 """What conformance cases ask about, for a terminal and for programs."""
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from harness.model.coverage import CaseCoverage, Pair
@@ -20,7 +20,7 @@ def coverage_lines(cases: Sequence[CaseCoverage]) -> Iterator[str]:
     spare = [case for case in cases if not case.counts]
     if spare:
         yield "cases that ask, notice or kill nothing that no other does:"
-        yield from (f"  {case.case}: {len(case.pairs)} pairs" for case in spare)
+        yield from (f"  {case.case}: {len(case.pairs)} pairs, all of them others' too" for case in spare)
     yield totals(cases)
 
 
@@ -52,10 +52,7 @@ def coverage_json(cases: Sequence[CaseCoverage]) -> str:
         }
         for case in cases
     ]
-    fields = Counter(pair.field for pair in _asking(cases))
-    return (
-        json.dumps({"format": FORMAT, "fields": dict(sorted(fields.items())), "pairs": pairs, "cases": rows}, indent=1) + "\n"
-    )
+    return json.dumps({"format": FORMAT, "pairs": pairs, "cases": rows}, indent=1) + "\n"
 
 
 def _asking(cases: Sequence[CaseCoverage]) -> dict[Pair, list[str]]:
