@@ -1,7 +1,8 @@
 """The classes of what conformance cases hold beside policies: flows, packets, streams, changes, and ways around policy."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
+from itertools import combinations
 
 from harness.campaign.conformance_packets import imitated_flow
 from harness.campaign.topologies import topologies
@@ -13,8 +14,8 @@ from harness.model.cilium import Policy
 from harness.model.coverage import Pair
 from harness.model.flow import Flow, Verdict, is_pod
 from harness.model.origin import Origin
-from harness.model.packet import PacketExpectation
-from harness.model.topology import Topology
+from harness.model.packet import CraftedPacket, PacketExpectation
+from harness.model.topology import Pod, Topology
 from harness.model.verdict import Answer
 from harness.oracle import direct
 from harness.oracle.misreadings.together import kind
@@ -31,10 +32,13 @@ def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
             else:
                 yield Pair(f"technique {case.technique}", _way(expectation, step, answer))
         for packet in step.packets:
-            yield Pair(f"packet {packet.packet.craft}", _packet_class(packet, step.policies, topology))
+            field = f"packet {packet.packet.craft}" + (f" as technique {case.technique}" if case.technique else "")
+            yield Pair(field, _packet_class(packet, step.policies, topology))
+        yield from _told_apart(step, topology)
         for stream in step.stream_expectations:
             answer = direct.answer(stream.asked, step.policies, topology)
-            yield Pair("stream", f"{_stream_class(stream)}, {_decided(answer, step.policies)}")
+            opened = "opened now" if stream.stream in step.streams else "opened earlier"
+            yield Pair("stream", f"{_stream_class(stream)}, {opened}, {_decided(answer, step.policies)}")
         if before is not None:
             yield from _changed(before, step, topology)
         before = step, topology
@@ -99,10 +103,62 @@ def _packet_class(expectation: PacketExpectation, policies: Sequence[Policy], to
     packet = expectation.packet
     flow = imitated_flow(packet)
     answer = direct.answer(flow, policies, topology)
-    claims = "" if packet.claims is None else f" as {'a pod' if is_pod(packet.claims) else 'an address of nobody'}"
+    claims = "" if packet.claims is None else f" as {_claimed(packet, topology)}"
     sent = f"IPv{packet.family} {_distance(Flow(packet.source, packet.destination, packet.port), topology)}{claims}"
     control = "" if expectation.delivered else ", undelivered on the control"
-    return f"{sent}, {expectation.verdict}{control}, {_decided(answer, policies)}"
+    return f"{sent}, {expectation.verdict}{control}, {_decided(answer, policies)}, {_back(flow, policies, topology)}"
+
+
+def _claimed(packet: CraftedPacket, topology: Topology) -> str:
+    claims = packet.claims or ""
+    if not is_pod(claims):
+        return "an address of nobody"
+    if claims == packet.destination:
+        return "the server itself"
+    here = topology.pod(claims).node == topology.pod(packet.source).node
+    return "a pod of its node" if here else "a pod of another node"
+
+
+def _back(flow: Flow, policies: Sequence[Policy], topology: Topology) -> str:
+    """Whether a connection the other way is allowed: then some of what comes might be an answer to it."""
+    other = replace(flow, source=flow.destination, destination=flow.source)
+    through = direct.answer(other, policies, topology).verdict is Verdict.FORWARDED
+    return f"the other way {'allowed' if through else 'denied'}"
+
+
+def _told_apart(step: Step, topology: Topology) -> Iterator[Pair]:
+    """Pods that are alike in something, and of which the step expects different things at the same place."""
+    asked = [each for each in step.expectations if is_pod(each.flow.source) and is_pod(each.flow.destination)]
+    for one, other in combinations(asked, 2):
+        if admitted(one) is admitted(other):
+            continue
+        for end, far in (("source", "destination"), ("destination", "source")):
+            first, second = getattr(one.flow, end), getattr(other.flow, end)
+            if replace(one.flow, **{end: second}) == other.flow and getattr(one.flow, far) not in (first, second):
+                alike = _alike(topology.pod(first), topology.pod(second), topology)
+                if alike:
+                    denied = other if admitted(one) else one
+                    why = _decided(direct.answer(denied.flow, step.policies, topology), step.policies)
+                    yield Pair(f"identity of a {end}", f"alike in {' and '.join(alike)}, {why}")
+
+
+def _alike(one: Pod, other: Pod, topology: Topology) -> list[str]:
+    alike = []
+    if one.name == other.name:
+        alike.append("name")
+    elif one.name.startswith(other.name) or other.name.startswith(one.name):
+        alike.append("the beginning of the name")
+    if one.labels == other.labels:
+        alike.append("labels")
+    if one.namespace == other.namespace:
+        alike.append("namespace")
+    else:
+        labels = {each.name: each.labels for each in topology.namespaces}
+        alike += ["the namespace's labels"] if labels.get(one.namespace) == labels.get(other.namespace) else []
+    if one.ports and {each.name for each in one.ports} == {each.name for each in other.ports}:
+        alike.append("names of ports")
+    alike += ["node"] if one.node == other.node else []
+    return alike
 
 
 def _stream_class(expectation: StreamExpectation) -> str:
@@ -113,10 +169,11 @@ def _stream_class(expectation: StreamExpectation) -> str:
 def _changed(before: tuple[Step, Topology], step: Step, topology: Topology) -> Iterator[Pair]:
     """Changes between two steps, by each flow of the second that they open or shut, or that they leave as it is."""
     earlier, former = before
-    what = ", ".join(_pods(step.pods, topology)) if step.keeps else ", ".join(_difference(earlier.policies, step.policies))
+    what = ", ".join(_pods(step.pods, former)) if step.keeps else ", ".join(_difference(earlier.policies, step.policies))
     for expectation in step.expectations:
         effect = _effect(expectation.flow, admitted(expectation), earlier, former)
-        older = " over a connection that stays open" if expectation.opened is Opened.EARLIER else ""
+        back = _back(expectation.flow, step.policies, topology)
+        older = f" over a connection that stays open, {back}" if expectation.opened is Opened.EARLIER else ""
         yield Pair(f"change of {'pods' if step.keeps else 'policies'}", f"{what}: {effect} {expectation.flow.protocol}{older}")
     for stream in step.stream_expectations:
         effect = _effect(stream.asked, stream.verdict is Verdict.FORWARDED, earlier, former)
@@ -133,21 +190,35 @@ def _effect(flow: Flow, through: bool, earlier: Step, former: Topology) -> str:
     return "opened" if through else "revoked"
 
 
-def _pods(changes: Sequence[PodChange], topology: Topology) -> Iterator[str]:
-    gone = {each.ref: each for each in changes if isinstance(each, PodDeleted)}
+def _pods(changes: Sequence[PodChange], former: Topology) -> Iterator[str]:
+    """What became of pods; of one that takes the place of another, in what the two differ."""
+    known = {pod.ref: pod for pod in former.pods}
     for change in changes:
         if isinstance(change, PodDeleted):
             yield "deleted"
-        else:
-            again = "the same name" if change.pod.ref in gone else "another name"
-            yield f"created under {again} with {'addresses of a pod that went' if change.addresses_of else 'new addresses'}"
+            continue
+        place = known.get(change.addresses_of or change.pod.ref)
+        if place is None:
+            yield "created"
+            continue
+        taken = "addresses" if change.addresses_of else "name"
+        others = [field for field in ("name", "namespace", "node", "labels", "ports") if _differs(field, change.pod, place)]
+        yield f"created with the {taken} of another, {' and '.join(others) or 'nothing'} different"
+
+
+def _differs(field: str, one: Pod, other: Pod) -> bool:
+    return bool(getattr(one, field) != getattr(other, field))
 
 
 def _difference(earlier: Sequence[Policy], later: Sequence[Policy]) -> Iterator[str]:
     """What policies differ in: kinds that come or go, and the fields that differ in those of one name."""
     old, new = ({(kind(each), each.namespace, each.name): each for each in policies} for policies in (earlier, later))
-    yield from sorted({f"{name[0]} removed" for name in old.keys() - new.keys()})
-    yield from sorted({f"{name[0]} added" for name in new.keys() - old.keys()})
+    gone, come = sorted(old.keys() - new.keys(), key=str), sorted(new.keys() - old.keys(), key=str)
+    if len(gone) == len(come) == 1 and gone[0][0] == come[0][0]:
+        parts = sorted(set(_differing(old[gone[0]], new[come[0]])) - {"name"})
+        yield f"{gone[0][0]} replaced by one of another name, {' and '.join(parts) or 'nothing'} different"
+    else:
+        yield from sorted({f"{name[0]} removed" for name in gone} | {f"{name[0]} added" for name in come})
     for name in sorted(old.keys() & new.keys(), key=str):
         yield from sorted({f"{name[0]} {field}" for field in _differing(old[name], new[name])})
 
@@ -160,6 +231,6 @@ def _differing(old: object, new: object, path: str = "") -> Iterator[str]:
             yield from _differing(one, other, path)
     elif is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
         for field in fields(old):
-            yield from _differing(getattr(old, field.name), getattr(new, field.name), field.name)
+            yield from _differing(getattr(old, field.name), getattr(new, field.name), f"{path}.{field.name}".lstrip("."))
     else:
         yield path

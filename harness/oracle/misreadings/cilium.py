@@ -32,6 +32,10 @@ def policy(written: CiliumPolicy, topology: Topology) -> Iterator[Misreading[Cil
     for change in each_of(written.specs, lambda spec: _spec(kind, spec, topology)):
         yield change.inside(lambda instead: replace(written, specs=instead))
     if len(written.specs) > 1:
+        subjects = [spec.endpoint_selector for spec in written.specs]
+        mixed = zip(written.specs, (*subjects[1:], subjects[0]), strict=True)
+        instead = tuple(replace(spec, endpoint_selector=subject) for spec, subject in mixed)
+        yield Misreading(f"{kind} specs", "several", "one's subject with another's rules", replace(written, specs=instead))
         for place in range(len(written.specs)):
             rest = (*written.specs[:place], *written.specs[place + 1 :])
             yield Misreading(f"{kind} specs", "one of several", "not there", replace(written, specs=rest))

@@ -19,6 +19,7 @@ def policies(written: tuple[Policy, ...], topology: Topology) -> Iterator[_Chang
         if rest:
             yield Misreading("policies", f"{kind(each)} beside {beside}", "alone in force", (each,))
         yield from _elsewhere(each, rest, topology)
+        yield Misreading(f"{kind(each)} directions", _directions(each), "exchanged", (*rest, _exchanged(each)))
         if isinstance(each, CiliumPolicy):
             for direction in ("ingress", "egress"):
                 yield from _precedence(each, direction, rest)
@@ -39,6 +40,41 @@ def _elsewhere(policy: Policy, rest: tuple[Policy, ...], topology: Topology) -> 
         return
     copies = tuple(replace(policy, namespace=name) for name in names)
     yield Misreading(f"{kind(policy)} metadata.namespace", "one namespace", "every namespace", (*rest, *copies))
+
+
+def _directions(policy: Policy) -> str:
+    """Which lists of rules are filled."""
+    if isinstance(policy, CiliumPolicy):
+        lists = {
+            "ingress": any(spec.ingress for spec in policy.specs),
+            "egress": any(spec.egress for spec in policy.specs),
+            "ingressDeny": any(spec.ingress_deny for spec in policy.specs),
+            "egressDeny": any(spec.egress_deny for spec in policy.specs),
+        }
+    else:
+        lists = {"ingress": bool(policy.ingress), "egress": bool(policy.egress)}
+    return " and ".join(name for name, filled in lists.items() if filled) or "no rules"
+
+
+def _exchanged(policy: Policy) -> Policy:
+    """What a rule says of one direction, taken for the other: sources for destinations."""
+    if isinstance(policy, CiliumPolicy):
+        return replace(policy, specs=tuple(_turned(spec) for spec in policy.specs))
+    written = policy.policy_types or (("Ingress", "Egress") if policy.egress else ("Ingress",))
+    types = tuple({"Ingress": "Egress", "Egress": "Ingress"}[each] for each in written)
+    return replace(policy, ingress=policy.egress, egress=policy.ingress, policy_types=types)
+
+
+def _turned(spec: CiliumSpec) -> CiliumSpec:
+    switch = spec.enable_default_deny
+    return replace(
+        spec,
+        ingress=spec.egress,
+        egress=spec.ingress,
+        ingress_deny=spec.egress_deny,
+        egress_deny=spec.ingress_deny,
+        enable_default_deny=None if switch is None else replace(switch, ingress=switch.egress, egress=switch.ingress),
+    )
 
 
 def _precedence(policy: CiliumPolicy, direction: str, rest: tuple[Policy, ...]) -> Iterator[_Change]:
