@@ -9,7 +9,7 @@ from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
 from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, Step
-from harness.model.churn import PodChange, PodDeleted, StreamExpectation
+from harness.model.churn import PodChange, PodCreated, PodDeleted, StreamExpectation
 from harness.model.cilium import Policy
 from harness.model.coverage import Pair
 from harness.model.flow import Flow, Verdict, is_pod
@@ -38,7 +38,7 @@ def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
         for stream in step.stream_expectations:
             answer = direct.answer(stream.asked, step.policies, topology)
             opened = "opened now" if stream.stream in step.streams else "opened earlier"
-            yield Pair("stream", f"{_stream_class(stream)}, {opened}, {_decided(answer, step.policies)}")
+            yield Pair("stream", f"{_stream_class(stream, step)}, {opened}, {_decided(answer, step.policies)}")
         if before is not None:
             yield from _changed(before, step, topology)
         before = step, topology
@@ -161,8 +161,10 @@ def _alike(one: Pod, other: Pod, topology: Topology) -> list[str]:
     return alike
 
 
-def _stream_class(expectation: StreamExpectation) -> str:
-    moved = " to or from a new owner" if expectation.moved else ""
+def _stream_class(expectation: StreamExpectation, step: Step) -> str:
+    come = {change.pod.ref for change in step.pods if isinstance(change, PodCreated)}
+    owners = [word for word, end in (("from", expectation.asked.source), ("to", expectation.asked.destination)) if end in come]
+    moved = f" {' and '.join(owners)} a new owner" if expectation.moved and owners else ""
     return f"{expectation.stream.protocol} over IPv{expectation.stream.family}{moved}, {expectation.verdict}"
 
 
@@ -177,7 +179,7 @@ def _changed(before: tuple[Step, Topology], step: Step, topology: Topology) -> I
         yield Pair(f"change of {'pods' if step.keeps else 'policies'}", f"{what}: {effect} {expectation.flow.protocol}{older}")
     for stream in step.stream_expectations:
         effect = _effect(stream.asked, stream.verdict is Verdict.FORWARDED, earlier, former)
-        yield Pair("change under traffic", f"{what}: {effect} {_stream_class(stream)}")
+        yield Pair("change under traffic", f"{what}: {effect} {_stream_class(stream, step)}")
 
 
 def _effect(flow: Flow, through: bool, earlier: Step, former: Topology) -> str:

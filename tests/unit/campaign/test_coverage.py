@@ -24,7 +24,7 @@ metadata: {name: api, namespace: shop}
 spec: {podSelector: {matchLabels: {app: api}}, ingress: [{ports: [{port: 8080, endPort: 8081}]}]}
 """
 FEWEST = 400
-SPARE = 7
+SPARE = 6
 """Cases by hand that are the plain form of what others ask too: they are there to be read, and do not count."""
 
 
