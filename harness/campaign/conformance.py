@@ -92,18 +92,29 @@ class Conformance:
             for case in cases:
                 if consulted[case.id].contradictions:
                     self._everywhere(case, CaseOutcome.ERROR, "\n".join(consulted[case.id].contradictions))
-            for case in runnable:
-                if case.technique is not None and not self._ending.is_set():
-                    judge_bypass(case, self._planes, self._control, consulted[case.id], self._record)
-            churning = [case for case in runnable if case.churns and self._possible(case)]
-            rounds = [(plane, [case for case in churning if obstacle(case, plane) is None]) for plane in self._planes]
-            judge_churn(rounds, self._control, consulted, _sights, self._churned, self._ending.is_set)
-            ordinary = [case for case in runnable if case.technique is None and not case.churns]
-            self._group([case for case in ordinary if self._possible(case)], consulted, held)
+            works = partial(self._in_own_labs, runnable, consulted), partial(self._in_one_lab, runnable, consulted, held)
+            if held is None:
+                self._at_once(works)  # on the same planes, but in other labs
+            else:
+                for work in works:
+                    work()
         cases_order = {case.id: number for number, case in enumerate(self._cases)}
         planes_order = {plane.name: number for number, plane in enumerate(self._planes)}
         self._outcomes.results.sort(key=lambda result: (cases_order[result.case], planes_order[result.dataplane]))
         return self._outcomes
+
+    def _in_own_labs(self, cases: Sequence[Case], consulted: Mapping[str, Consulted]) -> None:
+        """Cases that change what a lab is: its pods, or what runs in them."""
+        for case in cases:
+            if case.technique is not None and not self._ending.is_set():
+                judge_bypass(case, self._planes, self._control, consulted[case.id], self._record)
+        churning = [case for case in cases if case.churns and self._possible(case)]
+        rounds = [(plane, [case for case in churning if obstacle(case, plane) is None]) for plane in self._planes]
+        judge_churn(rounds, self._control, consulted, _sights, self._churned, self._ending.is_set)
+
+    def _in_one_lab(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
+        ordinary = [case for case in cases if case.technique is None and not case.churns]
+        self._group([case for case in ordinary if self._possible(case)], consulted, held)
 
     def _churned(self, case: Case, plane: DataPlane, churned: Churned) -> None:
         self._record(case, plane, churned.outcome, churned.reason, churned.judged, churned.seconds, admitted=churned.admitted)
