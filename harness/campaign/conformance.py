@@ -1,7 +1,8 @@
 """Runs conformance cases: on each data plane those of one topology share a lab and an attachment.
 
 Policies are replaced step by step; a step is converged when ``apply`` returns, and then each flow is asked, never again
-until it fits. Data planes work side by side, each in its own lab: most of the time goes by in waiting for silence.
+until it fits. Data planes work side by side, each in its own lab, and beside them cases that change their labs, in others:
+most of the time goes by in waiting for silence.
 """
 
 import time
@@ -38,6 +39,9 @@ from harness.traffic.responder import serve_all
 ADMITTED_SECONDS = 0.9
 """For a flow that should get an answer, if only a refusal: one SYN is sent in that time. Where silence is expected, SILENCE is
 enough: a wrong admission that took longer would pass for silence, but the data plane has no record of denying it."""
+
+BYPASSES = 3
+"""How many cases of the bypass catalogue are tried at a time. Each makes labs of its own, and most of their time is waiting."""
 
 Held = Callable[[Lab, Sequence[CaseResult]], None]
 """Called while a lab is still up, with its data plane attached and the last step's policies in force."""
@@ -92,27 +96,31 @@ class Conformance:
             for case in cases:
                 if consulted[case.id].contradictions:
                     self._everywhere(case, CaseOutcome.ERROR, "\n".join(consulted[case.id].contradictions))
-            works = partial(self._in_own_labs, runnable, consulted), partial(self._in_one_lab, runnable, consulted, held)
-            if held is None:
-                self._at_once(works)  # on the same planes, but in other labs
-            else:
-                for work in works:
-                    work()
+            self._at_once(  # on the same planes, but in other labs
+                [
+                    partial(self._bypassing, runnable, consulted),
+                    partial(self._churning, runnable, consulted),
+                    partial(self._sharing, runnable, consulted, held),
+                ]
+            )
         cases_order = {case.id: number for number, case in enumerate(self._cases)}
         planes_order = {plane.name: number for number, plane in enumerate(self._planes)}
         self._outcomes.results.sort(key=lambda result: (cases_order[result.case], planes_order[result.dataplane]))
         return self._outcomes
 
-    def _in_own_labs(self, cases: Sequence[Case], consulted: Mapping[str, Consulted]) -> None:
-        """Cases that change what a lab is: its pods, or what runs in them."""
-        for case in cases:
-            if case.technique is not None and not self._ending.is_set():
+    def _bypassing(self, cases: Sequence[Case], consulted: Mapping[str, Consulted]) -> None:
+        def bypass(case: Case) -> None:
+            if not self._ending.is_set():
                 judge_bypass(case, self._planes, self._control, consulted[case.id], self._record)
+
+        self._at_once([partial(bypass, case) for case in cases if case.technique is not None], BYPASSES)
+
+    def _churning(self, cases: Sequence[Case], consulted: Mapping[str, Consulted]) -> None:
         churning = [case for case in cases if case.churns and self._possible(case)]
         rounds = [(plane, [case for case in churning if obstacle(case, plane) is None]) for plane in self._planes]
         judge_churn(rounds, self._control, consulted, _sights, self._churned, self._ending.is_set)
 
-    def _in_one_lab(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
+    def _sharing(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
         ordinary = [case for case in cases if case.technique is None and not case.churns]
         self._group([case for case in ordinary if self._possible(case)], consulted, held)
 
@@ -228,9 +236,9 @@ class Conformance:
             if held is not None and labs:
                 held(labs[0], self._outcomes.results)
 
-    def _at_once(self, works: Sequence[Callable[[], None]]) -> None:
+    def _at_once(self, works: Sequence[Callable[[], None]], workers: int | None = None) -> None:
         """Run ``works`` to their end; where one raises, or the user interrupts, the others end with the case they are at."""
-        with ThreadPoolExecutor(max(1, len(works))) as pool:
+        with ThreadPoolExecutor(workers or max(1, len(works))) as pool:
             futures = [pool.submit(work) for work in works]
             try:
                 for future in as_completed(futures):
