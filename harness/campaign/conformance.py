@@ -40,6 +40,11 @@ ADMITTED_SECONDS = 0.9
 """For a flow that should get an answer, if only a refusal: one SYN is sent in that time. Where silence is expected, SILENCE is
 enough: a wrong admission that took longer would pass for silence, but the data plane has no record of denying it."""
 
+LABS = 2
+"""In how many labs many cases are judged at once on each data plane; FEW cases share one."""
+
+FEW = 40
+
 BYPASSES = 3
 """How many cases of the bypass catalogue are tried at a time. Each makes labs of its own, and most of their time is waiting."""
 
@@ -192,8 +197,7 @@ class Conformance:
                     self._record(case, plane, CaseOutcome.ERROR, "\n".join(lost))
                 else:
                     mine.append(case)
-            if mine:
-                rounds.append((plane, mine))
+            rounds += [(plane, part) for part in _parts(mine)]
         try:
             self._on_planes(rounds, consulted, held)
         except (LabError, DataPlaneError) as error:  # in detaching: the cases have been judged
@@ -315,6 +319,12 @@ def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment) -> l
         ),
         *(Sight(each, seen.verdict, seen.detail, after=True) for each, seen in after),
     ]  # fmt: skip
+
+
+def _parts(cases: Sequence[Case]) -> list[Sequence[Case]]:
+    """What each lab of a data plane is for; neighbours are alike, and take as long."""
+    labs = 1 if len(cases) <= FEW else LABS
+    return [cases[number::labs] for number in range(labs) if cases]
 
 
 def _flows(cases: Sequence[Case]) -> list[Flow]:

@@ -18,6 +18,7 @@ from harness.model.case import Case
 from harness.model.fault import Fault
 
 PATIENCE = 900.0  # seconds for one run of cases
+ENDING = 60.0  # seconds for it to take its labs down when it is interrupted
 COPIED = ("harness", "bpf")
 _START = """
 import sys
@@ -54,7 +55,10 @@ class Overlay:
         argv += ["--expectations", str(empty)] + (["--fail-fast"] if fail_fast else [])
         try:
             done = run(
-                [*argv, *(str(Path(case.origin.file).resolve().parent) for case in cases)], seconds=PATIENCE, check=False
+                [*argv, *(str(Path(case.origin.file).resolve().parent) for case in cases)],
+                seconds=PATIENCE,
+                check=False,
+                ending=ENDING,
             )
         except LabError as error:
             return Ran(None, str(error))
