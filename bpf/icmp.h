@@ -10,7 +10,8 @@ static __always_inline int parse_quoted_transport(struct __sk_buff *skb, struct 
 {
 	__u8 header[8];
 
-	if (bpf_skb_load_bytes(skb, quoted->transport, header, sizeof(header)))
+	if (quoted->transport + sizeof(header) > quoted->end ||
+	    bpf_skb_load_bytes(skb, quoted->transport, header, sizeof(header)))
 		return DROP_TRUNCATED;
 	switch (quoted->protocol) {
 	case IPPROTO_TCP:
@@ -41,10 +42,11 @@ __noinline int parse_quoted(struct __sk_buff *skb, const struct packet *p, struc
 		return DROP_MALFORMED;
 	offset = p->transport + 8;
 	quoted->family = p->family;
+	quoted->end = p->end;
 	if (p->family == FAMILY_4) {
 		struct iphdr ip;
 
-		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
+		if (offset + sizeof(ip) > p->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
 			return DROP_TRUNCATED;
 		if (ip.version != 4 || ip.ihl < 5 || ip.frag_off & bpf_htons(IP_OFFSET))
 			return DROP_ICMP_UNRELATED;
@@ -55,7 +57,7 @@ __noinline int parse_quoted(struct __sk_buff *skb, const struct packet *p, struc
 	} else {
 		struct ipv6hdr ip;
 
-		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
+		if (offset + sizeof(ip) > p->end || bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
 			return DROP_TRUNCATED;
 		if (ip.version != 6)
 			return DROP_ICMP_UNRELATED;

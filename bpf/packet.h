@@ -37,6 +37,7 @@ struct packet {
 	__u16 transport; /* offset of the transport header */
 	__u16 fragment_offset; /* in 8-byte units */
 	__be32 fragment_id;
+	__u32 end; /* offset of the first byte after the packet: frames may be padded */
 };
 
 /* Longest chain of IPv6 extension headers that is walked; hosts send at most four. */
@@ -107,11 +108,12 @@ __noinline int parse_transport(struct __sk_buff *skb, struct packet *packet)
 	cut = packet->flags & FRAGMENT_FIRST ? DROP_FRAGMENT_TINY : DROP_TRUNCATED;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
-		if (bpf_skb_load_bytes(skb, packet->transport, header, sizeof(header)))
+		if (packet->transport + sizeof(header) > packet->end ||
+		    bpf_skb_load_bytes(skb, packet->transport, header, sizeof(header)))
 			return cut;
 		if ((header[12] >> 4) < 5)
 			return DROP_MALFORMED;
-		if (packet->transport + (header[12] >> 4) * 4 > skb->len)
+		if (packet->transport + (header[12] >> 4) * 4 > packet->end)
 			return cut;
 		packet->source_port = *(__be16 *)header;
 		packet->destination_port = *(__be16 *)(header + 2);
@@ -120,7 +122,7 @@ __noinline int parse_transport(struct __sk_buff *skb, struct packet *packet)
 		return parse_tcp_flags(packet);
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		if (bpf_skb_load_bytes(skb, packet->transport, header, 8))
+		if (packet->transport + 8 > packet->end || bpf_skb_load_bytes(skb, packet->transport, header, 8))
 			return cut;
 		packet->source_port = *(__be16 *)header;
 		packet->destination_port = *(__be16 *)(header + 2);
@@ -130,7 +132,7 @@ __noinline int parse_transport(struct __sk_buff *skb, struct packet *packet)
 	case IPPROTO_ICMPV6:
 		if ((packet->protocol == IPPROTO_ICMP) != (packet->family == FAMILY_4))
 			return DROP_MALFORMED;
-		if (bpf_skb_load_bytes(skb, packet->transport, header, 8))
+		if (packet->transport + 8 > packet->end || bpf_skb_load_bytes(skb, packet->transport, header, 8))
 			return cut;
 		return parse_icmp(packet, header[0], *(__be16 *)(header + 4));
 	}
@@ -142,7 +144,7 @@ static __always_inline bool parse_tcp_direct(struct __sk_buff *skb, struct packe
 {
 	struct tcphdr *tcp = packet_begin(skb) + offset;
 
-	if ((void *)(tcp + 1) > packet_end(skb) || tcp->doff < 5 || offset + tcp->doff * 4 > skb->len)
+	if ((void *)(tcp + 1) > packet_end(skb) || tcp->doff < 5 || offset + tcp->doff * 4 > packet->end)
 		return false;
 	packet->source_port = tcp->source;
 	packet->destination_port = tcp->dest;
@@ -162,6 +164,7 @@ static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *packet
 	if (ip->version != 4 || ip->ihl < 5)
 		return DROP_MALFORMED;
 	header = ip->ihl * 4;
+	packet->end = skb->len;
 	/* A segment that the network card is to cut may be longer than tot_len can say. */
 	if (!skb->gso_size) {
 		__u32 length = bpf_ntohs(ip->tot_len);
@@ -170,6 +173,7 @@ static __always_inline int parse_v4(struct __sk_buff *skb, struct packet *packet
 			return DROP_MALFORMED;
 		if (ETH_HLEN + length > skb->len)
 			return DROP_TRUNCATED;
+		packet->end = ETH_HLEN + length;
 	}
 	packet->family = FAMILY_4;
 	packet->source.word[0] = ip->saddr;
@@ -214,7 +218,7 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct packet *packet, __
 			return DROP_EXTENSION_HEADERS; /* would let the packet go on to another host than the judged one */
 		if (i == EXTENSION_HEADERS)
 			break;
-		if (bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
+		if (offset + sizeof(header) > packet->end || bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
 			return packet->flags & FRAGMENT_FIRST ? DROP_FRAGMENT_TINY : DROP_TRUNCATED;
 		if (next == NEXTHDR_FRAGMENT) {
 			__u16 fragment = bpf_ntohs(*(__be16 *)(header + 2));
@@ -239,6 +243,8 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct packet *packet, __
 				packet->flags |= FOR_STACK;
 			}
 			offset += next == NEXTHDR_AUTH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
+			if (offset > packet->end)
+				return packet->flags & FRAGMENT_FIRST ? DROP_FRAGMENT_TINY : DROP_TRUNCATED;
 		}
 		next = header[0];
 	}
@@ -254,8 +260,12 @@ static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *packet
 		return DROP_TRUNCATED;
 	if (ip->version != 6)
 		return DROP_MALFORMED;
-	if (!skb->gso_size && ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len) > skb->len)
-		return DROP_TRUNCATED;
+	packet->end = skb->len;
+	if (!skb->gso_size) {
+		packet->end = ETH_HLEN + sizeof(*ip) + bpf_ntohs(ip->payload_len);
+		if (packet->end > skb->len)
+			return DROP_TRUNCATED;
+	}
 	packet->family = FAMILY_6;
 	__builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));
 	__builtin_memcpy(&packet->destination, &ip->daddr, sizeof(packet->destination));

@@ -339,7 +339,7 @@ static __always_inline int judge_end(struct question *q, const struct endpoint *
 /*
  * Judges a flow at each of its ends that is a pod of this node: the source's egress and the destination's ingress.
  * `from` and `to` are the endpoints of its addresses, NULL for the world's.
- * A node and its own pods always reach each other, as Kubernetes demands.
+ * A node and its own pods always reach each other, and a pod itself, as Kubernetes demands.
  */
 static __always_inline struct judgement judge_flow(__u32 generation, const struct flow *flow,
 						   const struct endpoint *from, const struct endpoint *to)
@@ -352,7 +352,7 @@ static __always_inline struct judgement judge_flow(__u32 generation, const struc
 		.protocol = flow->protocol,
 	};
 
-	if ((from && from->flags & ENDPOINT_HOST) || (to && to->flags & ENDPOINT_HOST))
+	if ((from && from->flags & ENDPOINT_HOST) || (to && to->flags & ENDPOINT_HOST) || (from && from == to))
 		return judgement;
 	if (from && from->flags & ENDPOINT_LOCAL &&
 	    judge_end(&q, from, to, flow->destination, EGRESS, &judgement))

@@ -67,6 +67,27 @@ def test_a_header_that_contradicts_itself_is_dropped(rig: Rig, packet: Packet) -
     assert rig.from_pod(packet).reason == "malformed"
 
 
+@pytest.mark.parametrize("kept", [0, 8, 16])
+def test_bytes_after_the_packet_are_not_read_as_its_header(rig: Rig, kept: int) -> None:
+    """Ethernet pads short frames; the receiver's stack cuts by the length that the IP header has."""
+    short = tcp(A, B)
+    short[IP].len = 20 + kept
+    assert rig.from_pod(short).reason == "truncated"
+    short6 = tcp(A, B, family=6)
+    short6[IPv6].plen = kept
+    assert rig.from_pod(short6).reason == "truncated"
+
+
+def test_an_extension_header_longer_than_its_packet_is_dropped(rig: Rig) -> None:
+    assert rig.from_pod(ip(A, B, 6) / IPv6ExtHdrDestOpt(nh=59, len=9)).reason == "truncated"
+
+
+@FAMILIES
+def test_a_pod_always_reaches_itself(rig: Rig, family: int) -> None:
+    rig.apply(closed("a"), closed("a", "Egress"))
+    assert rig.from_pod(tcp(A, A, family=family)).passed
+
+
 def test_a_total_length_beyond_the_packet_is_dropped_except_in_a_segment_to_be_cut(rig: Rig) -> None:
     long = tcp(A, B)
     long[IP].len = 4000
