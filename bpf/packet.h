@@ -242,6 +242,8 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct packet *packet, __
 					return DROP_MALFORMED; /* only the first may be hop-by-hop */
 				packet->flags |= FOR_STACK;
 			}
+			if (next == NEXTHDR_AUTH && !header[1])
+				return DROP_MALFORMED; /* shorter than its own fixed part (RFC 4302 section 2.2) */
 			offset += next == NEXTHDR_AUTH ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
 			if (offset > packet->end)
 				return packet->flags & FRAGMENT_FIRST ? DROP_FRAGMENT_TINY : DROP_TRUNCATED;

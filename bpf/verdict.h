@@ -217,6 +217,9 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	/* The node's own traffic, and what only passes through it. */
 	if (point == FROM_WIRE ? !to || !(to->flags & ENDPOINT_LOCAL) : to && to->flags & ENDPOINT_HOST)
 		return ALLOWED;
+	/* No entry, for it would exempt whoever sends from the node's address by the wire. */
+	if (from && from->flags & ENDPOINT_HOST)
+		return ALLOWED;
 	orientation = judge_packet(p, from, to, u->known, &cause);
 	if (orientation == UNKNOWN) {
 		drop(skb, p, &cause);

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-import scapy.layers.ipsec  # noqa: F401  (scapy reads authentication headers only where this was imported)
+import scapy.layers.ipsec
+import scapy.layers.sctp  # noqa: F401  (the same)
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
@@ -46,8 +47,8 @@ def dissect(frame: bytes) -> Seen:
         arp = ether.getlayer(ARP)
         if kind != 0x0806:
             return Seen("other")
-        if arp is None or (arp.hwlen, arp.plen) != (6, 4):
-            raise NotJudged("ARP of other sizes")
+        if arp is None or (arp.hwtype, arp.ptype, arp.hwlen, arp.plen) != (1, 0x0800, 6, 4):
+            raise NotJudged("ARP that is not of Ethernet and IPv4")
         return Seen("arp", 4, arp.psrc, arp.pdst)
     ip = ether.payload
     if not isinstance(ip, IP if kind == 0x0800 else IPv6):
@@ -96,6 +97,9 @@ def _v6(ip: Packet, available: int, quoted: bool = False) -> Seen:  # noqa: PLR0
         if seen.faults:
             return seen
         original = layer.original
+        if following == 51 and not original[1]:
+            seen.faults.add("malformed")
+            return seen
         size = 8 if following == 44 else (original[1] + 2) * 4 if following == 51 else (original[1] + 1) * 8
         if left < size:
             seen.faults.add(cut)

@@ -13,6 +13,7 @@ from fuzz.worlds import World, world
 
 PACKETS = 2000
 """Of each world; a packet's index is the world's number times this, and its place."""
+_HALF = PACKETS // 2
 _PAST = 400  # frames that may be sent again
 
 
@@ -57,22 +58,23 @@ def packets(of: World, run_seed: int, tally: Tally) -> list[Sent]:
 def run_world(bench: Bench, run_seed: int, number: int, limit: int = PACKETS) -> Tally:
     """Try the first ``limit`` packets of one world: half under its first policies, half under its second."""
     tally, of = Tally(), world(run_seed, number)
-    made = packets(of, run_seed, tally)[:limit]
+    made = []
+    for sent in packets(of, run_seed, tally)[:limit]:
+        try:
+            made.append((sent, dissect(sent.frame)))
+        except NotJudged as why:  # not sent, for it might change what the node remembers
+            tally.not_judged[str(why)] += 1
     found: list[str] = []
     bench.enter(of)
-    for which, part in enumerate((made[: PACKETS // 2], made[PACKETS // 2 :])):
+    for which, part in enumerate((made[:_HALF], made[_HALF:])):
         bench.enforce(of, which)
-        found += bench.run(part)
+        found += bench.run([sent for sent, _ in part])
     model = Model(of)
-    for place, (sent, reason) in enumerate(zip(made, found, strict=True)):
-        model.enforce(int(place >= PACKETS // 2))
+    for place, ((sent, seen), reason) in enumerate(zip(made, found, strict=True)):
+        model.enforce(int(place >= _HALF))
         tally.packets += 1
         tally.reasons[reason] += 1
-        try:
-            expected = model.judge(dissect(sent.frame), sent.program, sent.interface)
-        except NotJudged as why:
-            tally.not_judged[str(why)] += 1
-            continue
+        expected = model.judge(seen, sent.program, sent.interface)
         if reason not in expected:
             tally.differing.append((number * PACKETS + place, sent, "/".join(sorted(expected)), reason))
             break  # what is remembered of flows may differ from here on

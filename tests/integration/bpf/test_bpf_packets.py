@@ -82,6 +82,17 @@ def test_an_extension_header_longer_than_its_packet_is_dropped(rig: Rig) -> None
     assert rig.from_pod(ip(A, B, 6) / IPv6ExtHdrDestOpt(nh=59, len=9)).reason == "truncated"
 
 
+def test_an_authentication_header_shorter_than_its_fixed_part_is_dropped(rig: Rig) -> None:
+    header = bytes((6, 0)) + bytes(6)
+    assert rig.from_pod(ip(A, B, 6, nh=51) / Raw(header) / TCP(flags="S")).reason == "malformed"
+
+
+@FAMILIES
+def test_a_flow_of_the_node_does_not_let_its_address_in_by_the_wire(rig: Rig, family: int) -> None:
+    assert rig.to_pod(tcp(HOST, A, family=family)).passed
+    assert rig.from_wire(tcp(HOST, A, "PA", family=family)).reason == "spoofed_source"
+
+
 @FAMILIES
 def test_a_pod_always_reaches_itself(rig: Rig, family: int) -> None:
     rig.apply(closed("a"), closed("a", "Egress"))
