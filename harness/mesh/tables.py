@@ -5,7 +5,7 @@ import ctypes
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ from harness.mesh.policy import Compiled
 PORTS = 65536
 _PORT_TABLE_BYTES = PORTS * 2
 _PEER_TABLE_BYTES = IDENTITIES * 2
+_EVERY_V4 = IPv4Network("0.0.0.0/0")
+"""Always in the table of CIDRs, where IPv4 lies within IPv6: else ``::/0`` would hold every IPv4 address too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Tables:
         """
         bank = (self.generation + 1) % BANKS
         self._write_policies(bank, compiled)
-        self._write_cidrs(bank, {cidr_key(bank, network): U32.pack(of) for network, of in compiled.cidrs.of.items()})
+        cidrs = {_EVERY_V4: 0, **compiled.cidrs.of}
+        self._write_cidrs(bank, {cidr_key(bank, network): U32.pack(of) for network, of in cidrs.items()})
         self._write_subjects(bank, compiled)
         self._write_peers(bank, compiled)
         self._write_ports(bank, compiled)

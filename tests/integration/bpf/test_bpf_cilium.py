@@ -96,6 +96,13 @@ def test_a_denied_subject_is_still_isolated_for_the_rest(rig: Rig) -> None:
     assert rig.from_wire(tcp(REMOTE, B)).reason == "policy_ingress"
 
 
+@pytest.mark.parametrize(("cidr", "family"), [("::/0", 6), ("::/16", None), ("0.0.0.0/0", 4)])
+def test_a_block_holds_no_addresses_of_the_other_family(rig: Rig, cidr: str, family: int | None) -> None:
+    rig.apply(cilium("b", ingress=(rule(cidrs=(cidr,)),)))
+    assert rig.from_wire(tcp(OUTSIDE, B)).passed == (family == 4)
+    assert rig.from_wire(tcp(OUTSIDE, B, family=6)).passed == (family == 6)
+
+
 def test_an_event_names_the_rule_that_denies(rig: Rig) -> None:
     rig.apply(cilium("b", ingress_deny=(rule(**FROM_A),)))
     denied, isolated = rig.from_pod(tcp(A, B)).event, rig.from_wire(tcp(REMOTE, B)).event
