@@ -142,7 +142,7 @@ class Model:
         syn = seen.protocol == 6 and seen.kind == OPENS
         known = self._known(seen)
         source = (seen.source, seen.ports[0])
-        if (program == "from_wire" and not here) or self._place(seen.destination) == _HOST:
+        if (program == "from_wire" and not here) or _HOST in (self._place(seen.source), self._place(seen.destination)):
             return "none"
         if known and known.policies == self._which and not known.revoked and (known.opener == source or not syn):
             return "none"
