@@ -26,7 +26,7 @@ from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
 from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.addressing import plan
-from harness.lab.port import Lab, LabError
+from harness.lab.port import Lab, LabError, Process
 from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, CaseOutcome, CaseResult, Step
 from harness.model.fault import Symptom
@@ -50,6 +50,16 @@ BYPASSES = 3
 
 Held = Callable[[Lab, Sequence[CaseResult]], None]
 """Called while a lab is still up, with its data plane attached and the last step's policies in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod."""
+
+    plane: DataPlane
+    lab: Lab
+    servers: Mapping[str, Process]
+    attachment: Attachment
 
 
 @dataclass(slots=True)
@@ -207,7 +217,7 @@ class Conformance:
         """Every flow and packet of the cases once, where nothing denies: those that fared otherwise, and what was seen."""
         flows = _flows(cases)
         self._observer.began(f"control: {len(flows)} flows on {self._control.name}")
-        with _lab(cases, keep=False) as lab, self._control.attach(lab):
+        with _lab(cases, keep=False) as (lab, _), self._control.attach(lab):
             asked = probe_all(flows, lab, ADMITTED_SECONDS)
             astray = packets_on_control(cases, lab)
         unreached = {}
@@ -228,14 +238,14 @@ class Conformance:
             for plane, cases in rounds:
                 self._observer.began(f"{plane.name}: attaching for {len(cases)} cases")
                 try:
-                    lab = stack.enter_context(_lab(cases, keep=held is not None))
+                    lab, servers = stack.enter_context(_lab(cases, keep=held is not None))
                     attachment = stack.enter_context(plane.attach(lab))
                 except (LabError, DataPlaneError) as error:
                     for case in cases:
                         self._record(case, plane, CaseOutcome.ERROR, str(error))
                     continue
                 labs.append(lab)
-                works.append(partial(self._cases_on, cases, plane, lab, attachment, consulted))
+                works.append(partial(self._cases_on, cases, _Site(plane, lab, servers, attachment), consulted))
             self._at_once(works)
             if held is not None and labs:
                 held(labs[0], self._outcomes.results)
@@ -251,21 +261,15 @@ class Conformance:
                 self._ending.set()
                 raise
 
-    def _cases_on(
-        self,
-        cases: Sequence[Case],
-        plane: DataPlane,
-        lab: Lab,
-        attachment: Attachment,
-        consulted: Mapping[str, Consulted],
-    ) -> None:
+    def _cases_on(self, cases: Sequence[Case], site: "_Site", consulted: Mapping[str, Consulted]) -> None:
         for case in cases:
             if self._ending.is_set():
                 return
-            self._case(case, plane, lab, attachment, consulted[case.id])
+            self._case(case, site, consulted[case.id])
 
-    def _case(self, case: Case, plane: DataPlane, lab: Lab, attachment: Attachment, consulted: Consulted) -> None:
+    def _case(self, case: Case, site: "_Site", consulted: Consulted) -> None:
         """One case; it ends at the first step that is not as it should be, whose policies then stay in force."""
+        plane, lab, attachment = site.plane, site.lab, site.attachment
         began = time.monotonic()
 
         def record(outcome: CaseOutcome, reason: str = "", judged: Judgement | None = None) -> None:
@@ -274,7 +278,7 @@ class Conformance:
         judged = Judgement((), "", None)
         for step, answers in zip(case.steps, consulted.answers, strict=True):
             try:
-                with kept_open(step, lab) as earlier:  # the policies of the step before are in force
+                with kept_open(step, lab, site.servers) as earlier:  # the policies of the step before are in force
                     revision = attachment.apply(step.policies)
                     over_earlier = ask_over(earlier, attachment)
                 self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
@@ -333,12 +337,14 @@ def _flows(cases: Sequence[Case]) -> list[Flow]:
 
 
 @contextmanager
-def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[Lab]:
-    """A lab of the cases' topology. Every pod serves every port that any flow goes to: who answers tells who was asked."""
+def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[tuple[Lab, Mapping[str, Process]]]:
+    """A lab of the cases' topology, and its servers by pod.
+
+    Every pod serves every port that any flow goes to: who answers tells who was asked.
+    """
     with ExitStack() as stack:
         lab = stack.enter_context(netns.up(cases[0].topology, keep=keep))
         if keep:
             stack.callback(netns.down, lab.name)
         ports = {flow.port for flow in _flows(cases)} | {each.packet.port for each in expected_packets(cases)}
-        stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
-        yield lab
+        yield lab, stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))

@@ -21,6 +21,7 @@ from harness.lab.processes import started
 from harness.model.bench import Expectation, Opened
 from harness.model.bypass import Tamper
 from harness.model.case import Case, CaseOutcome, Step
+from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.traffic.held import HeldConnection, held
 from harness.traffic.port import LoadFailed
@@ -48,9 +49,7 @@ def judge_bypass(case: Case, planes: Sequence[DataPlane], control: DataPlane, co
             return
         try:
             judged = _on_plane(case, plane, consulted)
-        except DataPlaneError as error:
-            tell(case, plane, CaseOutcome.FAIL, f"{case.origin}: the policies are not in force: {error}", None)
-        except (LabError, LoadFailed) as error:
+        except (LabError, DataPlaneError, LoadFailed) as error:
             tell(case, plane, CaseOutcome.ERROR, f"{case.origin}: {error}", None)
         else:
             outcome = CaseOutcome.FAIL if judged.faults else CaseOutcome.PASS
@@ -90,7 +89,11 @@ def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
     judged = Judgement((), "", None)
     with _attached(case, plane) as (lab, attachment, older):
         for step, answers in zip(case.steps, consulted.answers, strict=True):
-            attachment.apply(step.policies)
+            try:
+                attachment.apply(step.policies)
+            except DataPlaneError as error:  # it claims to be able to
+                said = f"{step.origin}: the policies are not in force: {error}"
+                return Judgement((said,), "", None, frozenset({Symptom.BREAKS}))
             _tamper(step, lab, attachment)
             judged = judge(_sights(step, plane, lab, attachment, older), answers)
             if step.packets:

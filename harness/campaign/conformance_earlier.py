@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from harness.dataplanes.port import Attachment
 from harness.judge.conformance import Sight
-from harness.lab.port import Lab
+from harness.lab.port import Lab, Process
 from harness.model.bench import Expectation, Opened
 from harness.model.case import Step
 from harness.model.flow import Verdict
@@ -14,11 +14,19 @@ from harness.traffic.held import HeldConnection, held
 
 
 @contextmanager
-def kept_open(step: Step, lab: Lab) -> Iterator[Mapping[Expectation, HeldConnection]]:
-    """A connection for each flow that ``step`` asks over an earlier one. Raises LoadFailed where one cannot be opened."""
+def kept_open(step: Step, lab: Lab, servers: Mapping[str, Process]) -> Iterator[Mapping[Expectation, HeldConnection]]:
+    """A connection for each flow that ``step`` asks over an earlier one; ``servers`` are the responders by pod.
+
+    Raises LoadFailed where one cannot be opened.
+    """
     with ExitStack() as stack:
-        wanted = [each for each in step.expectations if each.opened is Opened.EARLIER]
-        yield {each: stack.enter_context(held(each.flow, lab)) for each in wanted}
+        yield {
+            each: stack.enter_context(
+                held(each.flow, lab, servers[each.flow.destination] if each.opened is Opened.ASKED else None)
+            )
+            for each in step.expectations
+            if each.opened in (Opened.EARLIER, Opened.ASKED)
+        }
 
 
 def ask_over(connections: Mapping[Expectation, HeldConnection], attachment: Attachment) -> list[Sight]:

@@ -29,7 +29,7 @@ def needs(case: Case) -> dict[Feature, Origin]:
                 found.setdefault(Feature.REVOKE_OPEN_CONNECTIONS, stream.origin)
         for expectation in step.expectations:
             found.setdefault(BY_PROTOCOL[expectation.flow.protocol], expectation.origin)
-            if expectation.opened is Opened.EARLIER:
+            if expectation.opened in (Opened.EARLIER, Opened.ASKED):
                 found.setdefault(Feature.REVOKE_OPEN_CONNECTIONS, expectation.origin)
             if expectation.flow.family == 6:
                 found.setdefault(Feature.IPV6, expectation.origin)

@@ -82,6 +82,12 @@ def _origins(value: object) -> Iterator[Origin]:
             yield from _origins(getattr(value, field.name))
 
 
+_STAYS_OPEN = {
+    Opened.EARLIER: "a connection that stays open",
+    Opened.ASKED: "a connection that stays open, its server speaking first",
+}
+
+
 def _way(expectation: Expectation, step: Step, answer: Answer) -> str:
     """A way around policy is of an end: who the client is, what pods did, and which side denies."""
     flow = expectation.flow
@@ -175,7 +181,7 @@ def _changed(before: tuple[Step, Topology], step: Step, topology: Topology) -> I
     for expectation in step.expectations:
         effect = _effect(expectation.flow, admitted(expectation), earlier, former)
         back = _back(expectation.flow, step.policies, topology)
-        older = f" over a connection that stays open, {back}" if expectation.opened is Opened.EARLIER else ""
+        older = f" over {_STAYS_OPEN[expectation.opened]}, {back}" if expectation.opened in _STAYS_OPEN else ""
         yield Pair(f"change of {'pods' if step.keeps else 'policies'}", f"{what}: {effect} {expectation.flow.protocol}{older}")
     for stream in step.stream_expectations:
         effect = _effect(stream.asked, stream.verdict is Verdict.FORWARDED, earlier, former)

@@ -44,9 +44,10 @@ class CaseFlow(ExpectedFlow):
     """A flow of a conformance case."""
 
     as_: CredentialsShape | None = Field(default=None, alias="as")
-    opened: Literal["before", "earlier"] | None = Field(
+    opened: Literal["before", "earlier", "asked"] | None = Field(
         default=None,
-        description="Over a connection older than the data plane (before), or opened and used in the step before (earlier).",
+        description="Over a connection older than the data plane (before), or opened and used in the step before (earlier), "
+        "or opened then with a request under way, which the server answers once the step is in force (asked).",
     )
 
     @property

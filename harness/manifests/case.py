@@ -74,8 +74,10 @@ class CaseShape(Shape):
         elif self.expect is not None or self.apply is not None:
             raise wrong("beside apply or expect; write those inside the steps", "steps")
         first = self.steps[0].expect if self.steps else self.expect
-        if first is not None and any(each.opened == "earlier" for each in first.flows):
-            raise wrong("opened: earlier is about the step before, and there is none", "steps" if self.steps else "expect")
+        if first is not None and any(each.opened in ("earlier", "asked") for each in first.flows):
+            raise wrong(
+                "what was opened earlier is about the step before, and there is none", "steps" if self.steps else "expect"
+            )
         if self.steps and self.steps[0].pods:
             raise wrong("nothing changes before the first step; write its pods in the topology", "steps", 0, "pods")
         self._streams_alone()

@@ -47,6 +47,7 @@ class Opened(StrEnum):
 
     NOW = "now"
     EARLIER = "earlier"  # while the policies of the step before were in force
+    ASKED = "asked"  # the same, with a request under way that the server answers now: its end speaks first
     BEFORE = "before"  # before the data plane came
 
 

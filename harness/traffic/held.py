@@ -18,16 +18,22 @@ READY = 10.0
 
 
 class HeldConnection:
-    """A TCP connection from a pod to another that is open, was used once, and is idle. It can be asked over once."""
+    """A TCP connection from a pod to another that is open and was used once. It can be asked over once.
 
-    def __init__(self, flow: Flow, process: Process) -> None:
+    With ``server``, the responder there owes the answer to a request since: then that speaks first, not the client.
+    """
+
+    def __init__(self, flow: Flow, process: Process, server: Process | None = None) -> None:
         self._flow = flow
         self._process = process
+        self._server = server
 
     def ask(self) -> Observation:
-        """One GET of the server's name. Raises LoadFailed where the client did not say what came of it."""
+        """One GET of the server's name, or the answer to the one before. Raises LoadFailed where the client says nothing."""
         begun = time.monotonic()
         self._process.signal(signal.SIGUSR1)
+        if self._server is not None:
+            self._server.signal(signal.SIGUSR1)
         try:
             self._process.wait(SILENCE + READY)
         except TimeoutError as error:
@@ -45,10 +51,13 @@ class HeldConnection:
 
 
 @contextmanager
-def held(flow: Flow, lab: Lab) -> Iterator[HeldConnection]:
-    """Open a connection for ``flow``; entered when it is established. Raises LoadFailed where it cannot be."""
+def held(flow: Flow, lab: Lab, server: Process | None = None) -> Iterator[HeldConnection]:
+    """Open a connection for ``flow``; entered when it has been used, and ``server``, if given, owes an answer over it.
+
+    Raises LoadFailed where it cannot be opened.
+    """
     address = lab.pod(flow.destination).pod.ip(flow.family)
-    argv = [sys.executable, str(PROGRAM), address, str(flow.port), repr(SILENCE)]
+    argv = [sys.executable, str(PROGRAM), address, str(flow.port), repr(SILENCE), *(["later"] if server else [])]
     process = lab.pod(flow.source).start(argv, component="probe")
     try:
         deadline = time.monotonic() + READY
@@ -56,6 +65,6 @@ def held(flow: Flow, lab: Lab) -> Iterator[HeldConnection]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise LoadFailed(f"{flow}: no connection could be opened: {process.log.read_text().strip()[-200:]}")
             time.sleep(0.01)
-        yield HeldConnection(flow, process)
+        yield HeldConnection(flow, process, server)
     finally:
         process.stop()

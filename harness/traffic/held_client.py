@@ -1,7 +1,8 @@
 """A program for the inside of a pod: it opens a connection, uses it, and asks over it again when it is told to, by SIGUSR1.
 
-Usage: held_client.py ADDRESS PORT SECONDS. Writes ``open`` when it got a first answer, and then ``answered TEXT``, ``closed``
-or ``silent``.
+Usage: held_client.py ADDRESS PORT SECONDS [later]. Writes ``open`` when it got a first answer, and then ``answered TEXT``,
+``closed`` or ``silent``. With ``later`` it has asked again when it writes ``open``, and got the head of the answer; the
+server sends the rest when it is told to.
 """
 
 import http.client
@@ -14,14 +15,15 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     connection = http.client.HTTPConnection(address, port, timeout=5)
-    _ask(connection)
+    _body(_head(connection, "/name"))
     connection.auto_open = 0  # what comes next goes over this connection, or not at all
+    begun = _head(connection, "/later") if "later" in sys.argv else None
     _say("open")
     signal.sigwait({signal.SIGUSR1})
     try:
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
-        status, body = _ask(connection)
+        status, body = _body(begun or _head(connection, "/name"))
     except TimeoutError:
         _say("silent")
     except (OSError, http.client.HTTPException):
@@ -30,9 +32,12 @@ def main() -> None:
         _say(f"answered {body}" if status == http.client.OK else "closed")
 
 
-def _ask(connection: http.client.HTTPConnection) -> tuple[int, str]:
-    connection.request("GET", "/name")
-    answer = connection.getresponse()
+def _head(connection: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
+    connection.request("GET", path)
+    return connection.getresponse()
+
+
+def _body(answer: http.client.HTTPResponse) -> tuple[int, str]:
     return answer.status, answer.read().decode()
 
 

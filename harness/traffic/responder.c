@@ -1,10 +1,11 @@
 /*
  * responder: says who it is, over TCP and UDP, IPv4 and IPv6, on many ports.
  *
- *     responder READY NAME PORT...
+ *     responder READY NAME [PORT...]
  *
  * TCP: HTTP/1.x; GET /name is answered by 200 and NAME, another path by 404, another method by 405. The connection stays
- * open unless the request says Connection: close, is HTTP/1.0 or is refused.
+ * open unless the request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME
+ * when the process gets SIGUSR1.
  * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
  * a line end is an answer itself and is not answered, so that two responders never talk to each other.
  * When all ports are open, NAME and a line end are written to READY (a FIFO). It runs until it is killed.
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,8 @@
 #define DATAGRAM_LIMIT 1024
 #define RECEIVE_BUFFER (4 << 20)	/* a burst of datagrams from every pod at once, while this process waits for a CPU */
 
+#define DEBTORS 256	/* connections that wait for the rest of an answer */
+
 enum kind { LISTENER, DATAGRAMS, CONNECTION };
 
 struct endpoint {
@@ -41,6 +45,8 @@ struct endpoint {
 
 static const char *name;
 static int events;
+static struct endpoint *debtors[DEBTORS];
+static volatile sig_atomic_t pay;
 
 __attribute__((noreturn)) static void die(const char *what, unsigned port)
 {
@@ -90,6 +96,9 @@ static void serve(int family, int type, unsigned port)
 
 static void leave(struct endpoint *connection)
 {
+	for (int i = 0; i < DEBTORS; i++)
+		if (debtors[i] == connection)
+			debtors[i] = NULL;
 	close(connection->fd);
 	free(connection);
 }
@@ -116,19 +125,44 @@ static bool says_close(const char *head, const char *end)
 	return false;
 }
 
+static bool owe(struct endpoint *connection)
+{
+	for (int i = 0; i < DEBTORS; i++)
+		if (!debtors[i]) {
+			debtors[i] = connection;
+			return true;
+		}
+	return false;
+}
+
+/* Send the rest of all answers. */
+static void pay_debts(void)
+{
+	for (int i = 0; i < DEBTORS; i++)
+		if (debtors[i]) {
+			send(debtors[i]->fd, name, strlen(name), MSG_NOSIGNAL);
+			debtors[i] = NULL;
+		}
+}
+
+static void note_signal(int number)
+{
+	pay = number;
+}
+
 /* Answer the request [head, end), which ends in an empty line. False where the connection must end. */
-static bool answer_request(int fd, const char *head, const char *end)
+static bool answer_request(struct endpoint *connection, const char *head, const char *end)
 {
 	const char *line_end = memchr(head, '\r', end - head), *status = "200 OK", *body = name;
 	size_t target = strlen("GET /name ");
-	bool stays = !says_close(head, end);
+	bool stays = !says_close(head, end), later = !strncmp(head, "GET /later ", strlen("GET /later "));
 	char answer[1024];
 	int size;
 
 	if ((size_t)(line_end - head) < target || strncmp(head, "GET ", 4)) {
 		status = "405 Method Not Allowed";
 		stays = false;	/* it may have a body, which would be taken for a request */
-	} else if (strncmp(head, "GET /name ", target)) {
+	} else if (later ? !owe(connection) : strncmp(head, "GET /name ", target)) {
 		status = "404 Not Found";
 	}
 	if (*status != '2')
@@ -137,7 +171,9 @@ static bool answer_request(int fd, const char *head, const char *end)
 		stays = false;
 	size = snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", status,
 			strlen(body), stays ? "" : "Connection: close\r\n", body);
-	return send(fd, answer, size, MSG_NOSIGNAL) == size && stays;
+	if (later && *status == '2')
+		size -= strlen(body);
+	return send(connection->fd, answer, size, MSG_NOSIGNAL) == size && stays;
 }
 
 static void serve_connection(struct endpoint *connection)
@@ -154,7 +190,7 @@ static void serve_connection(struct endpoint *connection)
 	connection->used += got;
 	while ((end = memmem(head, connection->used, "\r\n\r\n", 4))) {
 		end += 4;
-		if (!answer_request(connection->fd, head, end)) {
+		if (!answer_request(connection, head, end)) {
 			leave(connection);
 			return;
 		}
@@ -217,16 +253,22 @@ static void say_ready(const char *path)
 int main(int argc, char **argv)
 {
 	static const int families[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
+	struct sigaction noting = {.sa_handler = note_signal};
 	struct rlimit files;
+	sigset_t before, signals;
 
-	if (argc < 4 || strlen(argv[2]) > 512) {
-		fputs("usage: responder READY NAME PORT...\n", stderr);
+	if (argc < 3 || strlen(argv[2]) > 512) {
+		fputs("usage: responder READY NAME [PORT...]\n", stderr);
 		return 2;
 	}
 	name = argv[2];
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	sigaction(SIGUSR1, &noting, NULL);
 	events = epoll_create1(EPOLL_CLOEXEC);
 	for (int i = 3; i < argc; i++)
 		for (int family = 0; family < 2; family++)
@@ -235,7 +277,12 @@ int main(int argc, char **argv)
 	say_ready(argv[1]);
 	for (;;) {
 		struct epoll_event ready[256];
-		int number = epoll_wait(events, ready, 256, -1);
+		int number = epoll_pwait(events, ready, 256, -1, &before);	/* the only place where the signal comes in */
+
+		if (pay) {
+			pay = 0;
+			pay_debts();
+		}
 
 		for (int i = 0; i < number; i++) {
 			struct endpoint *endpoint = ready[i].data.ptr;

@@ -50,7 +50,8 @@ def test_a_revoked_connection_must_fall_silent_or_close_with_a_record(
     opened: list[Flow] = []
 
     @contextmanager
-    def held(flow: Flow, lab: Any) -> Iterator[Connection]:
+    def held(flow: Flow, lab: Any, server: Any) -> Iterator[Connection]:
+        assert server is None
         opened.append(flow)
         yield Connection(seen)
 
@@ -58,8 +59,25 @@ def test_a_revoked_connection_must_fall_silent_or_close_with_a_record(
     monkeypatch.setattr(conformance_earlier, "HeldConnection", Connection)
     attachment: Any = SimpleNamespace(evidence=lambda flow: Evidence("plane", "isolated") if recorded else None)
     lab: Any = None
-    with kept_open(STEP, lab) as connections:
+    with kept_open(STEP, lab, {}) as connections:
         assert opened == [REVOKED]  # what is asked over a new connection is not opened before
         judged = judge(ask_over(connections, attachment), ANSWERS)
     assert judged.symptoms == symptoms
     assert bool(judged.faults) is bool(symptoms)
+
+
+def test_the_server_that_owes_an_answer_is_the_one_that_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    owing: list[Any] = []
+
+    @contextmanager
+    def held(flow: Flow, lab: Any, server: Any) -> Iterator[None]:
+        owing.append((flow, server))
+        yield
+
+    monkeypatch.setattr(conformance_earlier, "held", held)
+    asked = Expectation(HERE, REVOKED, Verdict.DENIED, opened=Opened.ASKED)
+    lab: Any = None
+    servers: Any = {"shop/a": "server of a", "shop/b": "server of b"}
+    with kept_open(Step(HERE, (), (asked,)), lab, servers) as connections:
+        assert list(connections) == [asked]
+    assert owing == [(REVOKED, "server of b")]

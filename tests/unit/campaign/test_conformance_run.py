@@ -111,7 +111,7 @@ def run(network: Network, monkeypatch: pytest.MonkeyPatch) -> Run:
     @contextmanager
     def lab(cases: Sequence[Case], *, keep: bool) -> Iterator[Any]:
         network.policies = ()
-        yield SimpleNamespace(name="lab", kept=keep)
+        yield SimpleNamespace(name="lab", kept=keep), {}
 
     monkeypatch.setattr(conformance, "_lab", lab)
     monkeypatch.setattr(conformance, "probe_all", network.ask)

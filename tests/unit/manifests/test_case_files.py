@@ -134,9 +134,9 @@ CASES = {
     "steps: [{apply: [q.yaml], expect: {otherwise: denied}}]\n":
         '4: steps[0].apply[0]: no "q.yaml" beside this file; check the path',
     "expect: {flows: [{from: shop/a, to: shop/c, port: 1, opened: earlier, verdict: denied}]}\n":
-        "4: expect: opened: earlier is about the step before, and there is none",
+        "4: expect: what was opened earlier is about the step before, and there is none",
     "steps: [{expect: {flows: [{from: shop/a, to: shop/c, port: 1, opened: earlier, verdict: denied}]}}]\n":
-        "4: steps: opened: earlier is about the step before, and there is none",
+        "4: steps: what was opened earlier is about the step before, and there is none",
     "expect: {otherwise: denied}\nloads: {}\n": '5: unknown field "loads"',
 }  # fmt: skip
 
