@@ -198,7 +198,7 @@ enum hop_kind {
 struct hop {
 	__u32 ifindex; /* where packets for the hop go, and packets from it must come from; 0: any */
 	__u16 kind; /* enum hop_kind */
-	__u16 mtu;
+	__u16 mtu; /* 0: nothing fits, all is left to the node's routing */
 	__u8 destination_mac[6];
 	__u8 source_mac[6];
 };

@@ -238,15 +238,13 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 /* A packet of a live entry still has to come from where the entry says that its source is. */
 static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u32 side, __u32 point)
 {
-	struct hop *hop = find_hop(ct_hop(verdict, side));
+	struct hop *hop = find_hop(ct_hop(verdict, point == TO_POD ? !side : side));
 
-	/* Where it entered the node its destination may still have been nobody's. */
-	if (point == TO_POD && !ct_hop(verdict, !side))
-		return false;
-	if (point == TO_POD)
-		return true;
 	if (!hop)
 		return false;
+	/* Where it entered the node its destination may still have been nobody's, or another node's. */
+	if (point == TO_POD)
+		return hop->kind == HOP_POD;
 	return hop->ifindex == arrived_by(skb) || (point == FROM_WIRE && !hop->ifindex);
 }
 

@@ -25,7 +25,7 @@ class RoutesError(MeshError):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One way out of a node. Without host routing its kind is HOP_STACK, and ``ifindex`` only tells where packets come from."""
+    """One way out of a node. Without host routing its ``mtu`` is 0: nothing fits, and the node's stack sends it."""
 
     ifindex: int
     kind: int
@@ -63,17 +63,15 @@ def routes(node: LabNode, lab: Lab, host_routing: bool, former: Routes | None = 
     found = {0: Hop(0, HOP_STACK, 0, bytes(6), bytes(6))}
     with node.entered():
         for local in node.pods:
-            kind = HOP_POD if host_routing else HOP_STACK
-            mtu = _mtu(local.host_ifname)
-            found[local.host_ifindex] = Hop(local.host_ifindex, kind, mtu, _mac(local.mac), _mac(local.host_mac))
+            mtu = _mtu(local.host_ifname) if host_routing else 0
+            found[local.host_ifindex] = Hop(local.host_ifindex, HOP_POD, mtu, _mac(local.mac), _mac(local.host_mac))
         own = {peer: (ifname, _own_mac(ifname), _mtu(ifname)) for peer, (ifname, _) in node.wires.items()}
         places = {ip: Place(None, 0, ENDPOINT_HOST) for ip in _own_addresses()}
     for peer, (_, ifindex) in node.wires.items():
         with lab.node(peer).entered():
             far = _own_mac(lab.node(peer).wires[node.name][0])
-        kind = HOP_WIRE if host_routing else HOP_STACK
         _, near, mtu = own[peer]
-        found[ifindex] = Hop(ifindex, kind, mtu, far, near)
+        found[ifindex] = Hop(ifindex, HOP_WIRE, mtu if host_routing else 0, far, near)
     index = _numbered(found, {hop.ifindex: number for number, hop in former.hops.items()} if former else {})
     for local in node.pods:
         places |= {_canonical(ip): Place(local.pod.ref, index[local.host_ifindex], ENDPOINT_LOCAL) for ip in local.pod.ips}

@@ -183,6 +183,13 @@ def test_an_address_is_nobodys_until_the_mesh_knows_its_pod(rig: Rig, family: in
     assert rig.from_pod(udp(UNKNOWN, A, family=family), B_IF).reason == "spoofed_source"
 
 
+@FAMILIES
+def test_a_known_flow_to_another_node_does_not_open_a_pod_here(rig: Rig, family: int) -> None:
+    """An address that comes to this node is another pod's from then on, before the mesh has heard of it."""
+    assert rig.from_pod(udp(A, REMOTE, family=family)).passed
+    assert rig.to_pod(udp(A, REMOTE, family=family), A_IF).reason == "no_policy"
+
+
 def test_an_entry_does_not_let_in_who_comes_from_elsewhere(rig: Rig) -> None:
     assert rig.from_pod(tcp(A, B)).passed
     assert rig.from_pod(tcp(A, B, "PA"), B_IF).reason == "spoofed_source"
