@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import os
-import platform
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from scapy.utils import wrpcap
 from fuzz.bench import Bench
 from fuzz.run import PACKETS, Tally, run_world
 from fuzz.worlds import world
+from harness.lab.machine import fingerprint
 from harness.mesh.drops import reasons
 
 SEED = 1
@@ -48,7 +48,10 @@ def main() -> int:
             tally.add(part)
             if done % 10 == 0 or done == len(parts):
                 rate = tally.packets / (time.monotonic() - start)
-                print(f"{tally.packets} packets, {rate:.0f}/s, {len(tally.reasons) - 1} reasons", flush=True)
+                hit = len(set(tally.reasons) - {"none"})
+                print(
+                    f"{tally.packets:,} packets, {rate:,.0f}/s, {hit} drop reasons, {len(tally.differing)} differ", flush=True
+                )
     missing = sorted({reason.name for reason in reasons().values()} - {"none"} - set(tally.reasons))
     _write(asked.out, asked.seed, tally, time.monotonic() - start, missing)
     for index, sent, expected, found in tally.differing:
@@ -63,7 +66,7 @@ def _write(out: Path, seed: int, tally: Tally, seconds: float, missing: list[str
     summary = {
         "seed": seed, "packets": tally.packets, "seconds": round(seconds, 1),
         "packets_per_second": round(tally.packets / seconds),
-        "kernel": platform.release(), "differing": len(tally.differing), "never_hit": missing,
+        "fingerprint": fingerprint(), "differing": len(tally.differing), "never_hit": missing,
         **{name: dict(getattr(tally, name).most_common()) for name in ("reasons", "mutations", "kinds", "not_judged")},
     }  # fmt: skip
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
