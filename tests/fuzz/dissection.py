@@ -194,9 +194,10 @@ def _quoted(family: int, raw: bytes) -> Seen:
     """The packet that an error quotes, of which it may carry as little as 8 bytes after the IP header."""
     if len(raw) < (20 if family == 4 else 40):
         return Seen(faults={"truncated"}, family=family)
-    inner = (IP if family == 4 else IPv6)(raw)
-    if family == 4:
-        inner.len = len(raw)
+    # What its length says is of the packet that was sent, not of the part that is quoted here.
+    length = len(raw) if family == 4 else len(raw) - 40
+    place = 2 if family == 4 else 4
+    inner = (IP if family == 4 else IPv6)(raw[:place] + length.to_bytes(2, "big") + raw[place + 2 :])
     seen = _v4(inner, len(raw), True) if family == 4 else _v6(inner, len(raw), True)
     if seen.base_fault or seen.later or seen.kind in (ERROR, NEIGHBOUR):
         seen.faults = {"icmp_unrelated"}

@@ -23,6 +23,8 @@ from scapy.packet import Packet, Raw
 
 from fuzz.worlds import HOST, WIRES, World
 
+PODS = (11, 12, 13)  # interfaces of the node's pods
+_WIRES = tuple(WIRES.values())
 EDGES = {4: ("10.0.0.3", "10.0.0.4", "192.0.2.127", "192.0.2.128", "9.255.255.255", "11.0.0.0"),
          6: ("fd00::3", "fd00::4", "2001:db8:7fff::ffff", "2001:db8:8000::", "fcff::1")}  # fmt: skip
 """Addresses beside the edges of the policies' blocks."""
@@ -67,10 +69,11 @@ class Conversations:
 
     def _placed(self, frame: bytes, kind: str, source: str, destination: str) -> Sent:
         chance = self._chance
-        how, interface = self._interface.get(source, ("wire", chance.choice(tuple(WIRES.values()))))
+        how, interface = self._interface.get(source, ("wire", chance.choice(_WIRES)))
         to_how, _ = self._interface.get(destination, ("wire", 0))
         if chance.random() < 0.03:  # from where it cannot come
-            return Sent(chance.choice(("from_pod", "from_wire", "to_pod")), chance.choice((11, 12, 13, 21, 22)), frame, kind)
+            program, interfaces = chance.choice((("from_pod", PODS), ("from_wire", _WIRES), ("to_pod", (*PODS, *_WIRES))))
+            return Sent(program, chance.choice(interfaces), frame, kind)
         if to_how == "pod" and chance.random() < 0.3:
             return Sent("to_pod", interface, frame, kind)
         return Sent("from_pod" if how == "pod" else "from_wire", interface, frame, kind)
