@@ -15,30 +15,30 @@ from itertools import groupby
 from threading import Event, Lock
 
 from harness.campaign.conformance_bypass import judge_bypass
+from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_churn import Churned, judge_churn
 from harness.campaign.conformance_earlier import ask_over, kept_open
-from harness.campaign.conformance_features import manner, obstacle
+from harness.campaign.conformance_features import obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
 from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
+from harness.campaign.conformance_sights import ADMITTED_SECONDS, sights
 from harness.campaign.observer import Observer
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
-from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
+from harness.judge.conformance import Judgement, judge
 from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.addressing import plan
-from harness.lab.port import Lab, LabError, Process
-from harness.model.bench import Expectation, Opened
-from harness.model.case import Case, CaseOutcome, CaseResult, Step
+from harness.lab.port import Lab, LabError
+from harness.model.canary import CanarySeen
+from harness.model.case import Case, CaseOutcome, CaseResult
+from harness.model.cilium import Policy
 from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
+from harness.traffic.arrivals import Responder
 from harness.traffic.port import LoadFailed
-from harness.traffic.probe import SILENCE, Observation, probe_all
+from harness.traffic.probe import probe_all
 from harness.traffic.responder import serve_all
-
-ADMITTED_SECONDS = 0.9
-"""For a flow that should get an answer, if only a refusal: one SYN is sent in that time. Where silence is expected, SILENCE is
-enough: a wrong admission that took longer would pass for silence, but the data plane has no record of denying it."""
 
 LABS = 2
 """In how many labs many cases are judged at once on each data plane; FEW cases share one."""
@@ -52,26 +52,32 @@ Held = Callable[[Lab, Sequence[CaseResult]], None]
 """Called while a lab is still up, with its data plane attached and the last step's policies in force."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Site:
-    """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod."""
+    """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod.
+
+    ``in_force`` are the policies that are seen to be, None where that is not known.
+    """
 
     plane: DataPlane
     lab: Lab
-    servers: Mapping[str, Process]
+    servers: Mapping[str, Responder]
     attachment: Attachment
+    in_force: Sequence[Policy] | None = ()
 
 
 @dataclass(slots=True)
 class Outcomes:
     """What a run of cases came to. ``convergence``: seconds from handing policies over to enforcement, by data plane.
 
+    ``canaries``: by data plane, what was seen of flows that changes deny while those were on their way into force.
     ``control``: how many different flows were asked on the control, without a data plane, and got through or did not.
     ``troubles``: what went wrong in detaching data planes and taking labs down, when all was judged.
     """
 
     results: list[CaseResult] = field(default_factory=list)
     convergence: dict[str, list[float]] = field(default_factory=dict)
+    canaries: dict[str, list[CanarySeen]] = field(default_factory=dict)
     control: dict[Verdict, int] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
@@ -133,7 +139,7 @@ class Conformance:
     def _churning(self, cases: Sequence[Case], consulted: Mapping[str, Consulted]) -> None:
         churning = [case for case in cases if case.churns and self._possible(case)]
         rounds = [(plane, [case for case in churning if obstacle(case, plane) is None]) for plane in self._planes]
-        judge_churn(rounds, self._control, consulted, _sights, self._churned, self._ending.is_set)
+        judge_churn(rounds, self._control, consulted, self._churned, self._ending.is_set)
 
     def _sharing(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
         ordinary = [case for case in cases if case.technique is None and not case.churns]
@@ -271,18 +277,27 @@ class Conformance:
         """One case; it ends at the first step that is not as it should be, whose policies then stay in force."""
         plane, lab, attachment = site.plane, site.lab, site.attachment
         began = time.monotonic()
+        meanwhile = 0
 
         def record(outcome: CaseOutcome, reason: str = "", judged: Judgement | None = None) -> None:
-            self._record(case, plane, outcome, reason, judged, time.monotonic() - began)
+            self._record(case, plane, outcome, reason, judged, time.monotonic() - began, meanwhile)
 
         judged = Judgement((), "", None)
         for step, answers in zip(case.steps, consulted.answers, strict=True):
+            before, site.in_force = site.in_force, None
             try:
-                with kept_open(step, lab, site.servers) as earlier:  # the policies of the step before are in force
-                    revision = attachment.apply(step.policies)
-                    over_earlier = ask_over(earlier, attachment)
-                self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
-                judged = judge([*over_earlier, *_sights(step, plane, lab, attachment)], answers)
+                with watched_change(step, before, plane, lab, site.servers) as change:
+                    with kept_open(step, lab, site.servers) as earlier:  # the policies of the step before are in force
+                        revision = change.make(partial(attachment.apply, step.policies))
+                        over_earlier = ask_over(earlier, lab, site.servers, attachment)
+                    change.end()
+                    self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
+                    seen = [*over_earlier, *sights(step, plane, lab, attachment, site.servers)]
+                    in_time, bird = change.judged(answers)
+                judged = together(judge(seen, answers), in_time)
+                if bird is not None:
+                    self._outcomes.canaries.setdefault(plane.name, []).append(bird)
+                    meanwhile += bird.admitted
                 if step.packets:
                     judged = together(judged, judge_packets_on(step, lab, attachment, answers))
             except DataPlaneError as error:  # it claims to support what the case asks for
@@ -295,34 +310,8 @@ class Conformance:
             if judged.faults:
                 record(CaseOutcome.FAIL, "\n".join(judged.faults), judged)
                 return
+            site.in_force = step.policies
         record(CaseOutcome.PASS, judged=judged)
-
-
-def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment) -> list[Sight]:
-    """Ask the allowed flows, then the denied ones, then the allowed ones that are most like those once more."""
-    fresh = [each for each in step.expectations if each.opened is Opened.NOW]
-    allowed = [each for each in fresh if admitted(each)]
-    denied = [each for each in fresh if not admitted(each)]
-    silent = [each for each in denied if manner(each.flow, plane) is Verdict.DROPPED]
-    answered = [each for each in denied if manner(each.flow, plane) is not Verdict.DROPPED]
-
-    def look(expectations: Sequence[Expectation], seconds: float) -> list[tuple[Expectation, Observation]]:
-        return list(zip(expectations, probe_all([each.flow for each in expectations], lab, seconds), strict=True))
-
-    before = look(allowed, ADMITTED_SECONDS)
-    refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENCE)
-    after = look(twins(fresh), ADMITTED_SECONDS)
-    return [
-        *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
-        *(
-            Sight(
-                each, seen.verdict, seen.detail, manner=manner(each.flow, plane),
-                evidence=None if seen.verdict is Verdict.FORWARDED else attachment.evidence(each.flow),
-            )
-            for each, seen in refused
-        ),
-        *(Sight(each, seen.verdict, seen.detail, after=True) for each, seen in after),
-    ]  # fmt: skip
 
 
 def _parts(cases: Sequence[Case]) -> list[Sequence[Case]]:
@@ -337,7 +326,7 @@ def _flows(cases: Sequence[Case]) -> list[Flow]:
 
 
 @contextmanager
-def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[tuple[Lab, Mapping[str, Process]]]:
+def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[tuple[Lab, Mapping[str, Responder]]]:
     """A lab of the cases' topology, and its servers by pod.
 
     Every pod serves every port that any flow goes to: who answers tells who was asked.

@@ -6,10 +6,12 @@ own, after the very same tampering and over the same older connections: what is 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
+from harness.campaign.conformance_features import manner
 from harness.campaign.conformance_oracles import Consulted
 from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
@@ -23,6 +25,7 @@ from harness.model.bypass import Tamper
 from harness.model.case import Case, CaseOutcome, Step
 from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
+from harness.traffic.arrivals import Responder, Watch
 from harness.traffic.held import HeldConnection, held
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import Observation, probe_all
@@ -34,6 +37,16 @@ UNRECORDED = "no record of its own; delivered on the control under the same cond
 
 Told = Callable[[Case, DataPlane, CaseOutcome, str, Judgement | None], None]
 Held = dict[Flow, HeldConnection]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A lab in which a case is tried: its servers by pod, and the connections that are older than the data plane."""
+
+    lab: Lab
+    attachment: Attachment
+    servers: Mapping[str, Responder]
+    older: Held
 
 
 def judge_bypass(case: Case, planes: Sequence[DataPlane], control: DataPlane, consulted: Consulted, tell: Told) -> None:
@@ -60,44 +73,44 @@ def judge_bypass(case: Case, planes: Sequence[DataPlane], control: DataPlane, co
 
 
 @contextmanager
-def _attached(case: Case, plane: DataPlane) -> Iterator[tuple[Lab, Attachment, Held]]:
+def _attached(case: Case, plane: DataPlane) -> Iterator["_Tried"]:
     """A lab with servers, then the connections that are older than the data plane, then the data plane."""
     expectations = [each for step in case.steps for each in step.expectations]
     ports = {each.flow.port for each in expectations} | {each.packet.port for each in expected_packets([case])}
     with ExitStack() as stack:
         lab = stack.enter_context(netns.up(case.topology))
-        stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
+        servers = stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
         older = {each.flow: stack.enter_context(held(each.flow, lab)) for each in expectations if each.opened is Opened.BEFORE}
-        yield lab, stack.enter_context(plane.attach(lab)), older
+        yield _Tried(lab, stack.enter_context(plane.attach(lab)), servers, older)
 
 
 def _on_control(case: Case, control: DataPlane) -> str:
     """What did not get through where nothing denies, a line each."""
     astray = []
-    with _attached(case, control) as (lab, attachment, older):
+    with _attached(case, control) as tried:
         for step in case.steps:
-            _tamper(step, lab, attachment)
-            for each, seen in _ask(step.expectations, lab, older):
+            _tamper(step, tried.lab, tried.attachment)
+            for each, seen in _ask(step.expectations, tried.lab, tried.older):
                 if seen.verdict is not Verdict.FORWARDED:
                     astray.append(f"{each.flow}: {seen.verdict} ({seen.detail}) on {control.name}, where nothing denies")
-        astray += packets_on_control([case], lab).values()
+        astray += packets_on_control([case], tried.lab).values()
     return "\n".join(astray)
 
 
 def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
     """The judgement of the first step that is not as it should be, or of the last."""
     judged = Judgement((), "", None)
-    with _attached(case, plane) as (lab, attachment, older):
+    with _attached(case, plane) as tried:
         for step, answers in zip(case.steps, consulted.answers, strict=True):
             try:
-                attachment.apply(step.policies)
+                tried.attachment.apply(step.policies)
             except DataPlaneError as error:  # it claims to be able to
                 said = f"{step.origin}: the policies are not in force: {error}"
                 return Judgement((said,), "", None, frozenset({Symptom.BREAKS}))
-            _tamper(step, lab, attachment)
-            judged = judge(_sights(step, plane, lab, attachment, older), answers)
+            _tamper(step, tried.lab, tried.attachment)
+            judged = judge(_sights(step, plane, tried), answers)
             if step.packets:
-                judged = together(judged, judge_packets_on(step, lab, attachment, answers))
+                judged = together(judged, judge_packets_on(step, tried.lab, tried.attachment, answers))
             if judged.faults:
                 break
     return judged
@@ -122,17 +135,30 @@ def await_end(pod: str, pids: Sequence[int]) -> None:
         time.sleep(0.01)
 
 
-def _sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, older: Held) -> list[Sight]:
+def _sights(step: Step, plane: DataPlane, tried: _Tried) -> list[Sight]:
     allowed = [each for each in step.expectations if admitted(each)]
     denied = [each for each in step.expectations if not admitted(each)]
-    before = _ask(allowed, lab, older)
-    refused = _ask(denied, lab, older)
+    before = _ask(allowed, tried.lab, tried.older)
+    watch = Watch(tried.lab, tried.servers)
+    refused = _ask(denied, tried.lab, tried.older)
+    watch.settle(each.flow.destination for each in denied)
     again = [each for each in twins(step.expectations) if each.opened is Opened.NOW]
     return [
         *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
-        *(Sight(each, seen.verdict, seen.detail, _evidence(each, seen, plane, attachment)) for each, seen in refused),
-        *(Sight(each, seen.verdict, seen.detail, after=True) for each, seen in _ask(again, lab, {})),
-    ]
+        *(
+            Sight(
+                each, seen.verdict, seen.detail, _evidence(each, seen, plane, tried.attachment),
+                reached=watch.reached(each.flow, seen.nonce, at_interface=_at_interface(each, plane)),
+            )
+            for each, seen in refused
+        ),
+        *(Sight(each, seen.verdict, seen.detail, after=True) for each, seen in _ask(again, tried.lab, {})),
+    ]  # fmt: skip
+
+
+def _at_interface(each: Expectation, plane: DataPlane) -> bool:
+    """Whether what comes in at the server's interface got around. Of an older connection no first packet comes any more."""
+    return each.opened is Opened.NOW and manner(each.flow, plane) is Verdict.DROPPED
 
 
 def _evidence(each: Expectation, seen: Observation, plane: DataPlane, attachment: Attachment) -> Evidence | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from harness.campaign.conformance_oracles import Consulted
+from harness.campaign.conformance_sights import sights
 from harness.campaign.conformance_streams import OpenStreams
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
@@ -32,8 +33,6 @@ SECONDS = 0.9
 NOTHING = Judgement((), "", None)
 _NOTHING_LEARNT = (LabError, DataPlaneError, LoadFailed)
 _Said = TypeVar("_Said")
-
-Asked = Callable[[Step, DataPlane, Lab, Attachment], list[Sight]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,12 @@ def judge_churn(
     rounds: Sequence[tuple[DataPlane, Sequence[Case]]],
     control: DataPlane,
     consulted: Mapping[str, Consulted],
-    ask: Asked,
     tell: Told,
     ending: Callable[[], bool],
 ) -> None:
     """Judge cases, all of one topology, on each plane of ``rounds``.
 
-    ``ask`` asks the flows of a step, ``tell`` takes what came of a case. Nothing more is begun when ``ending`` says so.
+    ``tell`` takes what came of a case. Nothing more is begun when ``ending`` says so.
     """
     everything = list({case.id: case for _, cases in rounds for case in cases}.values())
     astray = {case.id: said for case, said in _series(everything, control, _on_control, str, ending)}
@@ -75,7 +73,7 @@ def judge_churn(
         sound = [case for case in cases if case.id in astray and not astray[case.id]]
 
         def judged(case: Case, run: "_Run") -> Churned:
-            return _on_plane(case, plane, run, consulted[case.id], ask)
+            return _on_plane(case, plane, run, consulted[case.id])
 
         def broken(error: Exception) -> Churned:
             return Churned(CaseOutcome.ERROR, str(error))
@@ -175,7 +173,7 @@ class _Run:
         self._ports = sorted(set().union(*map(_flow_ports, cases)))
         self._first = {pod.pod.ref: pod for pod in lab.pods}
         self._steps: Iterator[Topology] = iter(())
-        stack.enter_context(serve_all(lab.pods, self._ports))
+        self.servers = dict(stack.enter_context(serve_all(lab.pods, self._ports)))
         self.streams = OpenStreams(lab, sorted(set().union(*map(_stream_ports, cases))), stack)
 
     def begin(self, case: Case) -> None:
@@ -212,7 +210,7 @@ class _Run:
         self.streams.settle()
         added = [self.lab.add_pod(pod) for pod in created]
         if added:
-            self._stack.enter_context(serve_all(added, self._ports))
+            self.servers |= self._stack.enter_context(serve_all(added, self._ports))
         for new in added:
             self.streams.serve(new)
         self.attachment.pods_changed(added, deleted)
@@ -243,7 +241,7 @@ def _on_control(case: Case, run: _Run) -> str:
     return "\n".join(astray)
 
 
-def _on_plane(case: Case, plane: DataPlane, run: _Run, consulted: Consulted, ask: Asked) -> Churned:
+def _on_plane(case: Case, plane: DataPlane, run: _Run, consulted: Consulted) -> Churned:
     """The case ends at its first step that is not as it should be."""
     began = time.monotonic()
     judged, admitted = NOTHING, 0
@@ -257,12 +255,12 @@ def _on_plane(case: Case, plane: DataPlane, run: _Run, consulted: Consulted, ask
         except DataPlaneError as error:  # it claims to support what the case asks for
             judged = Judgement((), "", None, frozenset({Symptom.BREAKS}))
             return churned(CaseOutcome.FAIL, f"{step.origin}: the step is not in force: {error}")
-        sights = ask(step, plane, run.lab, run.attachment)
+        asked = sights(step, plane, run.lab, run.attachment, run.servers)
         streams, more = run.streams.look(
             step.stream_expectations, called, enforced, lambda flow: run.attachment.evidence(flow) is not None
         )
         admitted += more
-        judged = judge([*sights, *(_sight(*each, run.attachment) for each in streams.items())], answers)
+        judged = judge([*asked, *(_sight(*each, run.attachment) for each in streams.items())], answers)
         if judged.faults:
             return churned(CaseOutcome.FAIL, "\n".join(judged.faults))
     return churned(CaseOutcome.PASS)

@@ -6,15 +6,16 @@ from contextlib import ExitStack, contextmanager
 
 from harness.dataplanes.port import Attachment
 from harness.judge.conformance import Sight
-from harness.lab.port import Lab, Process
+from harness.lab.port import Lab
 from harness.model.bench import Expectation, Opened
 from harness.model.case import Step
 from harness.model.flow import Verdict
+from harness.traffic.arrivals import Responder, Watch
 from harness.traffic.held import HeldConnection, held
 
 
 @contextmanager
-def kept_open(step: Step, lab: Lab, servers: Mapping[str, Process]) -> Iterator[Mapping[Expectation, HeldConnection]]:
+def kept_open(step: Step, lab: Lab, servers: Mapping[str, Responder]) -> Iterator[Mapping[Expectation, HeldConnection]]:
     """A connection for each flow that ``step`` asks over an earlier one; ``servers`` are the responders by pod.
 
     Raises LoadFailed where one cannot be opened.
@@ -22,23 +23,28 @@ def kept_open(step: Step, lab: Lab, servers: Mapping[str, Process]) -> Iterator[
     with ExitStack() as stack:
         yield {
             each: stack.enter_context(
-                held(each.flow, lab, servers[each.flow.destination] if each.opened is Opened.ASKED else None)
+                held(each.flow, lab, servers[each.flow.destination].process if each.opened is Opened.ASKED else None)
             )
             for each in step.expectations
             if each.opened in (Opened.EARLIER, Opened.ASKED)
         }
 
 
-def ask_over(connections: Mapping[Expectation, HeldConnection], attachment: Attachment) -> list[Sight]:
+def ask_over(
+    connections: Mapping[Expectation, HeldConnection], lab: Lab, servers: Mapping[str, Responder], attachment: Attachment
+) -> list[Sight]:
     """Ask over all at once, once each. A denial may show as silence or as a close: a plane declares how it denies new ones."""
     if not connections:
         return []
+    watch = Watch(lab, servers)
     with ThreadPoolExecutor(len(connections)) as pool:
         asked = list(pool.map(HeldConnection.ask, connections.values()))
+    watch.settle(each.flow.destination for each in connections)
     return [
         Sight(
             each, seen.verdict, seen.detail,
             evidence=None if seen.verdict is Verdict.FORWARDED else attachment.evidence(each.flow),
+            reached=watch.reached(each.flow, seen.nonce, at_interface=False),
         )
         for each, seen in zip(connections, asked, strict=True)
     ]  # fmt: skip

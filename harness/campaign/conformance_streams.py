@@ -70,7 +70,7 @@ class OpenStreams:
         """Return when the servers have read and answered all that had come for them. Raises LoadFailed."""
         for pod in self._lab.pods:
             if pod in self._servers:
-                self._servers[pod].mark()
+                self._servers[pod].settle()
 
     def open(self, streams: Sequence[Flow]) -> None:
         """Open ``streams``; each goes to the address that its destination has now, and stays with that. Raises LoadFailed."""

@@ -10,6 +10,7 @@ from typing import Any
 from harness.campaign.conformance import Outcomes
 from harness.campaign.conformance_features import needs
 from harness.dataplanes.port import DataPlane
+from harness.model.canary import CanarySeen
 from harness.model.case import Case, CaseResult, ExpectedOutcome
 
 FORMAT = 1
@@ -47,6 +48,7 @@ def summarise(
         ],
         "results": [_row(result) for result in results],
         "convergence": {name: [round(each, 6) for each in taken] for name, taken in outcomes.convergence.items()},
+        "canaries": {name: [_canary(each) for each in seen] for name, seen in outcomes.canaries.items()},
         "control": {
             "dataplane": control.name, "flows": {str(verdict): count for verdict, count in outcomes.control.items()},
         },
@@ -66,6 +68,11 @@ def _lines(value: object) -> str:
 
 def _row(result: CaseResult) -> dict[str, Any]:
     return {**asdict(result), "seconds": round(result.seconds, 3)}
+
+
+def _canary(seen: CanarySeen) -> dict[str, Any]:
+    figures = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(seen).items()}
+    return {**figures, "flow": str(seen.flow)}
 
 
 def _entry(entry: ExpectedOutcome) -> dict[str, str]:

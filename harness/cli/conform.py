@@ -22,8 +22,9 @@ from harness.lab.port import Lab
 from harness.manifests.case import load_cases
 from harness.manifests.expectations import expectations_for
 from harness.model.case import Case, CaseResult, ExpectedOutcome
-from harness.report.conformance import Convergence, conformance_json, conformance_junit, conformance_markdown
+from harness.report.conformance import conformance_json, conformance_junit, conformance_markdown
 from harness.report.conformance_text import plane_lines, unexpected_lines
+from harness.report.convergence import Convergence
 
 CONTROL = "plain"
 DATA_PLANES = ("sidecar-mtls", "ebpf", "ebpf-sockmap", "nftables")
@@ -148,7 +149,9 @@ def _report(
 ) -> Status:
     """Judge the outcomes by what was expected, write the files and say what came of it."""
     results = gate(outcomes.results, listed)
-    convergence = {name: Convergence.of(seconds) for name, seconds in outcomes.convergence.items()}
+    convergence = {
+        name: Convergence.of(seconds, outcomes.canaries.get(name, ())) for name, seconds in outcomes.convergence.items()
+    }
     if files.json:
         files.json.write_text(conformance_json(results))
     if files.junit:

@@ -79,7 +79,7 @@ class NftablesAttachment:
         number = next(self._revisions)
         mark = (self._first_mark + number) % (_MARKS - 1) + 1
         for node in self._lab.nodes:
-            rules = render([Port(pod.pod, pod.host_ifname) for pod in node.pods], gates, mark)
+            rules = render([Port(pod.pod, pod.host_ifname) for pod in node.pods], gates, mark, number)
             try:
                 _nft(node, f"delete table {TABLE}\n{rules.text}")
             except DataPlaneError as error:

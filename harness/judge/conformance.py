@@ -16,6 +16,7 @@ class Sight:
     """What was seen of an expectation, by the client and, of a denial, by the data plane.
 
     ``manner`` is how the plane declares that it denies such a flow, None where it declares nothing.
+    ``reached``: what of a denied flow reached its server, in words; None where nothing did, or nobody watched.
     ``after`` marks an allowed flow that was asked once more when the denied ones of its step had been asked.
     """
 
@@ -25,6 +26,7 @@ class Sight:
     evidence: Evidence | None = None
     manner: Verdict | None = None
     after: bool = False
+    reached: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def _wrong(sight: Sight) -> str | None:
         return f"expected {expected}, observed {observed}{when} ({sight.detail})"
     if expected is Verdict.FORWARDED:
         return None
+    if sight.reached is not None:
+        return f"expected {expected}, observed {observed} ({sight.detail}), yet {sight.reached}"
     if sight.evidence is None:
         return f"expected {expected}, observed {observed} ({sight.detail}), of which the data plane has no record"
     if sight.manner not in (None, observed):
@@ -113,7 +117,7 @@ def _wrong(sight: Sight) -> str | None:
 
 def _symptom(sight: Sight) -> Symptom:
     """How a sight fails that is not what its expectation asks for."""
-    if sight.expectation.verdict.admits(sight.observed):
+    if sight.expectation.verdict.admits(sight.observed) and (sight.reached is None or admitted(sight.expectation)):
         return Symptom.BREAKS
     return Symptom.DENIES if admitted(sight.expectation) else Symptom.ADMITS
 

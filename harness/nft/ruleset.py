@@ -3,6 +3,10 @@
 Nothing is accepted for being established. A reply is judged by what its connection's first packet would be
 now (``ct original``), so a revocation reaches connections that are open. An ICMP error is let through if its connection was
 let through under these very rules, which the connection's mark tells. Rules name the line they come from in their comments.
+
+One transaction takes a table away and brings the next. Two things keep a packet in between from meeting neither
+(docs/decisions/0081-nftables-reference.md): no set has ranges, which are matched by rules of their own, as the kernel makes
+sets of ranges visible after the rules that ask them; and each table's hook comes after that of the table before.
 """
 
 from collections.abc import Sequence
@@ -50,9 +54,9 @@ class Ruleset:
 SPOOFED, UNTRACKED, STALE = Reason("spoofed_source"), Reason("no_connection"), Reason("stale_icmp_error")
 
 
-def render(ports: Sequence[Port], gates: Gates, revision: int) -> Ruleset:
-    """The rules of a node with these pods. ``revision`` (32 bits, not 0) must differ from those before."""
-    return _Table(ports, gates).finished(revision)
+def render(ports: Sequence[Port], gates: Gates, revision: int, turn: int = 0) -> Ruleset:
+    """The rules of a node with these pods. ``revision`` (32 bits, not 0) must differ from those before, ``turn`` be greater."""
+    return _Table(ports, gates).finished(revision, turn)
 
 
 class _Table:
@@ -78,9 +82,8 @@ class _Table:
         return self._chains.setdefault(tuple(lines), f"pod-{way}-{len(self._chains) + 1}")
 
     def _rules(self, match: Match, way: Way, *, denies: bool) -> list[str]:
-        what = self._what(match)
         verdict = self._drop(Reason("policy_deny", way, match.origin)) if denies else f"return {_comment(match.origin)}"
-        return [f"{who}{what}{verdict}" for who in self._who(match.peers, way)]
+        return [f"{who}{what}{verdict}" for who in self._who(match.peers, way) for what in self._what(match)]
 
     def _who(self, peers: Addresses, way: Way) -> list[str]:
         if peers == EVERYBODY:
@@ -90,24 +93,31 @@ class _Table:
             intervals = peers.of(family)
             if intervals == EVERYBODY.of(family):
                 found.append(f"meta nfproto ipv{family} ")
-            elif intervals:
-                number = len(self._sets) + 1
-                addresses = self._sets.setdefault((family, intervals), f"peers-{number}")
-                found.append(f"ct original {name} {_PEER[way]} @{addresses} ")
+            else:
+                end = f"ct original {name} {_PEER[way]}"
+                single = tuple(each for each in intervals if each[0] == each[1])
+                if single:
+                    addresses = self._sets.setdefault((family, single), f"peers-{len(self._sets) + 1}")
+                    found.append(f"{end} @{addresses} ")
+                found += [f"{end} {text(each, family)} " for each in intervals if each not in single]
         return found
 
     @staticmethod
-    def _what(match: Match) -> str:
+    def _what(match: Match) -> list[str]:
         if match.protocol is None:
-            return ""
-        ports = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in match.ports or ())
-        return f"meta l4proto {match.protocol} " + (f"ct original proto-dst {{ {ports} }} " if ports else "")
+            return [""]
+        protocol = f"meta l4proto {match.protocol} "
+        ports = match.ports or ()
+        single = ", ".join(str(first) for first, last in ports if first == last)
+        found = [f"{protocol}ct original proto-dst {{ {single} }} "] if single else []
+        found += [f"{protocol}ct original proto-dst {first}-{last} " for first, last in ports if first != last]
+        return found or [protocol]
 
     def _drop(self, reason: Reason) -> str:
         mark = self._reasons.setdefault(reason, len(self._reasons) + 1)
         return f"meta mark set {mark} goto dropped {_comment(reason.origin)}".rstrip()
 
-    def finished(self, revision: int) -> Ruleset:
+    def finished(self, revision: int, turn: int) -> Ruleset:
         spoofed, untracked, stale = self._stray
         guarded = sorted({ifname for jumps in self._jumps.values() for ifname in jumps})
         parts = [_set("pods", "ifname", "", [f'"{port.ifname}"' for port in self._ports])]
@@ -119,12 +129,12 @@ class _Table:
             parts.append(_set(f"{DROPS}{family}", drop, f"flags dynamic, timeout; {REMEMBERED}; ", []))
         for (family, intervals), name in self._sets.items():
             elements = [text(interval, family) for interval in intervals]
-            parts.append(_set(name, FAMILIES[family][1], "flags interval; ", elements))
+            parts.append(_set(name, FAMILIES[family][1], "", elements))
         parts.append(_block("dropped", [*_records(), "counter drop"]))
         parts += [_block(name, lines) for lines, name in self._chains.items()]
         egress, ingress = self._jumps[Way.EGRESS], self._jumps[Way.INGRESS]
         rules = [
-            "type filter hook forward priority filter; policy accept;",
+            f"type filter hook forward priority {turn}; policy accept;",
             *(f"iifname @pods iifname . {name} saddr != @own{family} {spoofed}" for family, (name, _) in FAMILIES.items()),
             f"ct state invalid,untracked iifname @guarded {untracked}",
             f"ct state invalid,untracked oifname @guarded {untracked}",

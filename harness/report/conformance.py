@@ -1,33 +1,16 @@
 """What conformance cases came to: for programs (JSON), for whatever shows test results (JUnit), for people (Markdown)."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from harness.model.case import CaseOutcome, CaseResult
+from harness.report.convergence import Canaries, Convergence
 from harness.report.junit import clean
 
 FORMAT = 1
 _FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms", "admitted_meanwhile")
-
-
-@dataclass(frozen=True, slots=True)
-class Convergence:
-    """Seconds from handing policies over to their enforcement, over a data plane's ``count`` changes."""
-
-    count: int
-    p50: float
-    p99: float
-
-    @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Convergence":
-        """Of at least one change. A quantile between two changes is the longer of them."""
-        ordered = sorted(seconds)
-        p50, p99 = (ordered[math.ceil(share * (len(ordered) - 1))] for share in (0.5, 0.99))
-        return cls(len(ordered), p50, p99)
 
 
 def conformance_json(results: Sequence[CaseResult]) -> str:
@@ -100,6 +83,7 @@ def conformance_markdown(
     if convergence:
         lines += ["", _row(["policies handed over to enforced", "changes", "p50", "p99"]), _row(["---"] * 4)]
         lines += [_row([name, str(c.count), _ms(c.p50), _ms(c.p99)]) for name, c in convergence.items()]
+    lines += list(_canaries({name: c.canaries for name, c in convergence.items() if c.canaries}))
     lines += list(_meanwhile(results))
     red = [result for result in results if not result.expected]
     if red:
@@ -108,13 +92,27 @@ def conformance_markdown(
     return "\n".join(lines) + "\n"
 
 
+def _canaries(seen: Mapping[str, Canaries]) -> Iterator[str]:
+    """A row a data plane: what became of connections that a change denies, begun again and again through it."""
+    if seen:
+        heads = ["canaries", "changes", "begun meanwhile", "got through", "last one, p50", "p99", "begun after", "got through"]
+        yield from ("", _row(heads), _row(["---"] * len(heads)))
+        for name, c in seen.items():
+            figures = (c.changes, c.begun, c.admitted, _ms(c.last_p50), _ms(c.last_p99), c.after, c.late)
+            yield _row([name, *map(str, figures)])
+
+
 def _meanwhile(results: Sequence[CaseResult]) -> Iterator[str]:
     """A row a data plane that let messages through while a change that denies them was on its way into force."""
     counts: Counter[str] = Counter()
     for result in results:
         counts[result.dataplane] += result.admitted_meanwhile
     if any(counts.values()):
-        yield from ("", _row(["wrongly admitted while a change was under way", "messages of streams"]), _row(["---"] * 2))
+        yield from (
+            "",
+            _row(["wrongly admitted while a change was under way", "connections of canaries and messages of streams"]),
+            _row(["---"] * 2),
+        )
         yield from (_row([name, str(count)]) for name, count in counts.items() if count)
 
 

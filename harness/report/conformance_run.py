@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.model.case import CaseOutcome, CaseResult
 from harness.model.fault import Symptom
+from harness.report.convergence import Convergence
 from harness.report.run import RunError
 
 FILE = "results.json"
@@ -82,8 +83,24 @@ class ChangeRow(_Row):
     since: str
 
 
+class CanaryRow(_Row):
+    """What was seen of a flow that a change denies, begun again and again through it; see CanarySeen."""
+
+    flow: str
+    seconds: float
+    meanwhile: int
+    admitted: int
+    last: float
+    after: int
+    late: int
+    latest: float
+
+
 class ConformanceRun(_Row):
-    """``results.json``. ``convergence``: seconds of every change of policy, from handing it over to its enforcement."""
+    """``results.json``. ``convergence``: seconds of every change of policy, from handing it over to its enforcement.
+
+    ``canaries``: of some of those changes, by data plane, what became of a flow that they deny.
+    """
 
     format: Literal[1]
     started: str
@@ -94,6 +111,7 @@ class ConformanceRun(_Row):
     cases: list[CaseRow]
     results: list[ResultRow]
     convergence: dict[str, list[float]] = {}
+    canaries: dict[str, list[CanaryRow]] = {}
     control: ControlRow
     expectations: list[EntryRow] = []
     expectation_changes: list[ChangeRow] = []
@@ -105,9 +123,16 @@ class ConformanceRun(_Row):
             CaseResult(
                 row.case, row.area, row.dataplane, row.outcome, row.reason, row.evidence, row.rule,
                 expected=row.expected, seconds=row.seconds, symptoms=tuple(row.symptoms),
+                admitted_meanwhile=row.admitted_meanwhile,
             )
             for row in self.results
         ]  # fmt: skip
+
+    def took(self) -> dict[str, Convergence]:
+        """How long changes of policy took, of each data plane on which there were any."""
+        return {
+            name: Convergence.of(seconds, self.canaries.get(name, ())) for name, seconds in self.convergence.items() if seconds
+        }
 
 
 def read_conformance(folder: Path) -> ConformanceRun:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from harness.model.bypass import Technique
 from harness.model.case import CaseOutcome
-from harness.report.conformance import Convergence
 from harness.report.conformance_run import ConformanceRun, ResultRow
+from harness.report.convergence import Convergence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,13 @@ class Headline:
 
 def headlines(run: ConformanceRun) -> list[Headline]:
     """A row a data plane."""
+    took = run.took()
     return [
         Headline(
             plane.name,
             plane.title,
             tally(row for row in run.results if row.dataplane == plane.name),
-            Convergence.of(run.convergence[plane.name]) if run.convergence.get(plane.name) else None,
+            took.get(plane.name),
         )
         for plane in run.dataplanes
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.judge.conformance import surprise
 from harness.model.case import Case, CaseOutcome, CaseResult, ExpectedOutcome
-from harness.report.conformance import Convergence
+from harness.report.convergence import Convergence
 
 
 def again(case: Case, dataplane: str) -> str:
@@ -28,5 +28,5 @@ def plane_lines(results: Sequence[CaseResult], convergence: Mapping[str, Converg
         words = ", ".join(f"{count} {outcome}" for outcome, count in counts if count)
         red = sum(not result.expected for result in mine)
         took = convergence.get(plane)
-        enforced = f"; policies enforced after p50 {took.p50 * 1000:.1f} ms, p99 {took.p99 * 1000:.1f} ms" if took else ""
+        enforced = f"; {took.words}" if took else ""
         yield f"{plane}: {len(mine)} cases: {words}; {red or 'none'} not expected{enforced}"

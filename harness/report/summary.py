@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.report import sentences, tables
-from harness.report.conformance import Convergence
 from harness.report.conformance_run import FILE, read_conformance
 from harness.report.conformance_text import plane_lines
 from harness.report.lookup import Figures
@@ -15,8 +14,7 @@ def summary_text(folder: Path) -> str:
     """Targets and headline table of a run's folder, or a line a data plane of conformance cases. Raises RunError."""
     if (folder / FILE).is_file():
         conformance = read_conformance(folder)
-        took = {name: Convergence.of(seconds) for name, seconds in conformance.convergence.items() if seconds}
-        return "\n".join(plane_lines(conformance.outcomes(), took)) + "\n"
+        return "\n".join(plane_lines(conformance.outcomes(), conformance.took())) + "\n"
     run = read_run(folder)
     figures = Figures(run)
     parts = [_figures(figures, scenario) for scenario in run.scenarios]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.report.conformance import Convergence, conformance_junit, conformance_markdown
+from harness.report.conformance import conformance_junit, conformance_markdown
 from harness.report.conformance_run import FILE, read_conformance
 from harness.report.junit import junit_xml
 from harness.report.run import RunError, read_run
@@ -45,7 +45,7 @@ def _conformance(folder: Path) -> dict[str, Writer]:
     run = read_conformance(folder)
     results = run.outcomes()
     features = {case.case: case.features for case in run.cases}
-    took = {name: Convergence.of(seconds) for name, seconds in run.convergence.items() if seconds}
+    took = run.took()
     return {
         "report.html": lambda part: part.write_text(conformance_page(run, paper=False)),
         "report.pdf": lambda part: write_pdf(conformance_page(run, paper=True), part),

@@ -1,5 +1,6 @@
 """Connections that are opened at one time and asked over at another."""
 
+import random
 import signal
 import sys
 import time
@@ -23,8 +24,9 @@ class HeldConnection:
     With ``server``, the responder there owes the answer to a request since: then that speaks first, not the client.
     """
 
-    def __init__(self, flow: Flow, process: Process, server: Process | None = None) -> None:
+    def __init__(self, flow: Flow, process: Process, nonce: int, server: Process | None = None) -> None:
         self._flow = flow
+        self._nonce = nonce
         self._process = process
         self._server = server
 
@@ -43,11 +45,13 @@ class HeldConnection:
         what, _, body = said.partition(" ")
         if what == "answered":
             meant = body.strip() == self._flow.destination
-            return Observation(Verdict.FORWARDED if meant else Verdict.REDIRECTED, took, f"answered by {body}, over it")
+            return Observation(
+                Verdict.FORWARDED if meant else Verdict.REDIRECTED, took, f"answered by {body}, over it", self._nonce
+            )
         verdict = {"silent": Verdict.DROPPED, "closed": Verdict.REJECTED}.get(what)
         if verdict is None:
             raise LoadFailed(f"{self._flow}: the held connection's client said {said!r}; see {self._process.log}")
-        return Observation(verdict, took, f"{what}, over an older connection")
+        return Observation(verdict, took, f"{what}, over an older connection", self._nonce)
 
 
 @contextmanager
@@ -57,7 +61,9 @@ def held(flow: Flow, lab: Lab, server: Process | None = None) -> Iterator[HeldCo
     Raises LoadFailed where it cannot be opened.
     """
     address = lab.pod(flow.destination).pod.ip(flow.family)
-    argv = [sys.executable, str(PROGRAM), address, str(flow.port), repr(SILENCE), *(["later"] if server else [])]
+    nonce = random.getrandbits(64) or 1
+    argv = [sys.executable, str(PROGRAM), address, str(flow.port), repr(SILENCE), f"{nonce:016x}"]
+    argv += ["later"] if server else []
     process = lab.pod(flow.source).start(argv, component="probe")
     try:
         deadline = time.monotonic() + READY
@@ -65,6 +71,6 @@ def held(flow: Flow, lab: Lab, server: Process | None = None) -> Iterator[HeldCo
             if process.poll() is not None or time.monotonic() > deadline:
                 raise LoadFailed(f"{flow}: no connection could be opened: {process.log.read_text().strip()[-200:]}")
             time.sleep(0.01)
-        yield HeldConnection(flow, process, server)
+        yield HeldConnection(flow, process, nonce, server)
     finally:
         process.stop()

@@ -1,8 +1,8 @@
 """A program for the inside of a pod: it opens a connection, uses it, and asks over it again when it is told to, by SIGUSR1.
 
-Usage: held_client.py ADDRESS PORT SECONDS [later]. Writes ``open`` when it got a first answer, and then ``answered TEXT``,
-``closed`` or ``silent``. With ``later`` it has asked again when it writes ``open``, and got the head of the answer; the
-server sends the rest when it is told to.
+Usage: held_client.py ADDRESS PORT SECONDS NONCE [later]. Writes ``open`` when it got a first answer, and then
+``answered TEXT``, ``closed`` or ``silent``. What it asks when it is told to has a header ``Probe: NONCE``. With ``later``
+it has asked again when it writes ``open``, and got the head of the answer; the server sends the rest when it is told to.
 """
 
 import http.client
@@ -23,7 +23,7 @@ def main() -> None:
     try:
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
-        status, body = _body(begun or _head(connection, "/name"))
+        status, body = _body(begun or _head(connection, "/name", Probe=sys.argv[4]))
     except TimeoutError:
         _say("silent")
     except (OSError, http.client.HTTPException):
@@ -32,8 +32,8 @@ def main() -> None:
         _say(f"answered {body}" if status == http.client.OK else "closed")
 
 
-def _head(connection: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
-    connection.request("GET", path)
+def _head(connection: http.client.HTTPConnection, path: str, **headers: str) -> http.client.HTTPResponse:
+    connection.request("GET", path, headers=headers)
     return connection.getresponse()
 
 

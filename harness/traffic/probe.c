@@ -4,9 +4,10 @@
  *     probe SECONDS [UID GID] < FLOWS
  *
  * With UID and GID it becomes them once it runs: neither need be able to reach its file.
- * A line for each flow: PROTOCOL ADDRESS NUMBER CODE OWN. PROTOCOL is tcp (one GET /name over one connection), udp (one
+ * A line for each flow: PROTOCOL ADDRESS NUMBER CODE OWN NONCE. PROTOCOL is tcp (one GET /name over one connection), udp (one
  * datagram) or icmp (one message of type NUMBER and code CODE, which must be an echo request); else NUMBER is a port.
- * OWN is the port that a datagram is sent from, unless it is taken, or the identifier of an ICMP message.
+ * OWN is the port that a datagram is sent from, unless it is taken, or the identifier of an ICMP message. NONCE, 16 digits,
+ * is what each says of itself: a datagram, an echo request, and a GET in a header "Probe: NONCE".
  * Prints a line for each, in the same order; TIME is in seconds since the flow was begun, BODY is in hexadecimal:
  *     answered STATUS TIME BODY    STATUS is 0 but for tcp; of a datagram that repeats what was sent, BODY is the rest
  *     refused ERROR TIME -         connect, send or recv failed; ERROR is a name such as ECONNREFUSED
@@ -27,7 +28,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -167,9 +167,9 @@ static void ask(struct flow *flow)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = flow};
 	char request[256];
-	int size = snprintf(request, sizeof(request), is6(flow) ? "GET /name HTTP/1.1\r\nHost: [%s]:%u\r\n\r\n"
-								: "GET /name HTTP/1.1\r\nHost: %s:%u\r\n\r\n",
-			    flow->address, flow->number);
+	int size = snprintf(request, sizeof(request), is6(flow) ? "GET /name HTTP/1.1\r\nHost: [%s]:%u\r\nProbe: %s\r\n\r\n"
+								: "GET /name HTTP/1.1\r\nHost: %s:%u\r\nProbe: %s\r\n\r\n",
+			    flow->address, flow->number, flow->nonce);
 
 	flow->how = "waiting";
 	flow->answer = calloc(1, sizeof(*flow->answer));
@@ -289,9 +289,9 @@ static void hear_out(unsigned beats)
 static bool understood(struct flow *flow, const char *line)
 {
 	char protocol[5];
-	uint64_t random;
 
-	if (sscanf(line, "%4s %45s %u %u %u", protocol, flow->address, &flow->number, &flow->code, &flow->own) != 5)
+	if (sscanf(line, "%4s %45s %u %u %u %16s", protocol, flow->address, &flow->number, &flow->code, &flow->own, flow->nonce) != 6 ||
+	    strlen(flow->nonce) != NONCE)
 		return false;
 	flow->fd = -1;
 	flow->protocol = !strcmp(protocol, "tcp") ? TCP : !strcmp(protocol, "udp") ? UDP : ICMP;
@@ -302,9 +302,6 @@ static bool understood(struct flow *flow, const char *line)
 	else
 		return false;
 	flow->to.v4.sin_port = htons(flow->number);
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		die("getrandom");
-	snprintf(flow->nonce, sizeof(flow->nonce), "%016llx", (unsigned long long)random);
 	return flow->protocol != ICMP || flow->number == (is6(flow) ? ICMP6_ECHO_REQUEST : ICMP_ECHO);
 }
 

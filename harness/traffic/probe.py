@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -31,11 +31,15 @@ kernel's choice would now and then be that of a flow which was allowed half a mi
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the client saw, and after how long. ``detail`` says by what: a status, an error's name, who answered instead."""
+    """What the client saw, and after how long. ``detail`` says by what: a status, an error's name, who answered instead.
+
+    ``nonce`` is what it said of itself, by which its server knows it; 0 where it said nothing.
+    """
 
     verdict: Verdict
     seconds: float
     detail: str
+    nonce: int = 0
 
 
 def probe(flow: Flow, client: LabPod, server: LabPod, seconds: float = 0.9) -> Observation:
@@ -85,7 +89,10 @@ def _ask(
 ) -> list[Observation]:
     what = str(asked[0][0]) if len(asked) == 1 else f"{len(asked)} flows of {client.pod.ref}"
     numbers = _numbers.setdefault(client, count(random.randrange(1 << 16)))
-    lines = "".join(_line(flow, server, next(numbers)) for flow, server in asked)
+    nonces = [random.getrandbits(64) or 1 for _ in asked]
+    lines = "".join(
+        f"{_line(flow, server, next(numbers))} {nonce:016x}\n" for (flow, server), nonce in zip(asked, nonces, strict=True)
+    )
     try:
         argv = [str(c_program(SOURCE)), repr(seconds)]
         if credentials is not None:
@@ -98,26 +105,29 @@ def _ask(
     said = done.stdout.splitlines()
     if len(said) != len(asked):
         raise not_understood("probe", done.stdout)
-    return [judge(line, server.pod.ref, flow.protocol) for line, (flow, server) in zip(said, asked, strict=True)]
+    return [
+        replace(judge(line, server.pod.ref, flow.protocol), nonce=nonce)
+        for line, (flow, server), nonce in zip(said, asked, nonces, strict=True)
+    ]
 
 
 def _line(flow: Flow, server: LabPod, number: int) -> str:
-    """A flow as the prober reads it."""
+    """A flow as the prober reads it, but for its nonce."""
     try:
         address = server.pod.ip(flow.family)
     except KeyError as error:
         raise LoadFailed(f"{flow} could not be probed: {error.args[0]}") from error
     if flow.protocol == "TCP":
-        return f"tcp {address} {flow.port} 0 0\n"
+        return f"tcp {address} {flow.port} 0 0"
     if flow.protocol == "UDP":
-        return f"udp {address} {flow.port} 0 {OWN_PORTS[number % len(OWN_PORTS)]}\n"
+        return f"udp {address} {flow.port} 0 {OWN_PORTS[number % len(OWN_PORTS)]}"
     if flow.protocol != "ICMP" or flow.icmp is None:
         raise LoadFailed(f"{flow} cannot be probed: only TCP, UDP and ICMP with a type can")
     if flow.icmp.type != ECHO_REQUEST[flow.family]:
         raise LoadFailed(
             f"{flow} cannot be probed: of IPv{flow.family} only echo requests, type {ECHO_REQUEST[flow.family]}, are answered"
         )
-    return f"icmp {address} {flow.icmp.type} {flow.icmp.code} {number % (1 << 16)}\n"
+    return f"icmp {address} {flow.icmp.type} {flow.icmp.code} {number % (1 << 16)}"
 
 
 def judge(line: str, meant: str, protocol: str = "TCP") -> Observation:

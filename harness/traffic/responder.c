@@ -1,32 +1,27 @@
 /*
  * responder: says who it is, over TCP and UDP, IPv4 and IPv6, on many ports.
  *
- *     responder READY NAME [PORT...]
+ *     responder READY DIARY INTERFACE NAME [PORT...]
  *
  * TCP: HTTP/1.x; GET /name is answered by 200 and NAME, another path by 404, another method by 405. The connection stays
  * open unless the request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME
  * when the process gets SIGUSR1.
  * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
  * a line end is an answer itself and is not answered, so that two responders never talk to each other.
+ * DIARY gets a record of each request and datagram that it reads (arrivals.h), with the hexadecimal NONCE that a header
+ * "Probe: NONCE" or the datagram itself says, and of what came in at INTERFACE (none for "-"). At SIGUSR2 all that is there
+ * is read, and then a mark is written.
  * When all ports are open, NAME and a line end are written to READY (a FIFO). It runs until it is killed.
  * Exit status: 1 where it cannot serve, 2 for wrong use; why is on standard error.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
+#include "arrivals.h"
+
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define HEAD_LIMIT 8192
 #define DATAGRAM_LIMIT 1024
@@ -34,11 +29,12 @@
 
 #define DEBTORS 256	/* connections that wait for the rest of an answer */
 
-enum kind { LISTENER, DATAGRAMS, CONNECTION };
+enum role { LISTENER, DATAGRAMS, CONNECTION, CAPTURE };
 
 struct endpoint {
-	enum kind kind;
+	enum role role;
 	int fd;
+	uint16_t port;	/* of DATAGRAMS */
 	size_t used;
 	char head[];	/* of a connection: what came and is not answered yet */
 };
@@ -46,7 +42,7 @@ struct endpoint {
 static const char *name;
 static int events;
 static struct endpoint *debtors[DEBTORS];
-static volatile sig_atomic_t pay;
+static volatile sig_atomic_t pay, marking;
 
 __attribute__((noreturn)) static void die(const char *what, unsigned port)
 {
@@ -54,14 +50,14 @@ __attribute__((noreturn)) static void die(const char *what, unsigned port)
 	exit(1);
 }
 
-static struct endpoint *watched(enum kind kind, int fd)
+static struct endpoint *watched(enum role role, int fd)
 {
-	struct endpoint *endpoint = calloc(1, sizeof(*endpoint) + (kind == CONNECTION ? HEAD_LIMIT : 0));
+	struct endpoint *endpoint = calloc(1, sizeof(*endpoint) + (role == CONNECTION ? HEAD_LIMIT : 0));
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = endpoint};
 
 	if (!endpoint || epoll_ctl(events, EPOLL_CTL_ADD, fd, &event) < 0)
 		return NULL;
-	endpoint->kind = kind;
+	endpoint->role = role;
 	endpoint->fd = fd;
 	return endpoint;
 }
@@ -74,6 +70,7 @@ static void serve(int family, int type, unsigned port)
 	bool six = family == AF_INET6, stream = type == SOCK_STREAM;
 	const char *what = stream ? six ? "TCP over IPv6," : "TCP over IPv4," : six ? "UDP over IPv6," : "UDP over IPv4,";
 	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, buffer = RECEIVE_BUFFER;
+	struct endpoint *endpoint;
 
 	if (fd < 0)
 		die(what, port);
@@ -89,9 +86,12 @@ static void serve(int family, int type, unsigned port)
 		else
 			setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
 	}
-	if (bind(fd, six ? (void *)&v6 : (void *)&v4, six ? sizeof(v6) : sizeof(v4)) < 0 || (stream && listen(fd, 4096) < 0) ||
-	    !watched(stream ? LISTENER : DATAGRAMS, fd))
+	if (bind(fd, six ? (void *)&v6 : (void *)&v4, six ? sizeof(v6) : sizeof(v4)) < 0 || (stream && listen(fd, 4096) < 0))
 		die(what, port);
+	endpoint = watched(stream ? LISTENER : DATAGRAMS, fd);
+	if (!endpoint)
+		die(what, port);
+	endpoint->port = port;
 }
 
 static void leave(struct endpoint *connection)
@@ -147,7 +147,37 @@ static void pay_debts(void)
 
 static void note_signal(int number)
 {
-	pay = number;
+	if (number == SIGUSR1)
+		pay = 1;
+	else
+		marking = 1;
+}
+
+static void hear(enum kind kind, const struct sockaddr_in6 *from, uint16_t port, uint64_t nonce)
+{
+	const struct sockaddr_in *v4 = (const void *)from;
+	struct record *record = diary_next();
+
+	*record = (struct record){.kind = kind, .family = from->sin6_family == AF_INET6 ? 6 : 4, .port = port, .nonce = nonce, .time = now()};
+	record->protocol = kind == REQUEST ? IPPROTO_TCP : IPPROTO_UDP;
+	record->source_port = ntohs(from->sin6_port);
+	if (record->family == 6)
+		memcpy(record->source, &from->sin6_addr, 16);
+	else
+		memcpy(record->source, &v4->sin_addr, 4);
+	diary_wrote();
+}
+
+static void hear_request(const struct endpoint *connection, const char *head, const char *end)
+{
+	static const char header[] = "\r\nProbe: ";
+	const char *says = memmem(head, end - head, header, strlen(header));
+	struct sockaddr_in6 from = {}, own = {};
+	socklen_t size = sizeof(from), own_size = sizeof(own);
+
+	getpeername(connection->fd, (void *)&from, &size);
+	getsockname(connection->fd, (void *)&own, &own_size);
+	hear(REQUEST, &from, ntohs(own.sin6_port), says ? strtoull(says + strlen(header), NULL, 16) : 0);
 }
 
 /* Answer the request [head, end), which ends in an empty line. False where the connection must end. */
@@ -190,6 +220,7 @@ static void serve_connection(struct endpoint *connection)
 	connection->used += got;
 	while ((end = memmem(head, connection->used, "\r\n\r\n", 4))) {
 		end += 4;
+		hear_request(connection, head, end);
 		if (!answer_request(connection, head, end)) {
 			leave(connection);
 			return;
@@ -204,7 +235,7 @@ static void serve_connection(struct endpoint *connection)
 /* The control message that holds where a datagram was sent to is also the one that says where its answer comes from. */
 static void answer_datagrams(const struct endpoint *socket)
 {
-	char data[DATAGRAM_LIMIT + 1];
+	char data[DATAGRAM_LIMIT + 2];
 	union {
 		struct cmsghdr align;
 		char data[CMSG_SPACE(sizeof(struct in6_pktinfo))];
@@ -213,7 +244,7 @@ static void answer_datagrams(const struct endpoint *socket)
 	size_t size = strlen(name);
 
 	for (;;) {
-		struct iovec parts[] = {{data, sizeof(data)}, {"\n", 1}, {data, 0}};
+		struct iovec parts[] = {{data, DATAGRAM_LIMIT + 1}, {"\n", 1}, {data, 0}};
 		struct msghdr message = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = parts, .msg_iovlen = 1,
 					 .msg_control = &control, .msg_controllen = sizeof(control)};
 		ssize_t got = recvmsg(socket->fd, &message, 0);
@@ -221,7 +252,11 @@ static void answer_datagrams(const struct endpoint *socket)
 
 		if (got < 0)
 			return;
-		if (got > DATAGRAM_LIMIT || memchr(data, '\n', got) || !info)
+		if (got > DATAGRAM_LIMIT || !info)
+			continue;
+		data[got] = 0;
+		hear(DATAGRAM, &from, socket->port, strtoull(data, NULL, 16));
+		if (memchr(data, '\n', got))
 			continue;
 		if (info->cmsg_level == IPPROTO_IP) {
 			struct in_pktinfo *asked = (struct in_pktinfo *)CMSG_DATA(info);
@@ -250,6 +285,29 @@ static void say_ready(const char *path)
 	close(fd);
 }
 
+static void attend(struct endpoint *endpoint)
+{
+	if (endpoint->role == LISTENER)
+		accept_all(endpoint);
+	else if (endpoint->role == DATAGRAMS)
+		answer_datagrams(endpoint);
+	else if (endpoint->role == CAPTURE)
+		arrivals_read(endpoint->fd);
+	else
+		serve_connection(endpoint);
+}
+
+/* Attend to whatever is ready. False where nothing is within `milliseconds` (-1: a signal came); `signals` come in only here. */
+static bool attend_all(int milliseconds, const sigset_t *signals)
+{
+	struct epoll_event ready[256];
+	int number = epoll_pwait(events, ready, 256, milliseconds, signals);
+
+	for (int i = 0; i < number; i++)
+		attend(ready[i].data.ptr);
+	return number > 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const int families[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};
@@ -257,42 +315,42 @@ int main(int argc, char **argv)
 	struct rlimit files;
 	sigset_t before, signals;
 
-	if (argc < 3 || strlen(argv[2]) > 512) {
-		fputs("usage: responder READY NAME [PORT...]\n", stderr);
+	if (argc < 5 || strlen(argv[4]) > 512) {
+		fputs("usage: responder READY DIARY INTERFACE NAME [PORT...]\n", stderr);
 		return 2;
 	}
-	name = argv[2];
+	name = argv[4];
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	sigaction(SIGUSR1, &noting, NULL);
+	sigaction(SIGUSR2, &noting, NULL);
+	diary_open(argv[2]);
 	events = epoll_create1(EPOLL_CLOEXEC);
-	for (int i = 3; i < argc; i++)
+	if (strcmp(argv[3], "-") &&
+	    (!watched(CAPTURE, arrivals_open(argv[3], ETH_P_IP)) || !watched(CAPTURE, arrivals_open(argv[3], ETH_P_IPV6))))
+		diary_fail("captures");
+	for (int i = 5; i < argc; i++)
 		for (int family = 0; family < 2; family++)
 			for (int type = 0; type < 2; type++)
 				serve(families[family], types[type], atoi(argv[i]));
 	say_ready(argv[1]);
 	for (;;) {
-		struct epoll_event ready[256];
-		int number = epoll_pwait(events, ready, 256, -1, &before);	/* the only place where the signal comes in */
-
+		attend_all(-1, &before);
 		if (pay) {
 			pay = 0;
 			pay_debts();
 		}
-
-		for (int i = 0; i < number; i++) {
-			struct endpoint *endpoint = ready[i].data.ptr;
-
-			if (endpoint->kind == LISTENER)
-				accept_all(endpoint);
-			else if (endpoint->kind == DATAGRAMS)
-				answer_datagrams(endpoint);
-			else
-				serve_connection(endpoint);
+		if (marking) {
+			marking = 0;
+			while (attend_all(0, NULL))
+				;
+			*diary_next() = (struct record){.kind = MARKED, .time = now()};
+			diary_wrote();
 		}
 	}
 }

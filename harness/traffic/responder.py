@@ -11,8 +11,10 @@ from pathlib import Path
 
 from harness.lab.build import c_program
 from harness.lab.port import LabError, LabPod, Place, Process
+from harness.traffic.arrivals import RECORD, Responder
 
 SOURCE = Path(__file__).with_name("responder.c")
+INTERFACE = "eth0"
 READY = 10.0  # seconds until all must serve
 NO_LIMITS = {"ipv4/icmp_ratemask": "0", "ipv6/icmp/ratemask": "0", "ipv6/icmp/ratelimit": "0"}
 """Below /proc/sys/net. The kernel sends a destination six errors in a row and then one a second: the seventh refused probe
@@ -20,36 +22,40 @@ would look like silence. The masks name the types that are limited; 0 is the ech
 
 
 @contextmanager
-def serve_all(pods: Sequence[LabPod], ports: Sequence[int]) -> Iterator[Mapping[str, Process]]:
+def serve_all(pods: Sequence[LabPod], ports: Sequence[int]) -> Iterator[Mapping[str, Responder]]:
     """Responders in all ``pods``, by ``namespace/name``, each on all ``ports``, of TCP and UDP, over IPv4 and IPv6.
 
     TCP: ``GET /name`` over HTTP/1.1 is answered by the pod's ``namespace/name``. UDP: a datagram without a line end is
     answered by that name, a line end and the datagram, from the address that was asked.
-    Entered when all serve. ICMP errors of these pods and their nodes are no longer rate-limited, so that each refusal is seen.
+    What reaches them is written down, and can be read (arrivals.py). Entered when all serve. ICMP errors of these pods and
+    their nodes are no longer rate-limited, so that each refusal is seen.
     Raises LabError with the responder's own words.
     """
-    processes: dict[str, Process] = {}
-    try:
-        _start(pods, ports, processes)
-        yield processes
-    finally:
-        _stop(processes)
+    servers: dict[str, Responder] = {}
+    with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
+        try:
+            _start(pods, ports, Path(folder), servers)
+            yield servers
+        finally:
+            _stop(servers)
 
 
-def _start(pods: Sequence[LabPod], ports: Sequence[int], processes: dict[str, Process]) -> None:
-    """Start all into ``processes`` and return when they serve. The FIFO by which they say so is gone by then."""
+def _start(pods: Sequence[LabPod], ports: Sequence[int], folder: Path, servers: dict[str, Responder]) -> None:
+    """Start all into ``servers`` and return when they serve. The FIFO by which they say so is gone by then."""
     program = str(c_program(SOURCE))
     for place in dict.fromkeys([*pods, *(pod.node for pod in pods)]):
         _lift_limits(place)
     with ExitStack() as stack:
-        ready = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshproof-"))) / "ready"
+        ready = folder / "ready"
         os.mkfifo(ready)
+        stack.callback(ready.unlink)
         told = os.open(ready, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # writing too: no end of file between two responders
         stack.callback(os.close, told)
-        for pod in pods:
-            argv = [program, str(ready), pod.pod.ref, *map(str, ports)]
-            processes[pod.pod.ref] = pod.start(argv, component="server")
-        _await_ready(told, processes)
+        for number, pod in enumerate(pods):
+            diary = folder / str(number)
+            process = pod.start([program, str(ready), str(diary), INTERFACE, pod.pod.ref, *map(str, ports)], component="server")
+            servers[pod.pod.ref] = Responder(f"the responder in pod {pod.pod.ref}", process, diary, RECORD)
+        _await_ready(told, {ref: server.process for ref, server in servers.items()})
 
 
 def _lift_limits(place: Place) -> None:
@@ -95,10 +101,10 @@ def _ended(ref: str, process: Process) -> LabError:
     return LabError(f"responder in pod {ref} ended with status {process.poll()}: {said}")
 
 
-def _stop(processes: Mapping[str, Process]) -> None:
+def _stop(servers: Mapping[str, Responder]) -> None:
     """Ask all before any is waited for."""
-    for process in processes.values():
-        if process.poll() is None:
-            process.signal(signal.SIGTERM)
-    for process in processes.values():
-        process.stop()
+    for server in servers.values():
+        if server.process.poll() is None:
+            server.process.signal(signal.SIGTERM)
+    for server in servers.values():
+        server.process.stop()

@@ -13,20 +13,12 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <linux/tcp.h> /* not the C library's, whose struct tcp_info lacks what is asked for here */
 
@@ -34,7 +26,6 @@
 #define RETRY_NS 20000000L /* between two attempts to connect */
 #define CONNECT_NS 200000000L /* for an attempt: the kernel's first retransmission would come after a second */
 #define BUFFER (16 << 20) /* of a socket: ten seconds of messages, so that a process that does not run loses none */
-#define RECORDS (1 << 20)
 #define MAGIC 0xFFA55AFFu /* the beginning of no protocol that a proxy would sniff */
 #define SOCKETS 64
 
@@ -49,11 +40,7 @@ struct record {
 	uint64_t lost; /* TCP segments sent again, less those of which the peer says that it had them */
 };
 
-struct log {
-	_Atomic uint64_t count; /* of whole records */
-	uint64_t pad[4];
-	struct record records[RECORDS];
-};
+#include "diary.h"
 
 struct message {
 	uint32_t magic;
@@ -62,7 +49,6 @@ struct message {
 	uint64_t sent;
 };
 
-static struct log *diary;
 static volatile sig_atomic_t marking;
 
 static void mark(int number)
@@ -71,41 +57,10 @@ static void mark(int number)
 	marking = 1;
 }
 
-static _Noreturn void fail(const char *what)
-{
-	fprintf(stderr, "stream: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ull + time.tv_nsec;
-}
-
 static void note(enum kind kind, const struct message *message, uint64_t lost)
 {
-	uint64_t count = diary->count;
-
-	if (count == RECORDS) {
-		fprintf(stderr, "stream: the log is full\n");
-		exit(1);
-	}
-	diary->records[count] = (struct record){kind, message->stream, message->number, message->sent, now(), lost};
-	diary->count = count + 1;
-}
-
-static void open_log(const char *path)
-{
-	int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (file < 0 || ftruncate(file, sizeof(*diary)))
-		fail(path);
-	diary = mmap(NULL, sizeof(*diary), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-	if (diary == MAP_FAILED)
-		fail(path);
+	*diary_next() = (struct record){kind, message->stream, message->number, message->sent, now(), lost};
+	diary_wrote();
 }
 
 static void prepare(int socket)
@@ -114,7 +69,7 @@ static void prepare(int socket)
 
 	fcntl(socket, F_SETFL, O_NONBLOCK);
 	if (setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
-		fail("receive buffer");
+		diary_fail("receive buffer");
 	setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
@@ -134,7 +89,7 @@ static socklen_t parse(union address *address, const char *text, int port)
 		return sizeof(address->v4);
 	}
 	if (inet_pton(AF_INET6, text, &address->v6.sin6_addr) != 1)
-		fail(text);
+		diary_fail(text);
 	address->v6.sin6_family = AF_INET6;
 	address->v6.sin6_port = htons(port);
 	return sizeof(address->v6);
@@ -191,13 +146,13 @@ static void begin(struct client *client)
 	client->attempted = now();
 	client->channel.socket = socket(family, (client->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
 	if (client->channel.socket < 0)
-		fail("socket");
+		diary_fail("socket");
 	prepare(client->channel.socket);
 	if (bind(client->channel.socket, &client->own.any, client->length))
-		fail("bind");
+		diary_fail("bind");
 	if (connect(client->channel.socket, &client->server.any, client->length) && errno != EINPROGRESS) {
 		if (!client->tcp)
-			fail("connect");
+			diary_fail("connect");
 		end(client, errno);
 	}
 	if (!client->tcp)
@@ -329,11 +284,11 @@ static void serve(int type, int port)
 	int off = 0, fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || sockets == SOCKETS)
-		fail("socket");
+		diary_fail("socket");
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	prepare(fd);
 	if (bind(fd, &own.any, length) || (type == SOCK_STREAM && listen(fd, SOCKETS)))
-		fail("bind");
+		diary_fail("bind");
 	polled[sockets++] = (struct pollfd){fd, POLLIN, 0};
 }
 
@@ -451,11 +406,11 @@ int main(int argc, char **argv)
 
 	sigaction(SIGUSR1, &action, NULL);
 	if (argc == 8 && !strcmp(argv[1], "client")) {
-		open_log(argv[2]);
+		diary_open(argv[2]);
 		run_client(argv);
 	}
 	if (argc > 3 && !strcmp(argv[1], "server")) {
-		open_log(argv[2]);
+		diary_open(argv[2]);
 		run_server(argc, argv);
 	}
 	fprintf(stderr, "usage: stream client LOG ID tcp|udp ADDRESS PORT SOURCE_PORT | stream server LOG PORT...\n");

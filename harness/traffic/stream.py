@@ -1,17 +1,16 @@
 """Streams of small messages that go on while a cluster changes, and what each of their ends saw of them."""
 
 import signal
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness.lab.build import c_program
-from harness.lab.port import LabError, LabPod, Process
+from harness.lab.port import LabError, LabPod
 from harness.model.churn import StreamSeen
+from harness.traffic.diary import PATIENCE, Diary, Records, of_kind
 from harness.traffic.port import LoadFailed
 
 SOURCE = Path(__file__).with_name("stream.c")
@@ -19,11 +18,7 @@ SOURCE_PORT = 47_000
 """Of every stream's client, so that a pod that gets the address of another also gets the very flows that it had. Among the
 ports that Linux gives to clients."""
 
-PATIENCE = 20.0  # seconds for a process to get a turn on a machine that stands still
-_POLL = 0.005
 _RECORD = np.dtype([("kind", "u4"), ("stream", "u4"), ("number", "u8"), ("sent", "u8"), ("time", "u8"), ("lost", "u8")])
-_HEADER_BYTES = _RECORD.itemsize
-Records = np.ndarray[Any, np.dtype[np.void]]
 
 
 class Kind(IntEnum):
@@ -38,57 +33,12 @@ class Kind(IntEnum):
     ATTEMPTED = 7
 
 
-class StreamEnd:
-    """A process at one end of streams. Times are ns of CLOCK_MONOTONIC, as ``time.monotonic_ns`` gives them."""
+class StreamEnd(Diary):
+    """A process at one end of streams, and what it writes down."""
 
-    def __init__(self, what: str, process: Process, file: Path) -> None:
-        self.what = what
-        self.process = process
-        self._file = file
-        self._forgotten = 0
-
-    def count(self) -> int:
-        """How many records it has written down."""
-        if not self._file.exists():
-            return 0
-        with self._file.open("rb") as file:
-            return int.from_bytes(file.read(8), "little")
-
-    def records(self, first: int = 0) -> Records:
-        """All that it has written down, in order, from record number ``first`` on; also when the process was killed since."""
-        start, count = max(first, self._forgotten), self.count()
-        if count <= start:
-            return np.empty(0, _RECORD)
-        with self._file.open("rb") as file:
-            file.seek(_HEADER_BYTES + start * _RECORD.itemsize)
-            return np.frombuffer(file.read((count - start) * _RECORD.itemsize), _RECORD)
-
-    def of(self, kind: Kind, first: int = 0) -> Records:
-        """The records of a kind."""
-        return _of(self.records(first), kind)
-
-    def forget(self) -> None:
-        """Look no more at what was written down until now."""
-        self._forgotten = self.count()
-
-    def await_that(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> bool:
-        """Wait for ``condition``; False when it is not met in time. Raises LoadFailed where the process ended."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if self.process.poll() is not None:
-                said = self.process.log.read_text(errors="replace").strip()
-                raise LoadFailed(f"{self.what} ended before it {what}: {said or 'it said nothing'}")
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_POLL)
-        return True
-
-    def mark(self) -> None:
+    def settle(self) -> None:
         """Return when it has written down all that had come for it until now. Raises LoadFailed."""
-        before = self.count()
-        self.process.signal(signal.SIGUSR1)
-        if not self.await_that(lambda: len(self.of(Kind.MARKED, before)) > 0, "read what had come"):
-            raise LoadFailed(f"{self.what} did not read what had come within {PATIENCE:g} s")
+        self.mark(signal.SIGUSR1, Kind.MARKED)
 
 
 def stream_server(pod: LabPod, ports: Sequence[int], file: Path) -> StreamEnd:
@@ -112,7 +62,7 @@ def stream_client(number: int, protocol: str, address: str, port: int, pod: LabP
 
 def _started(what: str, pod: LabPod, words: Sequence[str], component: str, file: Path) -> StreamEnd:
     try:
-        return StreamEnd(what, pod.start([str(c_program(SOURCE)), *words], component=component), file)
+        return StreamEnd(what, pod.start([str(c_program(SOURCE)), *words], component=component), file, _RECORD)
     except LabError as error:
         raise LoadFailed(f"{what} could not be started: {error}") from error
 
@@ -122,8 +72,8 @@ def seen(number: int, client: StreamEnd, servers: Iterable[StreamEnd], since: in
     records = client.records()
     earlier = records[records["time"] < since]
     inside = records[(records["time"] >= since) & (records["time"] < until)]
-    sent = _between(_of(records, Kind.SENT), since, until)
-    answers = _between(_of(records, Kind.ANSWERED), since, until)
+    sent = _between(of_kind(records, Kind.SENT), since, until)
+    answers = _between(of_kind(records, Kind.ANSWERED), since, until)
     arrivals = [_between(server.of(Kind.ARRIVED), since, until) for server in servers]
     missing = sent[~np.isin(sent["number"], answers["number"])]
     return StreamSeen(
@@ -131,16 +81,11 @@ def seen(number: int, client: StreamEnd, servers: Iterable[StreamEnd], since: in
         arrived=sum(int((found["stream"] == number).sum()) for found in arrivals),
         unanswered=len(missing),
         first_unanswered=(int(missing["sent"][0]) - since) / 1e9 if len(missing) else None,
-        attempts=len(_of(inside, Kind.ATTEMPTED)),
-        ended=len(_of(inside, Kind.ENDED)),
+        attempts=len(of_kind(inside, Kind.ATTEMPTED)),
+        ended=len(of_kind(inside, Kind.ENDED)),
         lost=max(int(inside["lost"].max(initial=0)) - int(earlier["lost"].max(initial=0)), 0),
         slowest=float((answers["time"] - answers["sent"]).max(initial=0)) / 1e9,
     )
-
-
-def _of(records: Records, kind: Kind) -> Records:
-    found: Records = records[records["kind"] == kind]
-    return found
 
 
 def _between(records: Records, since: int, until: int) -> Records:

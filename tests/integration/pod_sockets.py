@@ -1,12 +1,14 @@
 """Sockets inside pods, for tests that need more than a request: the test holds both ends."""
 
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from harness.lab.port import LabPod
 
 SILENCE = 0.25  # seconds without an answer that count as silence; an answer takes well below one millisecond
+SO_RCVBUFFORCE = 33  # of asm-generic/socket.h; Python does not name it
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -69,3 +71,33 @@ def datagram_arrives(client: LabPod, server: LabPod, family: int, size: int = 10
             return near.recv(65536) == b"x" * size
         except TimeoutError:
             return False
+
+
+@contextmanager
+def flood(client: socket.socket, address: tuple[str, int], payload: Callable[[int], bytes]) -> Iterator[list[int]]:
+    """Datagrams from another thread, about 10,000 a second; the list's only element is how many were sent."""
+    ended = threading.Event()
+    sent = [0]
+
+    def send() -> None:
+        while not ended.wait(0.0001):
+            client.sendto(payload(sent[0]), address)
+            sent[0] += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        ended.set()
+        thread.join()
+
+
+def received(server: socket.socket) -> list[bytes]:
+    """All that waits."""
+    found = []
+    while True:
+        try:
+            found.append(server.recv(64))
+        except TimeoutError:
+            return found

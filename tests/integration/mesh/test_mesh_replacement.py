@@ -1,50 +1,17 @@
 """Programs and policies change under traffic: nothing that is allowed is lost, nothing that is denied gets through."""
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from pair_policies import server_for
-from pod_sockets import in_pod
+from pod_sockets import SO_RCVBUFFORCE, flood, in_pod, received
 
 from harness.dataplanes.ebpf import EbpfAttachment
 from harness.dataplanes.port import RestartKind
 from harness.lab.port import Lab
 
 PORT = 5353
-SO_RCVBUFFORCE = 33  # of asm-generic/socket.h; Python does not name it
-
-
-@contextmanager
-def flood(client: socket.socket, address: tuple[str, int], payload: Callable[[int], bytes]) -> Iterator[list[int]]:
-    """Datagrams from another thread, about 10,000 a second; the list's only element is how many were sent."""
-    ended = threading.Event()
-    sent = [0]
-
-    def send() -> None:
-        while not ended.wait(0.0001):
-            client.sendto(payload(sent[0]), address)
-            sent[0] += 1
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield sent
-    finally:
-        ended.set()
-        thread.join()
-
-
-def received(server: socket.socket) -> list[bytes]:
-    """All that waits."""
-    found = []
-    while True:
-        try:
-            found.append(server.recv(64))
-        except TimeoutError:
-            return found
 
 
 def replace_programs(mesh: EbpfAttachment) -> None:

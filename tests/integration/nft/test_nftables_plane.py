@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from pod_sockets import SILENCE, arrives, connection, connects, datagram_arrives, in_pod
+from pod_sockets import SILENCE, SO_RCVBUFFORCE, arrives, connection, connects, datagram_arrives, flood, in_pod, received
 
 from harness.dataplanes import find
 from harness.dataplanes.port import Attachment, DataPlaneError, NotConverged, RestartKind
@@ -13,7 +13,7 @@ from harness.lab.port import Lab, LabPod
 from harness.model.cilium import CiliumPolicy, CiliumPort, CiliumRule, CiliumSpec, ICMPField, PortRule
 from harness.model.flow import ICMP, Flow
 from harness.model.origin import Origin
-from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, Rule
+from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, Requirement, Rule
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 BOTH = pytest.mark.parametrize("there", ["shop/server", "shop/neighbour"], ids=["cross node", "same node"])
@@ -223,3 +223,23 @@ def test_it_is_attached_once_at_a_time(pair_lab: Lab, plane: Attachment) -> None
     assert connects(pair_lab.pod("shop/client"), pair_lab.pod("shop/server"), 4)
     with pytest.raises(DataPlaneError, match="no process"):
         plane.restart("rules", RestartKind.KILL)
+
+
+def test_no_packet_slips_through_a_change_and_none_is_lost(pair_lab: Lab, plane: Attachment) -> None:
+    """Two neighbours' addresses are a range: a set of ranges would be empty for a moment after it came into force."""
+    client, stranger, server = (pair_lab.pod(ref) for ref in ("shop/client", "evil/stranger", "shop/server"))
+    both = LabelSelector(match_expressions=(Requirement("app", "In", ("client", "neighbour")),))
+    admits = NetworkPolicy(SPEC, "two", "shop", LabelSelector(), ("Ingress",), (Rule(RULE, (Peer(RULE, both),)),))
+    address = (server.pod.ip(4), 5353)
+    plane.apply([admits])
+    with (
+        in_pod(server, 4, socket.SOCK_DGRAM) as far,
+        in_pod(client, 4, socket.SOCK_DGRAM) as allowed,
+        in_pod(stranger, 4, socket.SOCK_DGRAM) as denied,
+    ):
+        far.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        far.bind(address)
+        with flood(denied, address, lambda _: b"denied"), flood(allowed, address, b"%d".__mod__) as sent:
+            for _ in range(60):
+                plane.apply([admits])
+        assert received(far) == [b"%d" % number for number in range(sent[0])]

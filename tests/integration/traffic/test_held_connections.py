@@ -16,7 +16,10 @@ def test_a_connection_is_used_once_when_it_is_opened_and_once_when_it_is_asked_o
     pair_lab: Lab, family: int, later: bool
 ) -> None:
     flow = Flow(CLIENT, SERVER, 8080, family=family)
-    with serve_all(pair_lab.pods, [8080]) as servers, held(flow, pair_lab, servers[SERVER] if later else None) as connection:
+    with (
+        serve_all(pair_lab.pods, [8080]) as servers,
+        held(flow, pair_lab, servers[SERVER].process if later else None) as connection,
+    ):
         seen = connection.ask()
     assert (seen.verdict, seen.detail) == (Verdict.FORWARDED, f"answered by {SERVER}, over it")
 
@@ -24,7 +27,7 @@ def test_a_connection_is_used_once_when_it_is_opened_and_once_when_it_is_asked_o
 def test_an_answer_that_is_owed_waits_until_the_server_is_told(pair_lab: Lab) -> None:
     """It is told as it is asked, never before: a client that is told alone hears nothing."""
     flow = Flow(CLIENT, SERVER, 8080)
-    with serve_all(pair_lab.pods, [8080]) as servers, held(flow, pair_lab, servers[SERVER]) as connection:
+    with serve_all(pair_lab.pods, [8080]) as servers, held(flow, pair_lab, servers[SERVER].process) as connection:
         connection._server = None
         assert connection.ask().verdict is Verdict.DROPPED
 
@@ -32,4 +35,4 @@ def test_an_answer_that_is_owed_waits_until_the_server_is_told(pair_lab: Lab) ->
 def test_servers_without_ports_serve_nothing(pair_lab: Lab) -> None:
     """Cases may ask for echo replies alone."""
     with serve_all(pair_lab.pods, []) as servers:
-        assert all(server.poll() is None for server in servers.values())
+        assert all(server.process.poll() is None for server in servers.values())

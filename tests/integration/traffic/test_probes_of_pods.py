@@ -144,21 +144,21 @@ def test_nothing_is_mistaken_for_a_denial_on_a_crowded_machine(answering: Lab) -
 
 
 def test_a_server_that_stands_still_is_silent_and_no_other(answering: Lab) -> None:
-    with serve_all([answering.pod(SERVER)], [9090]) as processes:
-        processes[SERVER].signal(signal.SIGSTOP)
+    with serve_all([answering.pod(SERVER)], [9090]) as servers:
+        servers[SERVER].process.signal(signal.SIGSTOP)
         seen = probe_all([Flow(CLIENT, SERVER, 9090, "UDP"), Flow(CLIENT, SERVER, 5353, "UDP")], answering)
-        processes[SERVER].signal(signal.SIGCONT)
+        servers[SERVER].process.signal(signal.SIGCONT)
     assert [each.verdict for each in seen] == [Verdict.DROPPED, Verdict.FORWARDED]
 
 
 def test_responders_are_gone_when_they_are_left(pair_lab: Lab) -> None:
     pods = [pair_lab.pod(SERVER), pair_lab.pod(NEIGHBOUR)]
-    with serve_all(pods, [9091]) as processes:
-        assert set(processes) == {SERVER, NEIGHBOUR}
+    with serve_all(pods, [9091]) as servers:
+        assert set(servers) == {SERVER, NEIGHBOUR}
         for pod in pods:
             members = (pod.component_cgroup("server") / "cgroup.procs").read_text().split()
-            assert str(processes[pod.pod.ref].pid) in members
-    assert all(process.poll() is not None for process in processes.values())
+            assert str(servers[pod.pod.ref].process.pid) in members
+    assert all(server.process.poll() is not None for server in servers.values())
     (seen,) = probe_all([Flow(CLIENT, SERVER, 9091, "UDP")], pair_lab)
     assert seen.detail.startswith("ECONNREFUSED")
 

@@ -41,7 +41,7 @@ def test_a_plane_that_does_not_attach_teaches_nothing_and_one_that_takes_no_poli
     def attached(case: object, plane: object) -> Iterator[Any]:
         if not attaches:
             refuse(())
-        yield None, SimpleNamespace(apply=refuse), {}
+        yield SimpleNamespace(attachment=SimpleNamespace(apply=refuse))
 
     told: list[tuple[CaseOutcome, str, Judgement | None]] = []
     monkeypatch.setattr(conformance_bypass, "_attached", attached)

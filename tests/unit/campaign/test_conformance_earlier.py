@@ -36,16 +36,17 @@ class Connection:
 
 
 @pytest.mark.parametrize(
-    ("seen", "recorded", "symptoms"),
+    ("seen", "recorded", "reached", "symptoms"),
     [
-        (Verdict.DROPPED, True, set()),
-        (Verdict.REJECTED, True, set()),
-        (Verdict.FORWARDED, True, {Symptom.ADMITS}),
-        (Verdict.DROPPED, False, {Symptom.BREAKS}),
+        (Verdict.DROPPED, True, None, set()),
+        (Verdict.REJECTED, True, None, set()),
+        (Verdict.FORWARDED, True, None, {Symptom.ADMITS}),
+        (Verdict.DROPPED, False, None, {Symptom.BREAKS}),
+        (Verdict.DROPPED, True, "its server read it", {Symptom.ADMITS}),
     ],
 )
 def test_a_revoked_connection_must_fall_silent_or_close_with_a_record(
-    seen: Verdict, recorded: bool, symptoms: set[Symptom], monkeypatch: pytest.MonkeyPatch
+    seen: Verdict, recorded: bool, reached: str | None, symptoms: set[Symptom], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Flow] = []
 
@@ -59,9 +60,11 @@ def test_a_revoked_connection_must_fall_silent_or_close_with_a_record(
     monkeypatch.setattr(conformance_earlier, "HeldConnection", Connection)
     attachment: Any = SimpleNamespace(evidence=lambda flow: Evidence("plane", "isolated") if recorded else None)
     lab: Any = None
+    watch = SimpleNamespace(settle=list, reached=lambda flow, nonce, at_interface: reached)
+    monkeypatch.setattr(conformance_earlier, "Watch", lambda lab, servers: watch)
     with kept_open(STEP, lab, {}) as connections:
         assert opened == [REVOKED]  # what is asked over a new connection is not opened before
-        judged = judge(ask_over(connections, attachment), ANSWERS)
+        judged = judge(ask_over(connections, lab, {}, attachment), ANSWERS)
     assert judged.symptoms == symptoms
     assert bool(judged.faults) is bool(symptoms)
 
@@ -77,7 +80,10 @@ def test_the_server_that_owes_an_answer_is_the_one_that_was_asked(monkeypatch: p
     monkeypatch.setattr(conformance_earlier, "held", held)
     asked = Expectation(HERE, REVOKED, Verdict.DENIED, opened=Opened.ASKED)
     lab: Any = None
-    servers: Any = {"shop/a": "server of a", "shop/b": "server of b"}
+    servers: Any = {
+        "shop/a": SimpleNamespace(process="server of a"),
+        "shop/b": SimpleNamespace(process="server of b"),
+    }
     with kept_open(Step(HERE, (), (asked,)), lab, servers) as connections:
         assert list(connections) == [asked]
     assert owing == [(REVOKED, "server of b")]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance
+from harness.campaign import conformance, conformance_sights
 from harness.campaign.conformance import Conformance, Outcomes
+from harness.campaign.conformance_canary import WatchedChange
 from harness.dataplanes import find
 from harness.dataplanes.port import Feature, No, NotConverged, Revision, Yes
 from harness.model.bench import Expectation
@@ -48,6 +49,8 @@ class Network:
     blind: bool = False
     leaky: bool = False
     refuses: bool = False
+    one_way: bool = False
+    in_force: list[Sequence[Policy] | None] = field(default_factory=list)
     asked: list[tuple[str, float]] = field(default_factory=list)
     applied: int = 0
     udp: Any = Yes(denies=Verdict.DROPPED)  # noqa: RUF009 - a value
@@ -75,6 +78,15 @@ class Network:
     def ask(self, flows: Sequence[Flow], lab: Any, seconds: float) -> list[Observation]:
         self.asked += [(str(flow), seconds) for flow in flows]
         return [Observation(self._verdict(flow), 0.0, "as it is") for flow in flows]
+
+    @contextmanager
+    def watched(self, step: Step, in_force: Sequence[Policy] | None, *rest: Any) -> Iterator[WatchedChange]:
+        self.in_force.append(in_force)
+        yield WatchedChange(None, None, None, False)
+
+    def watch(self, lab: Any, servers: Any) -> Any:
+        said = "its server read it" if self.one_way else None
+        return SimpleNamespace(settle=list, reached=lambda flow, nonce, at_interface: said)
 
     def _verdict(self, flow: Flow) -> Verdict:
         if flow.destination in self.dead:
@@ -115,6 +127,9 @@ def run(network: Network, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     monkeypatch.setattr(conformance, "_lab", lab)
     monkeypatch.setattr(conformance, "probe_all", network.ask)
+    monkeypatch.setattr(conformance, "watched_change", network.watched)
+    monkeypatch.setattr(conformance_sights, "probe_all", network.ask)
+    monkeypatch.setattr(conformance_sights, "Watch", network.watch)
 
     def run(*cases: Case, held: Any = None) -> Outcomes:
         return Conformance(cases, [network], find("plain"), Silent()).run(held)
@@ -137,7 +152,13 @@ def test_the_twin_is_asked_before_and_after_and_nothing_else_twice(run: Run, net
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [("leaky", "observed forwarded"), ("blind", "has no record"), ("refuses", "no room")]
+    ("fault", "said"),
+    [
+        ("leaky", "observed forwarded"),
+        ("blind", "has no record"),
+        ("refuses", "no room"),
+        ("one_way", "observed dropped (as it is), yet its server read it"),
+    ],
 )
 def test_a_plane_that_does_not_do_what_it_claims_fails(run: Run, network: Network, fault: str, said: str) -> None:
     setattr(network, fault, True)
@@ -177,6 +198,13 @@ def test_steps_replace_policies_and_a_case_ends_at_its_first_wrong_step(run: Run
     network.leaky = True
     assert run(case("steps", *steps)).results[0].outcome is CaseOutcome.FAIL
     assert network.applied == 3
+
+
+def test_what_was_in_force_before_is_not_known_after_a_failure(run: Run, network: Network) -> None:
+    allows = case("allows", ([], {DENIED: Verdict.FORWARDED}))
+    network.blind = True
+    run(allows, TRUE, allows)
+    assert network.in_force == [(), (), None]
 
 
 def test_results_come_in_the_order_of_the_cases_whatever_became_of_them(run: Run) -> None:

@@ -37,15 +37,31 @@ def test_without_policies_only_senders_are_checked() -> None:
 def test_denials_come_first_then_allows_then_the_default() -> None:
     gates = compiled(policy(spec("db", ingress=(WEB,), ingress_deny=(rule(entities=("all",)),))))
     rules = render(PORTS, gates, 7)
-    denied, allowed4, allowed6, default = chain(rules, "pod-ingress-1")
+    denied, alone, adjacent, alone6, adjacent6, default = chain(rules, "pod-ingress-1")
     deny = rules.reasons.index(Reason("policy_deny", Way.INGRESS, HERE)) + 1
     assert denied == f'meta mark set {deny} goto dropped comment "policy.yaml:9"'
-    what = 'meta l4proto tcp ct original proto-dst { 80-90 } return comment "policy.yaml:9"'
-    assert allowed4 == f"ct original ip saddr @peers-1 {what}"
-    assert allowed6 == f"ct original ip6 saddr @peers-2 {what}"
+    what = 'meta l4proto tcp ct original proto-dst 80-90 return comment "policy.yaml:9"'
+    assert alone == f"ct original ip saddr @peers-1 {what}"
+    assert adjacent == f"ct original ip saddr 10.0.0.1-10.0.0.3 {what}"
+    assert alone6 == f"ct original ip6 saddr @peers-2 {what}"
+    assert adjacent6 == f"ct original ip6 saddr fd00::1-fd00::3 {what}"
     isolated = rules.reasons.index(Reason("default_deny", Way.INGRESS, Origin("policy.yaml", 3))) + 1
     assert default == f'meta mark set {isolated} goto dropped comment "policy.yaml:3"'
-    assert elements(rules, "peers-1") == ["10.0.0.1-10.0.0.3", "10.9.0.1"]
+    assert elements(rules, "peers-1") == ["10.9.0.1"]
+
+
+def test_no_set_has_ranges_which_the_kernel_shows_late() -> None:
+    ports = PortRule(HERE, (CiliumPort(HERE, "80", 90, "TCP"), CiliumPort(HERE, "443", None, "TCP")))
+    rules = render(PORTS, compiled(policy(spec("db", ingress=(rule(entities=("cluster",), ports=(ports,)),)))), 7)
+    assert "interval" not in rules.text
+    assert not re.search(r"{[^{}]*\d-\d[^{}]*}", rules.text)
+    assert len([line for line in chain(rules, "pod-ingress-1") if "{ 443 }" in line]) == 4  # single and adjacent ones
+
+
+def test_a_hook_comes_after_that_of_the_table_before() -> None:
+    before, after = (chain(render(PORTS, {}, 7, turn), "forward")[0] for turn in (4, 5))
+    assert before.startswith("type filter hook forward priority 4;")
+    assert after.startswith("type filter hook forward priority 5;")
 
 
 def test_a_pod_that_is_not_isolated_has_no_default() -> None:
@@ -77,7 +93,7 @@ def test_pods_with_the_same_rules_share_their_chain_and_sets() -> None:
 def test_icmp_is_limited_to_its_family_and_type() -> None:
     echo = rule(icmps=((ICMPField(HERE, 8),),))
     lines = chain(render(PORTS, compiled(policy(spec("db", ingress=(echo,)))), 7), "pod-ingress-1")
-    assert lines[0].startswith("meta nfproto ipv4 meta l4proto icmp ct original proto-dst { 2048-2303 } return")
+    assert lines[0].startswith("meta nfproto ipv4 meta l4proto icmp ct original proto-dst 2048-2303 return")
 
 
 def test_a_long_path_keeps_its_end_in_a_comment() -> None:

@@ -14,12 +14,13 @@ from harness.campaign.conformance_summary import summarise
 from harness.dataplanes import find
 from harness.judge.conformance import gate
 from harness.manifests.case import load_cases
+from harness.model.canary import CanarySeen
 from harness.model.case import CaseOutcome, CaseResult, ExpectedOutcome
-from harness.model.flow import Verdict
+from harness.model.flow import Flow, Verdict
 from harness.model.origin import Origin
 from harness.report import RunError, conformance_tables, summary_text, write_reports
-from harness.report.conformance import Convergence
 from harness.report.conformance_run import ConformanceRun, read_conformance, schema_text
+from harness.report.convergence import Canaries, Convergence
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios" / "conformance"
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "conformance-run.schema.json"
@@ -44,7 +45,14 @@ def written(folder: Path, earlier: Path | None = None, listed: list[ExpectedOutc
         for plane in PLANES:
             outcome, reason = OUTCOMES.get((case.id, plane.name), (CaseOutcome.PASS, ""))
             results.append(CaseResult(case.id, case.area, plane.name, outcome, reason, "no record", "a.yaml:4", seconds=1.25))
-    outcomes = Outcomes(results, {"ebpf": [0.001, 0.004, 0.002]}, {Verdict.FORWARDED: 7, Verdict.DROPPED: 1}, ["a link stayed"])
+    seen = CanarySeen(Flow("shop/a", "shop/b", 80), 0.004, meanwhile=40, admitted=3, last=0.0031, after=5, late=0, latest=0.0)
+    outcomes = Outcomes(
+        results,
+        {"ebpf": [0.001, 0.004, 0.002]},
+        {"ebpf": [seen, seen]},
+        {Verdict.FORWARDED: 7, Verdict.DROPPED: 1},
+        ["a link stayed"],
+    )
     document = summarise(
         CASES, PLANES, find("plain"), outcomes, gate(results, listed), listed, started="2026-01-05T09:30:00+00:00",
         seconds=61.0, command=["conform", "my cases"], fingerprint={"commit": "0123456789abcdef"}, earlier=earlier,
@@ -89,7 +97,10 @@ def test_each_plane_has_its_counts_and_how_long_changes_took(run: ConformanceRun
     sidecar, ebpf = conformance_tables.headlines(run)
     assert sidecar.tally.counts == {"pass": 1, "fail": 1, "unsupported": 1}
     assert (ebpf.tally.counts, ebpf.tally.unexpected) == ({"pass": 2, "fail": 1}, 1)
-    assert (sidecar.convergence, ebpf.convergence) == (None, Convergence(3, 0.002, 0.004))
+    assert (sidecar.convergence, ebpf.convergence) == (
+        None,
+        Convergence(3, 0.002, 0.004, Canaries(2, 80, 6, 0.0031, 0.0031, 10, 0)),
+    )
 
 
 def test_features_count_cases_that_need_them_and_techniques_stand_apart(run: ConformanceRun) -> None:

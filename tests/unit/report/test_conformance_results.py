@@ -3,7 +3,8 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 from harness.model.case import CaseOutcome, CaseResult
-from harness.report.conformance import Convergence, conformance_json, conformance_junit, conformance_markdown
+from harness.report.conformance import conformance_json, conformance_junit, conformance_markdown
+from harness.report.convergence import Convergence
 
 PASSED = CaseResult("policy/a", "policy", "ebpf", CaseOutcome.PASS, evidence="no-rule-allows x 2", rule="np.yaml:3")
 FAILED = CaseResult("policy/b", "policy", "ebpf", CaseOutcome.FAIL, "first | line\nsecond", "none", None, expected=False)

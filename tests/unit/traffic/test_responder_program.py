@@ -9,6 +9,7 @@ import pytest
 from loopback import LocalPod
 
 from harness.lab.build import c_program
+from harness.traffic.arrivals import RECORD, Kind, Responder, settle
 from harness.traffic.responder import SOURCE
 
 NAME = b"test/local"
@@ -22,15 +23,22 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def ports(local: LocalPod, tmp_path: Path) -> Iterator[list[int]]:
-    """The ports of a responder that serves."""
+def serving(local: LocalPod, tmp_path: Path) -> Iterator[tuple[list[int], Responder]]:
+    """The ports of a responder that serves, and what it writes down."""
     ready = tmp_path / "ready"
     os.mkfifo(ready)
     ports = [free_port(), free_port()]
-    process = local.start([str(c_program(SOURCE)), str(ready), NAME.decode(), *map(str, ports)], component="server")
+    program, diary = str(c_program(SOURCE)), tmp_path / "diary"
+    process = local.start([program, str(ready), str(diary), "-", NAME.decode(), *map(str, ports)], component="server")
     assert ready.read_bytes() == NAME + b"\n"
-    yield ports
+    yield ports, Responder("the responder", process, diary, RECORD)
     process.stop()
+
+
+@pytest.fixture
+def ports(serving: tuple[list[int], Responder]) -> list[int]:
+    """The ports of a responder that serves."""
+    return serving[0]
 
 
 def exchange(port: int, *pieces: bytes) -> bytes:
@@ -104,6 +112,28 @@ def test_head_without_end_ends_the_connection(ports: list[int]) -> None:
 def test_port_that_is_taken_is_named(local: LocalPod, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = local.start([str(c_program(SOURCE)), str(tmp_path / "ready"), "x", str(port)], component="server")
+        words = [str(tmp_path / "ready"), str(tmp_path / "diary"), "-", "x", str(port)]
+        process = local.start([str(c_program(SOURCE)), *words], component="server")
         assert process.wait(10) == 1
     assert process.log.read_text() == f"responder: TCP over IPv4, port {port}: Address already in use\n"
+
+
+def test_what_is_read_is_written_down_with_what_it_says_of_itself(serving: tuple[list[int], Responder]) -> None:
+    ports, responder = serving
+    exchange(ports[0], b"GET /name HTTP/1.1\r\nProbe: 00000000000000ff\r\nConnection: close\r\n\r\n")
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        asking.sendto(b"deadbeef00000001", ("127.0.0.1", ports[1]))
+        settle([responder])
+        own = asking.getsockname()[1]
+    (request,), (datagram,) = responder.of(Kind.REQUEST), responder.of(Kind.DATAGRAM)
+    assert (request["nonce"], request["port"], request["family"]) == (0xFF, ports[0], 4)
+    assert (datagram["nonce"], datagram["port"], datagram["source_port"]) == (0xDEADBEEF00000001, ports[1], own)
+
+
+def test_settling_waits_for_what_has_come(serving: tuple[list[int], Responder]) -> None:
+    ports, responder = serving
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        for number in range(500):
+            asking.sendto(f"{number + 1:016x}".encode(), ("127.0.0.1", ports[0]))
+    settle([responder])
+    assert responder.of(Kind.DATAGRAM)["nonce"].tolist() == list(range(1, 501))
