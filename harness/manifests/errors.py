@@ -68,7 +68,12 @@ def found(value: object) -> str:
 
 def quoted(text: str) -> str:
     """``text`` in double quotes on one line, shortened to what a message can bear."""
-    return json.dumps(_shortened(text), ensure_ascii=False)
+    return "".join(_visible(each) for each in json.dumps(_shortened(text), ensure_ascii=False))
+
+
+def _visible(character: str) -> str:
+    # JSON leaves U+2028 and the like as they are: to a reader of lines they end one, to a terminal some are commands.
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _digits(value: float) -> str:

@@ -129,6 +129,14 @@ def test_a_truncated_file_is_refused_by_its_line(explain: Explain, name: str) ->
     assert result.stderr.startswith(f"{name}.yaml:")
 
 
+@pytest.mark.parametrize("character", ["\\L", "\\P", "\\N", "\\x9b", "\\x0b", "\\n"])
+def test_a_fault_is_one_line_whatever_a_name_holds(explain: Explain, character: str) -> None:
+    result = explain("--json", flows=f'- {{from: "shop/a{character}b", to: shop/catalogue, port: 80}}\n')
+    assert (result.return_value, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.removesuffix("\n").isprintable()
+
+
 def test_a_missing_file_is_bad_input(explain: Explain) -> None:
     result = explain("--json", manifests=("nowhere.yaml",))
     assert (result.return_value, result.stdout) == (2, "")
