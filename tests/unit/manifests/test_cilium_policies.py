@@ -226,6 +226,10 @@ RULES = {
         'ingress[0].fromCIDR[0]: host bits are set in "10.0.0.1/8"; write 10.0.0.0/8',
     'ingress: [{fromCIDR: ["fe80::1%eth0"]}]':
         'ingress[0].fromCIDR[0]: a zone in "fe80::1%eth0"; write the address without it',
+    'ingress: [{fromCIDR: ["::ffff:10.0.0.1"]}]':
+        'ingress[0].fromCIDR[0]: IPv4 written as IPv6 in "::ffff:10.0.0.1"; write it as IPv4',
+    "ingress: [{fromCIDR: [10.0.0.0/08]}]":
+        'ingress[0].fromCIDR[0]: want a CIDR such as 10.0.0.0/8 or fd00::/8, found "10.0.0.0/08"',
     "ingress: [{fromCIDRSet: [{cidr: 10.0.0.1}]}]":
         'ingress[0].fromCIDRSet[0].cidr: want a CIDR such as 10.0.0.0/8 or fd00::/8, found "10.0.0.1"',
     'egress: [{toCIDRSet: [{cidr: 10.0.0.0/8, except: ["fd00::/64"]}]}]':

@@ -55,6 +55,15 @@ def test_the_address_of_a_pod_stands_for_the_pod(tmp_path: Path) -> None:
     ]
 
 
+def test_an_address_of_one_family_written_as_another_or_of_a_zone_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, '[{from: {ip: "::ffff:10.0.0.1"}, to: shop/a, port: 1}]') == [
+        '1: [0].from: IPv4 written as IPv6 in "::ffff:10.0.0.1"; write it as IPv4'
+    ]
+    assert refusal(tmp_path, '[{from: {ip: "fe80::1%eth0"}, to: shop/a, port: 1}]') == [
+        '1: [0].from: a zone in "fe80::1%eth0"; write the address without it'
+    ]
+
+
 def test_no_flows_are_no_answers(tmp_path: Path) -> None:
     assert load(tmp_path, "[]\n") == []
 

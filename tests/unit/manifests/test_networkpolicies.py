@@ -148,6 +148,9 @@ PEERS = {
     "[{ipBlock: {cidr: 10.0.0.0/255.0.0.0}}]": f'[0].ipBlock.cidr: {CIDR}, found "10.0.0.0/255.0.0.0"',
     "[{ipBlock: {cidr: 10.0.0.0/33}}]": f'[0].ipBlock.cidr: {CIDR}, found "10.0.0.0/33"',
     "[{ipBlock: {cidr: 010.0.0.0/8}}]": f'[0].ipBlock.cidr: {CIDR}, found "010.0.0.0/8"',
+    "[{ipBlock: {cidr: 10.0.0.0/08}}]": f'[0].ipBlock.cidr: {CIDR}, found "10.0.0.0/08"',
+    '[{ipBlock: {cidr: "::ffff:10.0.0.0/104"}}]':
+        '[0].ipBlock.cidr: IPv4 written as IPv6 in "::ffff:10.0.0.0/104"; write it as IPv4',
     "[{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/16]}}]":
         "[0].ipBlock.except[0]: 11.0.0.0/16 is not inside 10.0.0.0/8; remove it or widen the cidr",
     "[{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.0/8]}}]":
