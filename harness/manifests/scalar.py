@@ -1,7 +1,7 @@
 """What an unquoted YAML scalar is, by the rules of the parser that kubectl uses.
 
 Kubernetes reads YAML 1.1 with the integers of Go (``0x1f``, ``0o17``, ``017``, ``1_000``) and without sexagesimal
-numbers or timestamps, which stay strings. Source: ``resolve.go`` of sigs.k8s.io/yaml.
+numbers or timestamps, which stay strings. Source: ``goyaml.v2/resolve.go`` of sigs.k8s.io/yaml.
 """
 
 import re
@@ -10,8 +10,8 @@ Scalar = str | int | float | bool | None
 
 _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
-    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),

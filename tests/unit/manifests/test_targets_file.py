@@ -19,10 +19,10 @@ def written(folder: Path, *rows: str) -> Path:
 
 
 def test_both_directions_reach_the_model_with_their_lines(tmp_path: Path) -> None:
-    file = written(tmp_path, TARGET.format(id="x", bound="atMost: 1.05"), TARGET.format(id="y", bound="atLeast: 2"))
+    file = written(tmp_path, TARGET.format(id="x", bound="atMost: 1.05"), TARGET.format(id="z", bound="atLeast: 2"))
     assert load_targets(file) == [
         Target("x", "T.", Origin(str(file), 2), "s", "l", "m", "a", "b", "at most", 1.05, True),
-        Target("y", "T.", Origin(str(file), 3), "s", "l", "m", "a", "b", "at least", 2.0, True),
+        Target("z", "T.", Origin(str(file), 3), "s", "l", "m", "a", "b", "at least", 2.0, True),
     ]
 
 

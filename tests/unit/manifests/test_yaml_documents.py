@@ -84,11 +84,11 @@ def test_every_value_knows_its_line(tmp_path: Path) -> None:
 
 def test_anchors_aliases_and_merges_are_understood(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
-    file.write_text("a: &a {x: 1, y: 2}\nb: *a\nc:\n  <<: *a\n  y: 3\n")
+    file.write_text("a: &a {x: 1, z: 2}\nb: *a\nc:\n  <<: *a\n  z: 3\n")
     document = read_document(file, "data")
-    assert document.data == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}
+    assert document.data == {"a": {"x": 1, "z": 2}, "b": {"x": 1, "z": 2}, "c": {"x": 1, "z": 3}}
     assert document.origin(("c", "x")).line == 1
-    assert document.origin(("c", "y")).line == 5
+    assert document.origin(("c", "z")).line == 5
 
 
 def test_json_with_tabs_and_a_byte_order_mark_is_read(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ WRITTEN: dict[str, Scalar] = {
     "_": "_",
     "-": "-",
     ".": ".",
-    "y": "y",
+    "y": True,
+    "N": False,
 }
 
 
