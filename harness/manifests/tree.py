@@ -86,12 +86,16 @@ class Builder:
     def _fault(self, line: int, message: str) -> None:
         self.faults.append(Fault(Origin(self._file, line), message))
 
+    def _count(self, line: int, values: int) -> None:
+        """Count values that were read or that << copies: before they are made, or they would fill the memory first."""
+        self._values += values
+        if self._values > _VALUES:
+            what = f"the file holds over {_VALUES:,} values up to here, those that << merges included; split it"
+            raise ManifestError([*self.faults, Fault(Origin(self._file, line), what)])
+
     def _node(self, event: yaml.Event, depth: int) -> Node:
         line = _line(event)
-        self._values += 1
-        if self._values > _VALUES:
-            what = f"the file holds over {_VALUES:,} values up to here; split it"
-            raise ManifestError([*self.faults, Fault(Origin(self._file, line), what)])
+        self._count(line, 1)
         if depth > _DEPTH:
             raise ManifestError(
                 [*self.faults, Fault(Origin(self._file, line), f"nested deeper than {_DEPTH} levels; flatten it")]
@@ -132,7 +136,9 @@ class Builder:
             key = self._node(event, depth + 1)
             value = self._node(next(self._events), depth + 1)
             if is_merge:
-                merged += value.items if isinstance(value, List) else [value]
+                sources = value.items if isinstance(value, List) else [value]
+                self._count(_line(event), sum(len(each.entries) for each in sources if isinstance(each, Mapping)))
+                merged += sources
             else:
                 self._enter(node, _line(event), key, value)
         for source in merged:

@@ -130,7 +130,17 @@ def test_a_file_of_too_many_values_is_refused_before_they_are_kept(file: Path, m
     file.write_text("- a\n" * 1_000)
     with pytest.raises(ManifestError) as refused:
         load_policies([file])
-    assert str(refused.value) == f"{file}:1000: the file holds over 1,000 values up to here; split it"
+    what = "the file holds over 1,000 values up to here, those that << merges included; split it"
+    assert str(refused.value) == f"{file}:1000: {what}"
+
+
+@pytest.mark.parametrize("merges", ["- {<<: *a}\n" * 100, "- {<<: [" + "*a, " * 100 + "*a]}\n"])
+def test_merges_are_counted_before_they_copy(file: Path, monkeypatch: pytest.MonkeyPatch, merges: str) -> None:
+    monkeypatch.setattr(tree, "_VALUES", 1_000)
+    monkeypatch.setattr(tree, "_measure", lambda node, children: None)  # what counts what was made already
+    file.write_text(f"- &a {{{', '.join(f'k{number}: 1' for number in range(50))}}}\n{merges}")
+    with pytest.raises(ManifestError, match="the file holds over 1,000 values up to here"):
+        load_policies([file])
 
 
 def test_an_enormous_file_and_a_device_without_an_end_are_refused() -> None:
