@@ -1,5 +1,8 @@
 """YAML files as documents: plain data, and the line of every value in it."""
 
+import io
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +96,13 @@ def read_document(path: Path, purpose: str) -> Document:
 def _text(path: Path) -> str:
     start = Origin(str(path), 1)
     try:
-        with path.open("rb") as opened:  # not by its size: pipes have none, and devices no end
-            raw = opened.read(_BYTES + 1)
+        raw = _bytes(path)
     except FileNotFoundError:
         raise ManifestError([Fault(start, "no such file; check the path")]) from None
     except OSError as refused:
         raise ManifestError([Fault(start, f"cannot be read: {refused.strerror}")]) from None
+    if raw is None:
+        raise ManifestError([Fault(start, "a pipe that nobody writes to; write to it, or name a file")])
     if len(raw) > _BYTES:
         raise ManifestError([Fault(start, f"over {_BYTES >> 20} MiB; split the file, or name another")])
     try:
@@ -106,6 +110,18 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as bad:
         at = Origin(str(path), raw[: bad.start].count(b"\n") + 1)
         raise ManifestError([Fault(at, f"byte 0x{raw[bad.start]:02x} is not UTF-8; save the file as UTF-8")]) from None
+
+
+def _bytes(path: Path) -> bytes | None:
+    """What ``path`` holds, up to a byte beyond the limit; None of a pipe without a writer, which would be waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb", buffering=0) as opened:
+        begun = opened.read(1)
+        if begun == b"" and stat.S_ISFIFO(os.fstat(handle).st_mode):
+            return None
+        os.set_blocking(handle, True)
+        with io.BufferedReader(opened) as rest:  # not by its size: pipes have none, and devices no end
+            return (begun or b"") + rest.read(_BYTES + 1)
 
 
 def _syntax(file: str, text: str, broken: yaml.MarkedYAMLError | yaml.reader.ReaderError) -> Fault:

@@ -1,5 +1,6 @@
 """Files and folders of Kubernetes objects: policies are loaded, what cannot matter is counted, the rest is refused."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,12 +90,23 @@ def load_policies(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
 
 
 def _files(path: Path, faults: list[Fault]) -> list[Path]:
-    if not path.exists():
+    """``path`` itself, or the manifests in it, whatever they are: a broken link is for its reader to refuse."""
+
+    def unread(error: OSError) -> None:
+        faults.append(Fault(Origin(str(error.filename or path), 1), f"cannot be read: {error.strerror}"))
+
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         faults.append(Fault(Origin(str(path), 1), "no such file or folder; check the path"))
+        return []
+    except OSError as error:
+        unread(error)
         return []
     if not path.is_dir():
         return [path]
-    return sorted(each for each in path.rglob("*") if each.suffix in _SUFFIXES and each.is_file())
+    inside = (Path(folder, name) for folder, _, names in os.walk(path, onerror=unread) for name in names)
+    return sorted(each for each in inside if each.suffix in _SUFFIXES)
 
 
 def _policies(

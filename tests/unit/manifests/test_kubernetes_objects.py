@@ -1,5 +1,7 @@
 """Files and folders of users' own: what is loaded, what is counted, what is refused."""
 
+import os
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -91,6 +93,40 @@ def test_missing_paths_and_folders_without_manifests_are_refused(tmp_path: Path)
     assert refusal(tmp_path / "none") == ["PATH:1: no such file or folder; check the path"]
     (tmp_path / "comments.yaml").write_text("# nothing\n")
     assert refusal(tmp_path) == ["PATH:1: no Kubernetes object in this folder; write or name a manifest"]
+
+
+def test_what_cannot_be_read_in_a_folder_is_refused_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text(POLICY.format(name="first"))
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "c.yaml")
+    (tmp_path / "closed").mkdir()
+    listed = os.scandir
+
+    def refusing(folder: str) -> object:
+        if Path(folder).name == "closed":  # to root every folder is open
+            raise PermissionError(13, "Permission denied", folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert refusal(tmp_path) == [
+        "PATH/b.yaml:1: no such file; check the path",
+        "PATH/c.yaml:1: a pipe that nobody writes to; write to it, or name a file",
+        "PATH/closed:1: cannot be read: Permission denied",
+    ]
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / ("x" * 300)) == ["PATH:1: cannot be read: File name too long"]
+
+
+def test_a_pipe_with_a_writer_is_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    written = POLICY.format(name="first").encode()
+    slow = threading.Timer(0.2, lambda: (os.write(writing, written), os.close(writing)))
+    slow.start()
+    assert [policy.name for policy in load_policies([Path(f"/proc/self/fd/{reading}")]).policies] == ["first"]
+    slow.join()
+    os.close(reading)
 
 
 def test_one_policy_written_twice_is_refused(tmp_path: Path) -> None:
