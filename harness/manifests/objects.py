@@ -1,18 +1,22 @@
 """Files and folders of Kubernetes objects: policies are loaded, what cannot matter is counted, the rest is refused."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.manifests import cilium, networkpolicy
-from harness.manifests.document import Document, Step, read_documents
-from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse
+from harness.manifests.document import Document, Step, dotted, read_documents
+from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
 from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.origin import Origin
 
 _SUFFIXES = frozenset((".yaml", ".yml", ".json"))  # those that kubectl takes from a folder
+
+_LIST_FIELDS = frozenset(("apiVersion", "kind", "metadata", "items"))
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9./]*[A-Za-z0-9])?")  # of a kind or a version, on one line of a message
 
 _Reader = Callable[[Document, tuple[Step, ...], list[Fault]], Policy | None]
 
@@ -131,6 +135,9 @@ def _policies(
         if policy is not None:
             yield policy
     elif (version, kind) == ("v1", "List") or item in _READERS:
+        for name in sorted(value.keys() - _LIST_FIELDS):
+            what = f"unknown field {quoted(name)}{suggestion(name, _LIST_FIELDS)}"
+            faults.append(Fault(document.origin((*path, name)), f"{dotted(path)}: {what}" if path else what))
         items = value.get("items")
         if not isinstance(items, list):
             faults.append(document.fault((*path, "items"), f"want a list, found {found(items)}"))
@@ -138,7 +145,7 @@ def _policies(
         for position in range(len(items)):
             inside = (*path, "items", position)
             yield from _policies(document, inside, faults, not_judged, item if item in _READERS else (None, None))
-    elif _decides(version.rpartition("/")[0], kind):
+    elif _decides(version.partition("/")[0], kind):
         what = f"{kind} of {version} is not supported; write it as a {_SUPPORTED}, or leave it out"
         faults.append(document.fault((*path, "kind"), what))
     else:
@@ -149,7 +156,7 @@ def _policies(
 def _name(document: Document, path: tuple[Step, ...], field: str, default: str | None, faults: list[Fault]) -> str | None:
     """The object's ``field``; None, and a fault added, where it is no name."""
     text = document.at(path).get(field, default)
-    if isinstance(text, str) and text:
+    if isinstance(text, str) and _NAME.fullmatch(text):
         return text
     what = "missing; a Kubernetes object names it" if text is None else f"want a name, found {found(text)}"
     faults.append(document.fault((*path, field), what))
@@ -159,7 +166,8 @@ def _name(document: Document, path: tuple[Step, ...], field: str, default: str |
 def _decides(group: str, kind: str) -> bool:
     if f"{group}/{kind}" in _BYSTANDERS:
         return False
-    return group in _DECIDING_GROUPS or kind.endswith((networkpolicy.KIND, f"{networkpolicy.KIND}List"))
+    policies = (networkpolicy.KIND.casefold(), f"{networkpolicy.KIND}List".casefold())
+    return group.casefold() in _DECIDING_GROUPS or kind.casefold().endswith(policies)
 
 
 def _twice(policies: Sequence[Policy]) -> Iterator[Fault]:

@@ -51,6 +51,10 @@ def test_a_users_folder_is_read_whole_and_in_order(tmp_path: Path) -> None:
         ("security.istio.io/v1", "AuthorizationPolicy"),
         ("v1", "NetworkPolicy"),
         ("example.com/v1", "NetworkPolicyList"),
+        ("v1", "networkpolicy"),
+        ("cilium.io", "CiliumFuturePolicy"),
+        ("Cilium.io/v2", "CiliumNetworkPolicy"),
+        ("networking.k8s.io/v1/x", "FuturePolicy"),
     ],
 )
 def test_a_kind_that_decides_but_is_not_supported_is_refused_by_name(tmp_path: Path, version: str, kind: str) -> None:
@@ -80,6 +84,9 @@ def test_an_unsupported_kind_inside_a_list_is_refused_with_its_line(tmp_path: Pa
         ("apiVersion: v1\nkind: List\n", ["PATH:1: items: want a list, found nothing"]),
         ("apiVersion: v1\nkind: List\nitems: [null]\n", [
             "PATH:3: items[0]: want a Kubernetes object (a mapping), found nothing"]),
+        ("apiVersion: v1\nkind: List\nitem: [{}]\nitems: []\n", [
+            'PATH:3: unknown field "item" (did you mean "items"?)']),
+        ('apiVersion: cilium.io/v2\nkind: "A\\nB"\n', ['PATH:2: kind: want a name, found the string "A\\nB"']),
         ("", ["PATH:1: the file is empty; write or name a manifest"]),
     ],
 )  # fmt: skip
