@@ -1,16 +1,19 @@
 """What ``meshproof explain`` does; its options are in ``explain``, which imports none of this for --help."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 from harness.cli.status import say_not_judged
 from harness.manifests.errors import Fault, ManifestError
 from harness.manifests.flows import load_flows
 from harness.manifests.objects import Loaded, load_policies
+from harness.manifests.requests import request_rules
 from harness.manifests.topology import load_topology
 from harness.model.flow import Flow
+from harness.model.origin import Origin
 from harness.model.topology import Topology
-from harness.model.verdict import Answer
+from harness.model.verdict import Answer, Decision
 from harness.oracle.direct import answer
 from harness.report.explanation import explanation_json
 
@@ -19,7 +22,8 @@ def explained(manifests: Sequence[Path], topology: Path, flows: Path, *, strict:
     """The answers, as JSON or as a table; objects that are not judged are counted on standard error. Raises ManifestError."""
     policies, cluster, asked = _read(manifests, topology, flows, strict)
     say_not_judged([policies.not_judged])
-    answers = [(flow, answer(flow, policies.policies, cluster)) for flow in asked]
+    unread = {rules.rule for rules in request_rules(policies.policies)}
+    answers = [(flow, _with_reserve(answer(flow, policies.policies, cluster), unread)) for flow in asked]
     return explanation_json([each for _, each in answers]) if as_json else _table(answers)
 
 
@@ -39,6 +43,17 @@ def _read(manifests: Sequence[Path], topology: Path, flows: Path, strict: bool) 
     if faults or cluster is None:
         raise ManifestError(faults)
     return policies, cluster, asked
+
+
+def _with_reserve(given: Answer, unread: Set[Origin]) -> Answer:
+    """The answer, saying of each rule with rules about requests that those were not asked: a request may fare worse."""
+    return replace(given, egress=_reserved(given.egress, unread), ingress=_reserved(given.ingress, unread))
+
+
+def _reserved(decision: Decision, unread: Set[Origin]) -> Decision:
+    if decision.rule not in unread:
+        return decision
+    return replace(decision, reason=f"{decision.reason}; its rules about requests are not judged")
 
 
 def _table(answers: Sequence[tuple[Flow, Answer]]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.manifests import cilium, networkpolicy
 from harness.manifests.document import Document, Step, dotted, read_documents
 from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
+from harness.manifests.requests import request_rules
 from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.origin import Origin
 
@@ -56,7 +57,7 @@ _BYSTANDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The policies in the order of files and lines, and how many objects of each kind carry no policy."""
+    """The policies in the order of files and lines, and how many objects of each kind, and rules about requests, are not judged."""
 
     policies: tuple[Policy, ...]
     not_judged: Counter[str] = field(default_factory=Counter)
@@ -65,7 +66,7 @@ class Loaded:
 def load_policies(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
     """All policies of files and folders (with the folders in them). Raises ManifestError with all faults of all files.
 
-    If ``strict``, an object that carries no policy is a fault too.
+    If ``strict``, an object that carries no policy is a fault too, and so are rules about requests.
     """
     faults: list[Fault] = []
     policies: list[Policy] = []
@@ -87,6 +88,8 @@ def load_policies(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
             what = "no Kubernetes object in this folder" if path.is_dir() else "the file is empty"
             faults.append(Fault(Origin(str(path), 1), f"{what}; write or name a manifest"))
     faults += _twice(policies)
+    for rules in request_rules(policies):
+        not_judged.append((rules.field, Fault(rules.origin, f"{rules.field}: requests are not judged; leave it out")))
     if strict:
         faults += [fault for _, fault in not_judged]
     refuse(faults)

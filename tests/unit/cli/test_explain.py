@@ -115,6 +115,34 @@ def test_strict_refuses_them_by_their_line(explain: Explain) -> None:
     assert result.stderr == "policy.yaml:11: kind: Deployment carries no policy and is not judged; leave it out\n"
 
 
+REQUESTS = """\
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: requests, namespace: shop}
+spec:
+  endpointSelector: {}
+  ingress:
+    - fromEndpoints: [{}]
+      toPorts: [{ports: [{port: "8080", protocol: TCP}], rules: {http: [{method: GET}]}}]
+    - toPorts: [{ports: [{port: "53", protocol: UDP}]}]
+"""
+
+
+def test_rules_about_requests_are_said_not_to_be_judged(explain: Explain) -> None:
+    result = explain("--json", policy=REQUESTS)
+    assert not result.return_value
+    assert result.stderr == "not judged: 1 toPorts.rules.http\n"
+    first, second = json.loads(result.stdout)
+    assert first["ingress"]["reason"] == "allowed by rule; its rules about requests are not judged"
+    assert (first["ingress"]["rule"], second["ingress"]["reason"]) == ("policy.yaml:7", "allowed by rule")
+
+
+def test_strict_refuses_rules_about_requests_by_their_line(explain: Explain) -> None:
+    result = explain("--json", "--strict", policy=REQUESTS)
+    assert (result.return_value, result.stdout) == (2, "")
+    assert result.stderr == "policy.yaml:8: toPorts.rules.http: requests are not judged; leave it out\n"
+
+
 def test_faults_of_all_files_are_named_at_once_and_nothing_is_answered(explain: Explain) -> None:
     result = explain("--json", policy=POLICY.replace("ports:", "prots:"), flows=FLOWS.replace("shop/checkout", "shop/nobody"))
     assert (result.return_value, result.stdout) == (2, "")
