@@ -128,14 +128,14 @@ class PortRuleShape(Shape):
 
     @model_validator(mode="after")
     def _rules_fit_ports(self) -> "PortRuleShape":
-        if self.rules is None or (self.rules.http is None and self.rules.kafka is None):
+        if self.rules is None or not (self.rules.http or self.rules.kafka):
             return self
         if not self.ports:
             raise wrong("L7 rules need ports beside them; write ports", "rules")
         for position, each in enumerate(self.ports):
             if each.port == "0":
                 raise wrong("L7 rules cannot be used with port 0; write the port", "ports", position, "port")
-            if each.protocol == "UDP":
+            if each.protocol != "TCP":  # also where none is written: Cilium takes that for ANY, and refuses the policy
                 raise wrong("L7 rules apply to TCP only; write TCP", "ports", position, "protocol")
         return self
 

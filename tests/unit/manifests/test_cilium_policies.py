@@ -79,7 +79,7 @@ spec:
             http:
               - {method: GET, path: /x.*, host: shop, headers: [X-A], headerMatches: [{name: B, value: c, mismatch: ADD}]}
               - {}
-        - ports: [{port: "9092"}]
+        - ports: [{port: "9092", protocol: TCP}]
           rules: {kafka: [{role: produce, topic: t, clientID: c}, {apiKey: fetch, apiVersion: "1"}]}
   ingressDeny: [{fromEntities: [world, all]}]
   egressDeny: [{toEndpoints: []}]
@@ -140,7 +140,7 @@ specs:
                         cidr_sets=(CIDRSet(at(30), "fd00::/8", ("fd00::/64",)),),
                         ports=(
                             PortRule(at(33), (CiliumPort(at(33), "80", None, "TCP"),), L7Rules(at(34), http=http)),
-                            PortRule(at(38), (CiliumPort(at(38), "9092"),), L7Rules(at(39), kafka=kafka)),
+                            PortRule(at(38), (CiliumPort(at(38), "9092", None, "TCP"),), L7Rules(at(39), kafka=kafka)),
                         ),
                     ),
                 ),
@@ -258,6 +258,10 @@ RULES = {
         "ingress[0].toPorts[0].rules: L7 rules need ports beside them; write ports",
     'ingress: [{toPorts: [{ports: [{port: "0"}], rules: {http: [{}]}}]}]':
         "ingress[0].toPorts[0].ports[0].port: L7 rules cannot be used with port 0; write the port",
+    'ingress: [{toPorts: [{ports: [{port: "80"}], rules: {http: [{}]}}]}]':
+        "ingress[0].toPorts[0].ports[0].protocol: L7 rules apply to TCP only; write TCP",
+    'ingress: [{toPorts: [{ports: [{port: "80", protocol: ANY}], rules: {http: [{}]}}]}]':
+        "ingress[0].toPorts[0].ports[0].protocol: L7 rules apply to TCP only; write TCP",
     'ingress: [{toPorts: [{ports: [{port: "53", protocol: UDP}], rules: {kafka: [{}]}}]}]':
         "ingress[0].toPorts[0].ports[0].protocol: L7 rules apply to TCP only; write TCP",
     'ingress: [{toPorts: [{ports: [{port: "80"}], rules: {http: [{}], kafka: [{}]}}]}]':
