@@ -30,6 +30,8 @@ def _end(value: object) -> str:
 
 
 def _protocol(text: str) -> str:
+    if text not in ("TCP", "UDP", "ICMP", "SCTP"):
+        raise wrong(f"want TCP, UDP or ICMP, found {quoted(text)}")
     return text if text == "ICMP" else transport(text)
 
 
@@ -70,7 +72,16 @@ class FlowShape(Shape):
     port: Port | None = Field(default=None, description="The port at its destination; required except for ICMP.")
     protocol: Annotated[str, AfterValidator(_protocol), Field(json_schema_extra={"enum": ["TCP", "UDP", "ICMP"]})] = "TCP"
     family: Literal[4, 6] | None = Field(default=None, description="IP version.")
-    icmp: ICMPShape | None = Field(default=None, description="The message of ICMP; an echo request if left out.")
+    icmp: ICMPShape | None = Field(
+        default=None, description="The message of ICMP; an echo request if left out. With it, protocol may be left out."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_message_says_its_protocol(cls, written: object) -> object:
+        if isinstance(written, dict) and written.get("icmp") is not None and not written.keys() & {"protocol", "port"}:
+            return {**written, "protocol": "ICMP"}
+        return written
 
     @model_validator(mode="after")
     def _port_or_message(self) -> "FlowShape":

@@ -43,6 +43,15 @@ def test_flows_keep_their_order_and_are_ipv4_unless_said_otherwise(tmp_path: Pat
     ]
 
 
+def test_a_message_of_icmp_says_the_protocol(tmp_path: Path) -> None:
+    assert load(tmp_path, "[{from: shop/b, to: shop/a, icmp: {type: 8, code: 0}}]") == [
+        Flow("shop/b", "shop/a", 0, "ICMP", 4, ICMP(8))
+    ]
+    assert refusal(tmp_path, "[{from: shop/b, to: shop/a, protocol: icmp}]") == [
+        '1: [0].protocol: want TCP, UDP or ICMP, found "icmp"'
+    ]
+
+
 def test_json_is_read_as_yaml_is(tmp_path: Path) -> None:
     assert load(tmp_path, '[\n\t{"from": "shop/b", "to": {"ip": "10.9.9.9"}, "port": 1, "family": 4}]') == [
         Flow("shop/b", "10.9.9.9", 1)
