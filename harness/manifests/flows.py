@@ -15,6 +15,7 @@ from harness.model.flow import ICMP, Flow, is_pod
 from harness.model.topology import Topology
 
 _ECHO_REQUEST = {4: 8, 6: 128}
+_HINTS = 100  # unknown pods for which a near name is looked for, which takes milliseconds each; nobody reads more
 
 _L7 = unsupported("flows are judged by addresses, ports and ICMP messages only; remove it")
 
@@ -132,11 +133,14 @@ def flow(
 def resolved(document: Document, at: tuple[Step, ...], end: str, family: int, topology: Topology, faults: list[Fault]) -> str:
     """The end at ``at``: a pod's address stands for the pod. Adds a fault for a pod that is not there or lacks the family."""
     if not is_pod(end):
-        return next((pod.ref for pod in topology.pods if end in pod.ips), end)
-    pod = next((pod for pod in topology.pods if pod.ref == end), None)
-    if pod is None:
-        faults.append(document.fault(at, f"no pod {quoted(end)}{suggestion(end, [pod.ref for pod in topology.pods])}"))
-    elif pod.ips and not any((":" in each) == (family == 6) for each in pod.ips):
+        owner = topology.owner(end)
+        return end if owner is None else owner.ref
+    if not topology.has_pod(end):
+        hint = suggestion(end, [pod.ref for pod in topology.pods]) if len(faults) < _HINTS else ""
+        faults.append(document.fault(at, f"no pod {quoted(end)}{hint}"))
+        return end
+    pod = topology.pod(end)
+    if pod.ips and not any((":" in each) == (family == 6) for each in pod.ips):
         faults.append(document.fault(at, f"pod {quoted(end)} has no IPv{family} address; write another family"))
     return end
 

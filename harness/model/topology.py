@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Pod:
         raise KeyError(f"pod {self.ref} has no IPv{family} address")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topology:
     """One cluster: the nodes' names, the namespaces, and the pods."""
 
@@ -60,7 +61,24 @@ class Topology:
 
     def pod(self, ref: str) -> Pod:
         """The pod called ``namespace/name``; raises KeyError."""
-        for pod in self.pods:
-            if pod.ref == ref:
-                return pod
-        raise KeyError(f"topology {self.name} has no pod {ref}")
+        found = self._by_ref.get(ref)
+        if found is None:
+            raise KeyError(f"topology {self.name} has no pod {ref}")
+        return found
+
+    def has_pod(self, ref: str) -> bool:
+        """Whether there is a pod called ``namespace/name``."""
+        return ref in self._by_ref
+
+    def owner(self, address: str) -> Pod | None:
+        """The pod that has ``address``, in its usual form (``str`` of ipaddress); None where none has."""
+        return self._by_address.get(address)
+
+    # Kept, as a hundred thousand flows ask for their pods, and a cluster has thousands.
+    @cached_property
+    def _by_ref(self) -> Mapping[str, Pod]:
+        return {pod.ref: pod for pod in reversed(self.pods)}
+
+    @cached_property
+    def _by_address(self) -> Mapping[str, Pod]:
+        return {address: pod for pod in reversed(self.pods) for address in pod.ips}

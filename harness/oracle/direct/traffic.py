@@ -59,10 +59,8 @@ def _end(written: str, family: int, topology: Topology) -> End:
         own = [address for address in map(ip_address, pod.ips) if address.version == family]
         return End(own[0] if own else None, pod, _namespace_labels(pod, topology))
     address = ip_address(written)
-    for pod in topology.pods:
-        if any(ip_address(own) == address for own in pod.ips):
-            return End(address, pod, _namespace_labels(pod, topology))
-    return End(address, None, {})
+    owner = topology.owner(str(address))
+    return End(address, None, {}) if owner is None else End(address, owner, _namespace_labels(owner, topology))
 
 
 def _namespace_labels(pod: Pod, topology: Topology) -> dict[str, str]:

@@ -6,8 +6,9 @@ import pytest
 
 from harness.manifests.errors import ManifestError
 from harness.manifests.flows import load_flows
-from harness.model.flow import ICMP, Flow
+from harness.model.flow import ICMP, Flow, Verdict
 from harness.model.topology import Namespace, Pod, Topology
+from harness.oracle.direct import answer
 
 PODS = (Pod("a", "shop", "n1", ips=("10.0.0.1", "fd00::1")), Pod("b", "shop", "n1", ips=("10.0.0.2",)))
 TOPOLOGY = Topology("t", ("n1",), (Namespace("shop"),), PODS)
@@ -95,3 +96,27 @@ REFUSED = {
 def test_what_is_no_list_of_flows_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (found,) = refusal(tmp_path, text)
     assert found.startswith(message)
+
+
+def test_pods_are_not_looked_through_anew_for_each_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ref(pod: Pod) -> str:
+        asked.append(pod.name)
+        return f"{pod.namespace}/{pod.name}"
+
+    monkeypatch.setattr(Pod, "ref", property(ref))
+    pods = tuple(Pod(f"p{number}", "shop", "n1", ips=(f"10.0.0.{number}",)) for number in range(100))
+    topology = Topology("t", ("n1",), (Namespace("shop"),), pods)
+    file = tmp_path / "flows"
+    file.write_text("- {from: {ip: 10.0.0.98}, to: shop/p99, port: 80}\n- {from: shop/p99, to: shop/p98, port: 80}\n" * 50)
+    for flow in load_flows(file, topology):
+        assert answer(flow, (), topology).verdict is Verdict.FORWARDED
+    assert len(asked) < 1000
+
+
+def test_of_many_unknown_pods_the_first_get_a_near_name(tmp_path: Path) -> None:
+    faults = refusal(tmp_path, "- {from: shop/aa, to: shop/b, port: 80}\n" * 150)
+    assert faults[0] == '1: [0].from: no pod "shop/aa" (did you mean "shop/a"?)'
+    assert faults[-1] == '150: [149].from: no pod "shop/aa"'
+    assert len(faults) == 150
