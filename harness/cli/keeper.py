@@ -1,9 +1,9 @@
 """A process that outlives its command and holds a lab until somebody takes it down."""
 
 import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Lock
 from typing import NoReturn, Protocol
 
 import typer
@@ -17,10 +17,14 @@ class Ready(Protocol):
     def __call__(self, text: str, status: Status = Status.EXPECTED) -> None: ...
 
 
+_until_ended = Lock()
+"""Taken as long as a keeper is to go on."""
+
+
 def hold() -> NoReturn:
-    """Wait for a signal to end, which leaves what was entered."""
-    while True:
-        signal.pause()
+    """Wait for a signal to end, which leaves what was entered; in any thread, though only the main one hears signals."""
+    with _until_ended:
+        raise KeyboardInterrupt
 
 
 def keep(work: Callable[[Ready], None]) -> int:
@@ -48,7 +52,8 @@ def keep(work: Callable[[Ready], None]) -> int:
         os.close(error)
 
     def command() -> None:
-        with interruptible():
+        _until_ended.acquire()  # noqa: SIM115 -- what releases it is the signal
+        with interruptible(_until_ended.release):
             work(ready)
 
     ended = guarded(command)

@@ -101,13 +101,17 @@ def reader_gone() -> bool:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the work as Ctrl-C does, cleaning up; while that goes on, a second signal changes nothing."""
+def interruptible(also: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """SIGTERM and SIGHUP end the work as Ctrl-C does, cleaning up; while that goes on, a second signal changes nothing.
+
+    ``also`` is called at the first signal, to tell other threads: KeyboardInterrupt is raised in the main one alone.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
         say("meshproof: interrupted; cleaning up")
+        also()
         raise KeyboardInterrupt
 
     before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -80,3 +80,15 @@ def test_wrong_use_is_one_clear_line_and_a_status(meshproof: Run, arguments: lis
     assert done.returncode == status, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_case_that_is_kept_is_looked_at_and_taken_down(meshproof: Run) -> None:
+    case = Path(__file__).parents[3] / "scenarios" / "conformance" / "policy" / "np-self"
+    kept = meshproof("conform", case, "--dataplane", "nftables", "--keep")
+    assert kept.returncode == 0, kept.stderr
+    name = next(line for line in kept.stdout.splitlines() if line.startswith("lab ")).split()[1]
+    seen = meshproof("exec", "--lab", name, "shop/api", "--", "ip", "-j", "address", "show", "eth0")
+    assert json.loads(seen.stdout)[0]["ifname"] == "eth0"
+    down = meshproof("down", "--lab", name)
+    assert down.returncode == 0, down.stderr
+    assert not Path("/run/meshproof", name).exists()
