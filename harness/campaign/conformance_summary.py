@@ -31,6 +31,7 @@ def summarise(
     earlier: Path | None = None,
 ) -> str:
     """The document. ``started`` is ISO 8601; ``earlier`` is the results.json of a run whose expectations are compared with."""
+    reference = json.loads(earlier.read_text()) if earlier is not None and earlier.is_file() else None
     document = {
         "format": FORMAT,
         "started": started,
@@ -53,7 +54,8 @@ def summarise(
             "dataplane": control.name, "flows": {str(verdict): count for verdict, count in outcomes.control.items()},
         },
         "expectations": [_entry(entry) for entry in listed],
-        "expectation_changes": list(_changes(cases, planes, listed, earlier)),
+        "expectation_changes": list(_changes(cases, planes, listed, reference)),
+        "compared_with": _commit(reference) if reference else None,
         "troubles": outcomes.troubles,
     }  # fmt: skip
     return "{\n" + ",\n".join(f"{json.dumps(name)}: {_lines(value)}" for name, value in document.items()) + "\n}\n"
@@ -80,24 +82,26 @@ def _entry(entry: ExpectedOutcome) -> dict[str, str]:
 
 
 def _changes(
-    cases: Sequence[Case], planes: Sequence[DataPlane], listed: Sequence[ExpectedOutcome], earlier: Path | None
+    cases: Sequence[Case], planes: Sequence[DataPlane], listed: Sequence[ExpectedOutcome], reference: dict[str, Any] | None
 ) -> Iterator[dict[str, Any]]:
     """Each case and data plane of both runs of which something else is expected now; ``since`` is the earlier run's commit.
 
     Where an entry is missing, a pass was or is expected.
     """
-    if earlier is None or not earlier.is_file():
+    if reference is None:
         return
-    document = json.loads(earlier.read_text())
-    before = {(each["case"], each["dataplane"]): each for each in document["expectations"]}
+    before = {(each["case"], each["dataplane"]): each for each in reference["expectations"]}
     now = {(each.case, each.dataplane): _entry(each) for each in listed}
-    both = {case.id for case in cases} & {each["case"] for each in document["cases"]}
-    names = {plane.name for plane in planes} & {each["name"] for each in document["dataplanes"]}
-    since = document["fingerprint"].get("commit", "unknown")
+    both = {case.id for case in cases} & {each["case"] for each in reference["cases"]}
+    names = {plane.name for plane in planes} & {each["name"] for each in reference["dataplanes"]}
     for key in sorted(before.keys() | now.keys()):
         was, is_ = before.get(key), now.get(key)
         if key[0] in both and key[1] in names and was != is_:
-            yield {"case": key[0], "dataplane": key[1], "before": _told(was), "after": _told(is_), "since": since}
+            yield {"case": key[0], "dataplane": key[1], "before": _told(was), "after": _told(is_), "since": _commit(reference)}
+
+
+def _commit(reference: Mapping[str, Any]) -> str:
+    return str(reference["fingerprint"].get("commit", "unknown"))
 
 
 def _told(entry: Mapping[str, str] | None) -> str:

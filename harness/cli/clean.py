@@ -14,7 +14,8 @@ def clean(
     """Remove everything that earlier runs and labs left behind on this machine, and nothing else.
 
     Namespaces, links, cgroups with their processes, BPF programs and files: only what a lab recorded as its own.
-    Labs of runs that are still going on are left alone unless --all is given.
+    Labs of runs that are still going on are left alone unless --all is given; those that `up` or `conform --keep` left up
+    are taken down.
 
     Example: sudo meshproof clean
     """

@@ -38,6 +38,13 @@ class Files:
     junit: Path | None
     markdown: Path | None
 
+    def __post_init__(self) -> None:
+        """Raises UsageError where one cannot be written: that must not be found out when all was run."""
+        for option, file in (("--json", self.json), ("--junit", self.junit), ("--markdown", self.markdown)):
+            if file is not None and (file.is_dir() or not file.parent.is_dir()):
+                why = "that is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+                raise UsageError(f"{option} {file}: {why}; name a file")
+
 
 def conform(
     paths: Annotated[
@@ -115,7 +122,7 @@ def conform(
                 raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")
             return keep(lambda ready: _kept(cases, planes, listed, files, ready))
         folder = Folder(out) if out is not None else None
-        with interruptible(), Display("cases") as display:
+        with interruptible(), Display("outcomes") as display:
             outcomes = Conformance(cases, planes, find(CONTROL), display, fail_fast=fail_fast).run()
         if folder is not None:
             folder.write(cases, planes, find(CONTROL), outcomes, listed)
@@ -137,7 +144,7 @@ def _kept(
         ready("\n".join(lines), status)
         hold()
 
-    with Display("cases") as display:
+    with Display("outcomes") as display:
         outcomes = Conformance(cases, planes, find(CONTROL), display).run(held)
     lines: list[str] = []
     status = _report(cases, outcomes, listed, files, lines.append)
@@ -157,8 +164,8 @@ def _report(
     if files.junit:
         files.junit.write_text(conformance_junit(results, convergence))
     if files.markdown:
-        features = {case.id: [str(feature) for feature in needs(case)] for case in cases}
-        files.markdown.write_text(conformance_markdown(results, features, convergence))
+        rows = {case.id: [str(case.technique)] if case.technique else [str(each) for each in needs(case)] for case in cases}
+        files.markdown.write_text(conformance_markdown(results, rows, convergence))
     by_id = {case.id: case for case in cases}
     for result in results:
         if not result.expected:

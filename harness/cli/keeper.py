@@ -52,7 +52,7 @@ def keep(work: Callable[[Ready], None]) -> int:
         os.close(error)
 
     def command() -> None:
-        _until_ended.acquire()  # noqa: SIM115 -- what releases it is the signal
+        _until_ended.acquire()
         with interruptible(_until_ended.release):
             work(ready)
 

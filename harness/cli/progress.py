@@ -42,7 +42,8 @@ class Display:
         """See Observer."""
         self._cells, self._done, self._done_before = cells, done, done
         load = f"; about {seconds / 60:.0f} min of load in all" if seconds else ""
-        self._line(f"{cells} {self._unit}, {done} of them done{load}", force=True)
+        before = f", {done} of them done already" if done else ""
+        self._line(f"{cells} {self._unit if cells != 1 else self._unit.removesuffix('s')} to come{before}{load}", force=True)
         if self._bar:
             self._task = self._bar.add_task(self._unit, total=cells, completed=done)
 

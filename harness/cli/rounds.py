@@ -30,7 +30,7 @@ def in_a_row(
     """Run the cases ``rounds`` times, each round in labs of its own, and say which did not come to the same each time."""
 
     def one(number: int) -> Sequence[CaseResult]:
-        with interruptible(), Display("cases") as display:
+        with interruptible(), Display("outcomes") as display:
             display.began(f"round {number} of {rounds}")
             return gate(Conformance(cases, planes, control, display).run().results, listed)
 

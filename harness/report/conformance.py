@@ -10,6 +10,10 @@ from harness.report.convergence import Canaries, Convergence
 from harness.report.junit import clean
 
 FORMAT = 1
+_READING = (
+    "A case counts in the row of each feature that it needs, one of the bypass catalogue in that of its technique. "
+    "Failures that are not marked are known, and listed with their reasons."
+)
 _FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms", "admitted_meanwhile")
 
 
@@ -66,29 +70,27 @@ def _case(suite: ElementTree.Element, result: CaseResult, tag: str | None) -> No
 
 
 def conformance_markdown(
-    results: Sequence[CaseResult], features: Mapping[str, Sequence[str]], convergence: Mapping[str, Convergence]
+    results: Sequence[CaseResult], rows: Mapping[str, Sequence[str]], convergence: Mapping[str, Convergence]
 ) -> str:
     """A row an area and feature, a column a data plane, for a CI summary.
 
-    ``features`` names what each case needs, so that a case counts in the row of each.
+    ``rows`` names the features that each case needs, or the way around policy that it tries; it counts in the row of each.
+    What was not expected stands first.
     """
     planes = list(dict.fromkeys(result.dataplane for result in results))
-    rows = sorted({(result.area, feature) for result in results for feature in features[result.case]})
-    lines = ["# Conformance", "", _row(["area", "feature", *planes]), _row(["---"] * (2 + len(planes)))]
-    for area, feature in rows:
-        members = [result for result in results if result.area == area and feature in features[result.case]]
-        lines.append(_row([area, feature, *(_cell([each for each in members if each.dataplane == plane]) for plane in planes)]))
+    keys = sorted({(result.area, key) for result in results for key in rows[result.case]})
+    lines = ["# Conformance", "", *_verdict(results, planes), ""]
+    lines += [_row(["area", "feature or technique", *planes]), _row(["---"] * (2 + len(planes)))]
+    for area, key in keys:
+        members = [result for result in results if result.area == area and key in rows[result.case]]
+        lines.append(_row([area, key, *(_cell([each for each in members if each.dataplane == plane]) for plane in planes)]))
     totals = [_cell([each for each in results if each.dataplane == plane]) for plane in planes]
-    lines += [_row(["**all**", "", *totals]), "", "A case counts in the row of each feature that it needs."]
+    lines += [_row(["**all**", "", *totals]), "", _READING]
     if convergence:
         lines += ["", _row(["policies handed over to enforced", "changes", "p50", "p99"]), _row(["---"] * 4)]
         lines += [_row([name, str(c.count), _ms(c.p50), _ms(c.p99)]) for name, c in convergence.items()]
     lines += list(_canaries({name: c.canaries for name, c in convergence.items() if c.canaries}))
     lines += list(_meanwhile(results))
-    red = [result for result in results if not result.expected]
-    if red:
-        lines += ["", "## Not expected", ""]
-        lines += [f"- `{each.case}` on {each.dataplane}: {each.outcome}. {_inline(each.reason)}".rstrip() for each in red]
     return "\n".join(lines) + "\n"
 
 
@@ -100,6 +102,24 @@ def _canaries(seen: Mapping[str, Canaries]) -> Iterator[str]:
         for name, c in seen.items():
             figures = (c.changes, c.begun, c.admitted, _ms(c.last_p50), _ms(c.last_p99), c.after, c.late)
             yield _row([name, *map(str, figures)])
+
+
+def _verdict(results: Sequence[CaseResult], planes: Sequence[str]) -> Iterator[str]:
+    """The answer in a sentence, and a line for each outcome that was not expected."""
+    red = [result for result in results if not result.expected]
+    cases = len({result.case for result in results})
+    asked = f"{counted(cases, 'case')} on {counted(len(planes), 'data plane')}"
+    if not red:
+        yield f"**All {counted(len(results), 'outcome')} as expected**: {asked}."
+        return
+    yield f"**{len(red)} of {counted(len(results), 'outcome')} not expected**: {asked}."
+    yield ""
+    yield from (f"- `{each.case}` on {each.dataplane}: {each.outcome}. {_inline(each.reason)}".rstrip() for each in red)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _meanwhile(results: Sequence[CaseResult]) -> Iterator[str]:

@@ -14,6 +14,7 @@ def conformance_page(run: ConformanceRun, *, paper: bool) -> str:
         "features": tables.by_feature(run),
         "areas": tables.by_area(run),
         "catalogue": tables.catalogue(run),
+        "by_case": tables.by_case(run),
         "known": tables.known(run),
         "declared": tables.declared(run),
         "asked": sum(run.control.flows.values()),

@@ -100,6 +100,7 @@ class ConformanceRun(_Row):
     """``results.json``. ``convergence``: seconds of every change of policy, from handing it over to its enforcement.
 
     ``canaries``: of some of those changes, by data plane, what became of a flow that they deny.
+    ``compared_with``: the commit of the run with which expectations were compared, None where there was none.
     """
 
     format: Literal[1]
@@ -115,7 +116,12 @@ class ConformanceRun(_Row):
     control: ControlRow
     expectations: list[EntryRow] = []
     expectation_changes: list[ChangeRow] = []
+    compared_with: str | None = None
     troubles: list[str] = []
+
+    def rows(self) -> dict[str, list[str]]:
+        """In which rows of a matrix each case counts: of the features that it needs, or of its technique, for it needs none."""
+        return {case.case: [case.technique] if case.technique else case.features for case in self.cases}
 
     def outcomes(self) -> list[CaseResult]:
         """The results as values."""

@@ -6,16 +6,21 @@ from dataclasses import dataclass
 
 from harness.model.bypass import Technique
 from harness.model.case import CaseOutcome
-from harness.report.conformance_run import ConformanceRun, ResultRow
+from harness.model.fault import Symptom
+from harness.report.conformance_run import CaseRow, ConformanceRun, ResultRow
 from harness.report.convergence import Convergence
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many results came to what, and how many of them were not expected."""
+    """How many results came to what, and how many of them were not expected.
+
+    ``around``: those that let through what is denied, which is another failure than to deny what is allowed.
+    """
 
     counts: Mapping[CaseOutcome, int]
     unexpected: int
+    around: int = 0
 
     @property
     def total(self) -> int:
@@ -27,17 +32,22 @@ def tally(rows: Iterable[ResultRow]) -> Tally:
     """Count ``rows``; outcomes in the order of CaseOutcome, those that did not occur left out."""
     rows = list(rows)
     counts = Counter(row.outcome for row in rows)
-    return Tally({each: counts[each] for each in CaseOutcome if counts[each]}, sum(not row.expected for row in rows))
+    return Tally(
+        {each: counts[each] for each in CaseOutcome if counts[each]},
+        sum(not row.expected for row in rows),
+        sum(row.outcome is CaseOutcome.FAIL and Symptom.ADMITS in row.symptoms for row in rows),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A data plane at a glance."""
+    """A data plane at a glance. ``meanwhile``: messages that were let through while a change that denies them was under way."""
 
     name: str
     title: str
     tally: Tally
     convergence: Convergence | None
+    meanwhile: int
 
 
 def headlines(run: ConformanceRun) -> list[Headline]:
@@ -49,6 +59,7 @@ def headlines(run: ConformanceRun) -> list[Headline]:
             plane.title,
             tally(row for row in run.results if row.dataplane == plane.name),
             took.get(plane.name),
+            sum(row.admitted_meanwhile for row in run.results if row.dataplane == plane.name),
         )
         for plane in run.dataplanes
     ]
@@ -80,9 +91,15 @@ def by_area(run: ConformanceRun) -> list[tuple[str, list[Tally]]]:
 
 
 def catalogue(run: ConformanceRun) -> list[tuple[str, list[Tally]]]:
-    """What became of each technique on each data plane, in the catalogue's order: a failure is a way around it."""
+    """What became of each technique on each data plane, in the catalogue's order."""
     rows = dict(matrix(run, {case.case: [case.technique] if case.technique else [] for case in run.cases}))
     return [(technique, rows[technique]) for technique in Technique if technique in rows]
+
+
+def by_case(run: ConformanceRun) -> list[tuple[CaseRow, list[ResultRow | None]]]:
+    """A row a case, a column a data plane: None where it was not judged."""
+    found = {(row.case, row.dataplane): row for row in run.results}
+    return [(case, [found.get((case.case, plane.name)) for plane in run.dataplanes]) for case in run.cases]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.judge.conformance import surprise
 from harness.model.case import Case, CaseOutcome, CaseResult, ExpectedOutcome
+from harness.report.conformance import counted
 from harness.report.convergence import Convergence
 
 
@@ -29,4 +30,4 @@ def plane_lines(results: Sequence[CaseResult], convergence: Mapping[str, Converg
         red = sum(not result.expected for result in mine)
         took = convergence.get(plane)
         enforced = f"; {took.words}" if took else ""
-        yield f"{plane}: {len(mine)} cases: {words}; {red or 'none'} not expected{enforced}"
+        yield f"{plane}: {counted(len(mine), 'case')}: {words}; {f'{red} not expected' if red else 'all as expected'}{enforced}"

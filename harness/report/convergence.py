@@ -74,7 +74,8 @@ class Convergence:
     @property
     def words(self) -> str:
         """For a line of text."""
-        said = f"policies enforced after p50 {self.p50 * 1000:.1f} ms, p99 {self.p99 * 1000:.1f} ms"
+        changes = f"{self.count} change{'' if self.count == 1 else 's'} of policy enforced after"
+        said = f"{changes} p50 {self.p50 * 1000:.1f} ms, p99 {self.p99 * 1000:.1f} ms"
         if self.canaries is None:
             return said
         return (

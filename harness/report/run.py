@@ -231,7 +231,7 @@ def read_run(folder: Path) -> Run:
     try:
         document = json.loads(file.read_text())
     except FileNotFoundError:
-        raise RunError(f"{file}: not there; give the folder of a finished run (bench --out FOLDER)") from None
+        raise RunError(f"{file}: not there; give the folder of a finished run (of `bench`, or of `conform --out`)") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
         raise RunError(f"{file}: cannot be read: {fault}") from fault
     found = document.get("format") if isinstance(document, dict) else None

@@ -44,13 +44,12 @@ def _conformance(folder: Path) -> dict[str, Writer]:
 
     run = read_conformance(folder)
     results = run.outcomes()
-    features = {case.case: case.features for case in run.cases}
     took = run.took()
     return {
         "report.html": lambda part: part.write_text(conformance_page(run, paper=False)),
         "report.pdf": lambda part: write_pdf(conformance_page(run, paper=True), part),
         "junit.xml": lambda part: part.write_text(conformance_junit(results, took)),
-        "summary.md": lambda part: part.write_text(conformance_markdown(results, features, took)),
+        "summary.md": lambda part: part.write_text(conformance_markdown(results, run.rows(), took)),
     }
 
 

@@ -21,7 +21,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
   const box = document.createElement("input");
   box.type = "search";
-  box.placeholder = "narrow, e.g. ebpf p50";
+  box.placeholder = `narrow, e.g. ${table.dataset.narrow ?? "ebpf p50"}`;
   box.setAttribute("aria-label", "Show only rows with these words");
   table.closest(".wide").before(box);
   box.addEventListener("input", () => {

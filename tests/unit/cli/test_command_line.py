@@ -90,3 +90,18 @@ def test_verbs_are_listed_by_name_for_completion() -> None:
     command = get_command(app)
     assert list(VERBS) == command.list_commands(None)  # type: ignore[attr-defined]
     assert command.get_command(None, "nosuch") is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--markdown"])
+@pytest.mark.parametrize(("file", "why"), [("missing/results", "there is no folder"), (".", "that is a folder")])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, file: str, why: str
+) -> None:
+    def run(*_: object) -> None:
+        raise AssertionError("cases were run")
+
+    monkeypatch.setattr("harness.campaign.conformance.Conformance.run", run)
+    case = Path(__file__).parents[3] / "scenarios" / "conformance" / "policy" / "np-self"
+    ended = CliRunner().invoke(app, ["conform", str(case), option, str(tmp_path / file)], standalone_mode=False)
+    assert ended.return_value == Status.BAD_INPUT
+    assert f"{option} {tmp_path / file}: {why}" in ended.stderr

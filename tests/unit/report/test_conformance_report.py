@@ -16,6 +16,7 @@ from harness.judge.conformance import gate
 from harness.manifests.case import load_cases
 from harness.model.canary import CanarySeen
 from harness.model.case import CaseOutcome, CaseResult, ExpectedOutcome
+from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
 from harness.model.origin import Origin
 from harness.report import RunError, conformance_tables, summary_text, write_reports
@@ -116,6 +117,36 @@ def test_failures_and_gaps_are_grouped_by_their_reason(run: ConformanceRun) -> N
     assert (known.dataplane, known.reason, known.cases) == ("sidecar-mtls", "the proxy's uid is exempt", ["bypass/uid-egress"])
     (gap,) = conformance_tables.declared(run)
     assert (gap.reason, gap.cases) == ("policy-cilium: not compiled", ["policy/cnp-icmp"])
+
+
+@pytest.mark.parametrize(("symptom", "around"), [(Symptom.ADMITS, 1), (Symptom.DENIES, 0), (Symptom.BREAKS, 0)])
+def test_a_way_around_policy_lets_something_through(run: ConformanceRun, symptom: Symptom, around: int) -> None:
+    failed = [row.model_copy(update={"symptoms": [symptom]}) for row in run.results if row.outcome is CaseOutcome.FAIL]
+    ((_, (sidecar, _)),) = conformance_tables.catalogue(run.model_copy(update={"results": failed}))
+    assert (sidecar.around, sidecar.total) == (around, 1)
+
+
+def test_what_was_let_through_meanwhile_stands_in_every_report_for_people(tmp_path: Path) -> None:
+    file = written(tmp_path) / "results.json"
+    document = json.loads(file.read_text())
+    document["results"][1]["admitted_meanwhile"] = 4711
+    file.write_text(json.dumps(document))
+    write_reports(tmp_path)
+    assert "| ebpf | 4711 |" in (tmp_path / "summary.md").read_text()
+    assert ">4711</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_cases_of_the_catalogue_count_in_the_row_of_their_technique(reports: Path) -> None:
+    rows = [line for line in (reports / "summary.md").read_text().splitlines() if line.startswith("| bypass |")]
+    assert rows == ["| bypass | exempt uid | 1 **failed** | 1 passed |"]
+
+
+def test_the_page_names_the_run_with_which_expectations_were_compared(tmp_path: Path) -> None:
+    earlier = written(tmp_path / "earlier") / "results.json"
+    assert read_conformance(earlier.parent).compared_with is None
+    now = written(tmp_path / "now", earlier)
+    write_reports(now)
+    assert "None since the committed reference run (commit <code>0123456789ab</code>)" in (now / "report.html").read_text()
 
 
 def text_of(page: str) -> str:

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 from harness.model.case import CaseOutcome, CaseResult
 from harness.report.conformance import conformance_json, conformance_junit, conformance_markdown
+from harness.report.conformance_text import plane_lines
 from harness.report.convergence import Convergence
 
 PASSED = CaseResult("policy/a", "policy", "ebpf", CaseOutcome.PASS, evidence="no-rule-allows x 2", rule="np.yaml:3")
@@ -58,6 +59,20 @@ def test_the_matrix_counts_by_area_and_feature_and_lists_what_was_not_expected()
     assert "| policy | policy-udp | 1 **failed** (1 not expected) | 1 unsupported |" in text
     assert "| ebpf | 4 | 1.0 ms | 12.3 ms |" in text
     assert "- `policy/b` on ebpf: fail. first \\| line" in text
+    assert text.splitlines()[2] == "**2 of 5 outcomes not expected**: 4 cases on 2 data planes."
+    assert text.index("- `policy/d` on ebpf") < text.index("| area |"), "what was not expected stands first"
+
+
+def test_the_matrix_begins_with_the_answer() -> None:
+    text = conformance_markdown([PASSED, KNOWN], {"policy/a": [], "policy/c": []}, {})
+    assert text.splitlines()[2] == "**All 2 outcomes as expected**: 2 cases on 1 data plane."
+
+
+def test_a_data_planes_line_says_how_many_changes_its_times_are_of() -> None:
+    once = {"ebpf": Convergence(1, 0.0153, 0.0153)}
+    assert list(plane_lines([PASSED], once)) == [
+        "ebpf: 1 case: 1 pass; all as expected; 1 change of policy enforced after p50 15.3 ms, p99 15.3 ms"
+    ]
 
 
 def test_what_was_admitted_while_changes_were_under_way_is_counted_by_plane() -> None:
