@@ -87,5 +87,7 @@ def _shot(expectations: Sequence[PacketExpectation], lab: Lab) -> list[Landing]:
 
 
 def _detail(landing: Landing) -> str:
-    captures = f"; captures while the lab is up: {' '.join(str(file) for file in landing.captures)}" if landing.captures else ""
-    return f"{landing.came} frames at the server{captures}"
+    ends = ",".join(file.stem.rpartition("-")[2] for file in landing.captures)
+    first = str(landing.captures[0]).rpartition("-")[0] if landing.captures else ""
+    captures = f"; captures while the lab is up: {first}-{{{ends}}}.pcap" if ends else ""
+    return f"{landing.came} frame{'' if landing.came == 1 else 's'} at the server{captures}"

@@ -2,20 +2,21 @@
 
 Nothing is accepted for being established. A reply is judged by what its connection's first packet would be
 now (``ct original``), so a revocation reaches connections that are open. An ICMP error is let through if its connection was
-let through under these very rules, which the connection's mark tells. Rules name the line they come from in their comments.
+let through under these very rules, which the connection's mark tells; from a pod, only if the pod is an end of it.
+Rules name the line they come from in their comments.
 
 One transaction takes a table away and brings the next. Two things keep a packet in between from meeting neither
 (docs/decisions/0081-nftables-reference.md): no set has ranges, which are matched by rules of their own, as the kernel makes
 sets of ranges visible after the rules that ask them; and each table's hook comes after that of the table before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model.origin import Origin
 from harness.model.topology import Pod
 from harness.nft.addresses import EVERYBODY, Addresses, Interval, text
-from harness.nft.gates import Gate, Gates, Match, Way
+from harness.nft.gates import ICMP, Gate, Gates, Match, Way
 
 TABLE = "inet meshproof"
 FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
@@ -23,6 +24,10 @@ MAX_COMMENT = 128  # bytes that the kernel and nft keep
 DROPS = "drops"
 REMEMBERED = "size 65535; timeout 1h"
 
+_ERRORS = {
+    4: ("destination-unreachable", "time-exceeded", "parameter-problem"),
+    6: ("destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem"),
+}
 _PEER = {Way.EGRESS: "daddr", Way.INGRESS: "saddr"}
 
 
@@ -52,6 +57,7 @@ class Ruleset:
 
 
 SPOOFED, UNTRACKED, STALE = Reason("spoofed_source"), Reason("no_connection"), Reason("stale_icmp_error")
+FOREIGN = Reason("foreign_icmp_error")
 
 
 def render(ports: Sequence[Port], gates: Gates, revision: int, turn: int = 0) -> Ruleset:
@@ -66,7 +72,7 @@ class _Table:
         self._sets: dict[tuple[int, tuple[Interval, ...]], str] = {}
         self._chains: dict[tuple[str, ...], str] = {}
         self._jumps: dict[Way, dict[str, str]] = {way: {} for way in Way}
-        self._stray = [self._drop(reason) for reason in (SPOOFED, UNTRACKED, STALE)]
+        self._stray = [self._drop(reason) for reason in (SPOOFED, UNTRACKED, STALE, FOREIGN)]
         for port in ports:
             for way in Way:
                 gate = gates.get((port.pod.ref, way))
@@ -118,7 +124,7 @@ class _Table:
         return f"meta mark set {mark} goto dropped {_comment(reason.origin)}".rstrip()
 
     def finished(self, revision: int, turn: int) -> Ruleset:
-        spoofed, untracked, stale = self._stray
+        spoofed, untracked, stale, foreign = self._stray
         guarded = sorted({ifname for jumps in self._jumps.values() for ifname in jumps})
         parts = [_set("pods", "ifname", "", [f'"{port.ifname}"' for port in self._ports])]
         parts.append(_set("guarded", "ifname", "", [f'"{ifname}"' for ifname in guarded]))
@@ -138,6 +144,7 @@ class _Table:
             *(f"iifname @pods iifname . {name} saddr != @own{family} {spoofed}" for family, (name, _) in FAMILIES.items()),
             f"ct state invalid,untracked iifname @guarded {untracked}",
             f"ct state invalid,untracked oifname @guarded {untracked}",
+            *_foreign(foreign),
             f"ct state related meta l4proto {{ icmp, icmpv6 }} ct mark {revision} accept",
             f"ct state related meta l4proto {{ icmp, icmpv6 }} {stale}",
             *_dispatch("original", "iifname", egress),
@@ -155,6 +162,14 @@ def _dispatch(direction: str, interface: str, jumps: dict[str, str]) -> list[str
         return []
     targets = ", ".join(f'"{ifname}" : jump {chain}' for ifname, chain in jumps.items())
     return [f"ct direction {direction} {interface} vmap {{ {targets} }}"]
+
+
+def _foreign(drop: str) -> Iterator[str]:
+    """Errors from a pod about connections of which it is no end: what its node has not seen is no connection of the pod's."""
+    for family, (name, _) in FAMILIES.items():
+        ends = (f"iifname . ct original {name} {end} != @own{family}" for end in ("saddr", "daddr"))
+        yield f"iifname @pods {ICMP[family]} type {{ {', '.join(_ERRORS[family])} }} ct state invalid,untracked {drop}"
+        yield f"iifname @pods ct state related meta l4proto {ICMP[family]} {' '.join(ends)} {drop}"
 
 
 def _records() -> list[str]:

@@ -1,5 +1,6 @@
 """Fragments: of a datagram that is well formed, and of ones that say different things in different fragments."""
 
+from scapy.layers.inet import UDP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN
 from scapy.packet import Packet
 
@@ -7,6 +8,7 @@ from harness.traffic.packet.headers import datagram, framed, network, segment, u
 from harness.traffic.packet.shot import Frames, Shot
 
 UNIT = 8  # bytes; offsets are in such units
+LAST = 8190  # the last offset but one, in units
 _NUMBERS = {"TCP": 6, "UDP": 17}
 _DESTINATION_OPTIONS = 60
 
@@ -91,6 +93,25 @@ def _overlap(shot: Shot) -> Frames:
     return framed(shot, first, fragment(shot, judged, 1, more=False, protocol="TCP"))
 
 
+def _payload_overlap(shot: Shot) -> Frames:
+    """The last 8 bytes of the first fragment come again, and are others."""
+    data = _large(shot)
+    return _all_of_one(shot, [fragment(shot, data[:32], 0, more=True), fragment(shot, bytes(8) + data[32:], 3, more=False)])
+
+
+def _too_long(shot: Shot) -> Frames:
+    """What puts them together has no room for the last one, which is where the packet ends."""
+    data = _large(shot)
+    return _all_of_one(shot, [fragment(shot, data[:24], 0, more=True), fragment(shot, data[24:], LAST, more=False)])
+
+
+def _injected(shot: Shot) -> Frames:
+    """The claimed pod begins its datagram itself; the first fragment has the ports, by which the later ones are judged."""
+    begun = upper_bytes(shot, UDP(sport=shot.number, dport=shot.port) / (shot.prelude * 4))
+    end = fragment(shot, shot.marker + bytes(8), 6, more=False)
+    return Frames(framed(shot, end).frames, prelude=(bytes(fragment(shot, begun[:48], 0, more=True)),))
+
+
 def _atomic(shot: Shot) -> Frames:
     return framed(shot, network(shot) / fragment_header(shot, 6, 0, more=False) / segment(shot))
 
@@ -126,6 +147,9 @@ CRAFTS = {
     "tcp-fragments-no-ports": _tcp_no_ports,
     "udp-fragments-rewritten": _rewritten,
     "tcp-fragments-overlap": _overlap,
+    "udp-fragments-overlap": _payload_overlap,
+    "udp-fragments-too-long": _too_long,
+    "udp-fragment-injected": _injected,
     "fragment-atomic": _atomic,
     "udp-fragments-after-options": _after_options,
     "udp-fragments-hidden-ports": _hidden_ports,

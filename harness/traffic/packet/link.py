@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from scapy.layers.l2 import Dot1Q
+from scapy.layers.l2 import Dot1AD, Dot1Q
 from scapy.packet import Packet
 
 from harness.traffic.packet.headers import ethernet, network, segment
@@ -25,15 +25,30 @@ def _tagged(*numbers: int) -> Callable[[Shot], Frames]:
     return lambda shot: _frame(shot, *(Dot1Q(vlan=number) for number in numbers))
 
 
-def _last_hop(shot: Shot) -> Frames:
-    lifetime = {"ttl": 1} if shot.family == 4 else {"hlim": 1}
-    return Frames((bytes(ethernet(shot) / network(shot, **lifetime) / segment(shot)),))
+def _in_service(number: int, *inner: int) -> Callable[[Shot], Frames]:
+    return lambda shot: _frame(shot, Dot1AD(vlan=number), *(Dot1Q(vlan=each) for each in inner))
+
+
+def _lives(hops: Callable[[Shot], int]) -> Callable[[Shot], Frames]:
+    """As long as ``hops`` says."""
+
+    def make(shot: Shot) -> Frames:
+        lifetime = {"ttl" if shot.family == 4 else "hlim": hops(shot)}
+        return Frames((bytes(ethernet(shot) / network(shot, **lifetime) / segment(shot)),))
+
+    return make
 
 
 CRAFTS = {
-    "ttl-one": _last_hop,
+    "ttl-zero": _lives(lambda shot: 0),
+    "ttl-one": _lives(lambda shot: 1),
+    "ttl-spent": _lives(lambda shot: shot.hops),
+    "ttl-enough": _lives(lambda shot: shot.hops + 1),
     "vlan-priority": _tagged(NO_VLAN),
     "vlan-priority-twice": _tagged(NO_VLAN, NO_VLAN),
+    "vlan-service": _in_service(NO_VLAN),
+    "vlan-q-in-q": _in_service(NO_VLAN, NO_VLAN),
+    "vlan-q-in-q-tagged": _in_service(OTHER_VLAN, OTHER_VLAN),
     "vlan-tagged": _tagged(OTHER_VLAN),
     "ethertype-wrong": lambda shot: _frame(shot, type=LLDP),
     "ethertype-swapped": lambda shot: _frame(shot, type=ETHERTYPES[10 - shot.family]),

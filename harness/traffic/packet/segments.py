@@ -49,6 +49,8 @@ CRAFTS = {
     "icmp-echo-reply": _echo_reply,
     "tcp-syn-fin": _flags("SF"),
     "tcp-syn-rst": _flags("SR"),
+    "tcp-syn-ecn": _flags("SEC"),
+    "tcp-all-flags": _flags("FSRPAU"),
     "tcp-null": _flags(""),
     "tcp-xmas": _flags("FPU"),
     "tcp-fin": _flags("F"),

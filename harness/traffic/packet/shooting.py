@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 
@@ -43,6 +44,14 @@ class _Aimed:
     shot: Shot
     frames: Frames
 
+    def end(self, packet: bytes, *, source: bool) -> str:
+        """The pod that an IP packet of the prelude comes from or goes to."""
+        first, size = (12, 4) if self.shot.family == 4 else (8, 16)
+        at = first if source else first + size
+        address = ip_address(packet[at : at + size])
+        pods = {ip_address(self.shot.client): self.packet.source, ip_address(self.shot.server): self.packet.destination}
+        return pods.get(address) or self.packet.claims or self.packet.source
+
 
 def shoot(
     packets: Sequence[CraftedPacket], lab: Lab, seconds: float = SILENCE, keep: Callable[[int, Arrived], bool] | None = None
@@ -58,7 +67,9 @@ def shoot(
         return []
     try:
         with ExitStack() as stack:
-            refs = {ref for packet in packets for ref in (packet.source, packet.destination)}
+            refs = {
+                ref for packet in packets for ref in (packet.source, packet.destination, packet.claims) if ref and is_pod(ref)
+            }
             taps = {ref: stack.enter_context(Tap(lab.pod(ref))) for ref in sorted(refs)}
             gallery = _Gallery([_aimed(packet, lab) for packet in packets], taps, stack.enter_context(Pulse()), seconds)
             landings = gallery.fire(lab)
@@ -86,6 +97,7 @@ def _aimed(packet: CraftedPacket, lab: Lab) -> _Aimed:
         cover=packet.cover or 0,
         number=_PORTS[next(_numbers) % len(_PORTS)],
         marker=secrets.token_bytes(MARKER),
+        hops=1 if client.pod.node == server.pod.node else 2,
     )
     return _Aimed(packet, shot, MAKERS[packet.craft](shot))
 
@@ -100,10 +112,11 @@ class _Gallery:
     def fire(self, lab: Lab) -> list[Landing]:
         preludes = [each for each in self._aimed if each.frames.prelude]
         for each in preludes:
-            server = lab.pod(each.packet.destination)
-            link = bytes.fromhex((server.host_mac + server.mac).replace(":", "")) + (_IPV4 if each.shot.family == 4 else _IPV6)
             for packet in each.frames.prelude:
-                self._taps[each.packet.destination].send(link + packet)
+                sender = each.end(packet, source=True)
+                pod = lab.pod(sender)
+                link = bytes.fromhex((pod.host_mac + pod.mac).replace(":", "")) + (_IPV4 if each.shot.family == 4 else _IPV6)
+                self._taps[sender].send(link + packet)
         self._listen(lambda: all(self._greeted(each) for each in preludes))
         for each in self._aimed:
             for frame in each.frames.frames:
@@ -126,7 +139,8 @@ class _Gallery:
                     return
 
     def _greeted(self, aimed: _Aimed) -> bool:
-        seen = self._taps[aimed.packet.source].frames
+        receivers = {aimed.end(packet, source=False) for packet in aimed.frames.prelude}
+        seen = [each for ref in receivers for each in self._taps[ref].frames]
         return any(aimed.shot.prelude in each.data and not each.leaving for each in seen)
 
     def _landing(self, aimed: _Aimed) -> Landing:

@@ -10,7 +10,7 @@ class Shot:
     """Everything that a craft may put into a packet. Addresses are of ``family``; ``claimed`` is the source that it bears.
 
     ``marker`` is unlike that of any other shot, and is in the payload of all that is judged. ``number`` is a port of the
-    client's that no other shot uses at the time, and an echo's identifier.
+    client's that no other shot uses at the time, and an echo's identifier. ``hops`` routers are on the way to the server.
     """
 
     family: int
@@ -23,6 +23,7 @@ class Shot:
     cover: int
     number: int
     marker: bytes
+    hops: int = 1
 
     @property
     def identification(self) -> int:
@@ -31,13 +32,14 @@ class Shot:
 
     @property
     def prelude(self) -> bytes:
-        """The payload of what the server sends first: not what is judged."""
+        """The payload of what is sent first: not what is judged."""
         return self.marker[::-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What a craft sends. ``prelude``: IP packets that the server sends first, and that are awaited at the client.
+    """What a craft sends. ``prelude``: IP packets that are sent first, by the pods whose addresses they bear and without any
+    forgery, and that are awaited where they go: the flow of which the rest then seems to be.
 
     ``fragments``: all of ``frames`` are fragments of one packet, so that each counts, with the marker or without.
     """

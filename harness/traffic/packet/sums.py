@@ -1,5 +1,8 @@
 """Checksums and lengths that are wrong, or unusual."""
 
+from scapy.layers.inet import ICMP
+from scapy.layers.inet6 import ICMPv6EchoRequest
+
 from harness.traffic.packet.headers import datagram, ethernet, framed, network, segment
 from harness.traffic.packet.shot import Frames, Shot
 
@@ -17,6 +20,24 @@ def _udp_checksum(shot: Shot) -> Frames:
 
 def _udp_no_checksum(shot: Shot) -> Frames:
     return framed(shot, network(shot) / datagram(shot, chksum=0))
+
+
+def _icmp_checksum(shot: Shot) -> Frames:
+    if shot.family == 4:
+        return framed(shot, network(shot) / ICMP(type=8, id=shot.number, chksum=WRONG) / shot.marker)
+    return framed(shot, network(shot) / ICMPv6EchoRequest(id=shot.number, data=shot.marker, cksum=WRONG))
+
+
+def _header_short(shot: Shot) -> Frames:
+    return framed(shot, network(shot, ihl=4) / segment(shot))
+
+
+def _udp_short(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / datagram(shot, len=4))
+
+
+def _tcp_offset_long(shot: Shot) -> Frames:
+    return framed(shot, network(shot) / segment(shot, dataofs=15))
 
 
 def _ip_checksum(shot: Shot) -> Frames:
@@ -48,6 +69,10 @@ CRAFTS = {
     "tcp-bad-checksum": _tcp_checksum,
     "udp-bad-checksum": _udp_checksum,
     "udp-zero-checksum": _udp_no_checksum,
+    "icmp-bad-checksum": _icmp_checksum,
+    "ip-header-short": _header_short,
+    "udp-length-short": _udp_short,
+    "tcp-offset-long": _tcp_offset_long,
     "ip-bad-checksum": _ip_checksum,
     "ip-length-short": _ip_short,
     "ip-length-long": _ip_long,

@@ -67,7 +67,7 @@ def test_a_hook_comes_after_that_of_the_table_before() -> None:
 def test_a_pod_that_is_not_isolated_has_no_default() -> None:
     gates: Gates = {("shop/db", Way.EGRESS): Gate(denies=[Match(HERE, EVERYBODY, "udp")])}
     assert chain(render(PORTS, gates, 7), "pod-egress-1") == [
-        'meta l4proto udp meta mark set 4 goto dropped comment "policy.yaml:9"'
+        'meta l4proto udp meta mark set 5 goto dropped comment "policy.yaml:9"'
     ]
 
 
@@ -81,6 +81,16 @@ def test_replies_are_judged_in_their_connections_direction() -> None:
         found = [line for line in forward if line.startswith(f"ct direction {direction} {interface} ")]
         assert len(found) == 1
         assert re.fullmatch(rf'.* vmap {{ "p1-db" : jump pod-{way}-\d }}', found[0])
+
+
+def test_errors_about_connections_of_others_are_dropped_before_those_of_known_ones_are_let_through() -> None:
+    rules = render(PORTS, {}, 7)
+    forward = chain(rules, "forward")
+    drop = f"meta mark set {rules.reasons.index(Reason('foreign_icmp_error')) + 1} goto dropped"
+    foreign = [number for number, line in enumerate(forward) if line.endswith(drop)]
+    assert len(foreign) == 4, "of both families: about a connection of others, and about none that the node knows"
+    assert all("iifname @pods" in forward[number] for number in foreign), "nodes report about every connection"
+    assert max(foreign) < next(number for number, line in enumerate(forward) if line.endswith("ct mark 7 accept"))
 
 
 def test_pods_with_the_same_rules_share_their_chain_and_sets() -> None:

@@ -1,14 +1,18 @@
 """Every craft, taken apart again by scapy: it is what its name says."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror, UDPerror
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6EchoReply,
     ICMPv6EchoRequest,
+    ICMPv6ND_NA,
     ICMPv6ND_Redirect,
+    ICMPv6PacketTooBig,
+    ICMPv6TimeExceeded,
     IPerror6,
     IPv6,
     IPv6ExtHdrDestOpt,
@@ -16,7 +20,7 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrHopByHop,
     IPv6ExtHdrRouting,
 )
-from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Padding, Raw
 
 from harness.model.crafts import CRAFTS
@@ -90,6 +94,7 @@ def test_crafts_bear_the_clients_addresses_unless_they_claim_others(craft: str, 
     ("craft", "flags"),
     [("tcp-syn", "S"), ("tcp-syn-fin", "FS"), ("tcp-syn-rst", "SR"), ("tcp-null", ""), ("tcp-xmas", "FPU"), ("tcp-fin", "F"),
      ("tcp-ack", "A"), ("tcp-ack-low-port", "A"), ("tcp-syn-ack", "SA"), ("tcp-rst", "R"), ("tcp-rst-injected", "R"),
+     ("tcp-syn-ecn", "SEC"), ("tcp-all-flags", "FSRPAU"),
      ("tcp-spoofed", "S"), ("tcp-land", "S"), ("ip-trailer", "S"), ("ttl-one", "S")],
 )  # fmt: skip
 def test_segments_have_the_flags_of_their_names(craft: str, flags: str, family: int) -> None:
@@ -142,6 +147,29 @@ CHECKS: dict[tuple[str, int], Callable[[Packet], bool]] = {
     ("ip-length-long", 6): lambda packet: packet[IPv6].plen > len(packet),
     ("udp-length-long", 4): lambda packet: packet[UDP].len > len(packet),
     ("tcp-offset-short", 4): lambda packet: packet[TCP].dataofs == 4,
+    ("udp-length-short", 4): lambda packet: packet[UDP].len < 8,
+    ("tcp-offset-long", 4): lambda packet: packet[TCP].dataofs * 4 > len(packet[TCP]),
+    ("ip-header-short", 4): lambda packet: packet[IP].ihl == 4,
+    ("icmp-bad-checksum", 4): lambda packet: packet[ICMP].chksum == 0x1BAD and packet[ICMP].type == 8,
+    ("icmp-bad-checksum", 6): lambda packet: packet[ICMPv6EchoRequest].cksum == 0x1BAD,
+    ("ip-strict-source-route", 4): lambda packet: bytes(packet[IP])[20] == 137,
+    ("ip-timestamp", 4): lambda packet: bytes(packet[IP])[20:24] == b"\x44\x08\x05\x00" and packet[TCP].dport == PORT,
+    ("ip-option-long", 4): lambda packet: packet[IP].ihl == 6 and bytes(packet[IP])[20:22] == b"\x07\xff",
+    ("routing-header-spent", 6): lambda packet: packet[IPv6ExtHdrRouting].segleft == 0 and packet[TCP].dport == PORT,
+    ("home-address", 6): lambda packet: SERVER[6] in [getattr(each, "hoa", "") for each in packet[IPv6ExtHdrDestOpt].options],
+    ("authentication-header", 4): lambda packet: packet[IP].proto == 51 and TCP(bytes(packet[IP].payload)[24:]).dport == PORT,
+    ("authentication-header", 6): lambda packet: packet[IPv6].nh == 51 and TCP(bytes(packet[IPv6].payload)[24:]).dport == PORT,
+    ("icmp-too-big", 4): lambda packet: (packet[ICMP].type, packet[ICMP].code) == (3, 4),
+    ("icmp-too-big", 6): lambda packet: packet[ICMPv6PacketTooBig].mtu == 1400,
+    ("icmp-time-exceeded", 4): lambda packet: packet[ICMP].type == 11,
+    ("icmp-time-exceeded", 6): lambda packet: ICMPv6TimeExceeded in packet,
+    ("icmp-error-connection", 4): lambda packet: packet[TCPerror].dport == PORT and packet[IPerror].src == SERVER[4],
+    ("icmp-error-of-error", 4): lambda packet: packet[IPerror].proto == 1 and packet[IPerror].src == SERVER[4],
+    ("icmp-neighbour", 6): lambda packet: packet[IPv6].hlim == 255 and packet[ICMPv6ND_NA].tgt == CLIENT[6],
+    ("ttl-zero", 4): lambda packet: packet[IP].ttl == 0,
+    ("vlan-service", 4): lambda packet: packet.type == 0x88A8 and packet[Dot1AD].vlan == 0 and packet[Dot1AD].type == 0x800,
+    ("vlan-q-in-q", 6): lambda packet: (packet[Dot1AD].vlan, packet[Dot1Q].vlan) == (0, 0) and TCP in packet,
+    ("vlan-q-in-q-tagged", 4): lambda packet: (packet[Dot1AD].vlan, packet[Dot1Q].vlan) == (5, 5),
     ("ip-trailer", 4): lambda packet: len(packet[Padding]) == 32,
     ("ip-record-route", 4): lambda packet: packet[IP].ihl == 8 and bytes(packet[IP])[20] == 7,
     ("ip-router-alert", 4): lambda packet: packet[IP].ihl == 6 and bytes(packet[IP])[20] == 148,
@@ -177,7 +205,13 @@ def test_headers_are_as_the_name_says(craft: str, family: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("craft", "receiver"), [("icmp-error-known", CLIENT), ("icmp-error-unknown", CLIENT), ("icmp-error-foreign", OTHER)]
+    ("craft", "receiver"),
+    [
+        ("icmp-error-known", CLIENT),
+        ("icmp-error-unknown", CLIENT),
+        ("icmp-error-foreign", OTHER),
+        ("icmp-error-foreign-known", OTHER),
+    ],
 )
 @pytest.mark.parametrize("family", [4, 6])
 def test_errors_quote_what_the_server_sent(craft: str, receiver: dict[int, str], family: int) -> None:
@@ -192,17 +226,62 @@ def test_errors_quote_what_the_server_sent(craft: str, receiver: dict[int, str],
     assert (quoted[UDPerror].sport, quoted[UDPerror].dport) == (NUMBER, PORT)
 
 
-def test_only_the_error_of_a_known_flow_has_the_server_send_first_and_something_else() -> None:
-    assert [name for name, family in EVERY if made(name, family).prelude] == ["icmp-error-known"] * 2
-    (sent,) = made("icmp-error-known").prelude
-    assert MARKER not in sent
-    assert (IP(sent).src, IP(sent)[UDP].dport) == (SERVER[4], PORT)
+OWN = {
+    "icmp-error-known": (SERVER, CLIENT), "icmp-error-connection": (SERVER, CLIENT), "icmp-too-big": (SERVER, CLIENT),
+    "icmp-time-exceeded": (SERVER, CLIENT), "icmp-error-foreign-known": (SERVER, OTHER), "udp-spoofed-known": (OTHER, SERVER),
+    "udp-fragment-injected": (OTHER, SERVER), "tcp-rst-injected-known": (OTHER, SERVER),
+}  # fmt: skip
+"""Who sends first, and to whom: what is judged then seems to be of that flow."""
+
+
+@pytest.mark.parametrize(("craft", "family"), EVERY)
+def test_what_is_sent_first_bears_its_senders_own_address_and_nothing_that_is_judged(craft: str, family: int) -> None:
+    prelude = made(craft, family).prelude
+    assert len(prelude) == (craft in OWN)
+    for sent in prelude:
+        source, destination = OWN[craft]
+        header = (IP if family == 4 else IPv6)(sent)
+        assert (header.src, header.dst) == (source[family], destination[family])
+        assert MARKER not in sent
+        assert MARKER[::-1] in sent
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("craft", ["udp-spoofed-known", "tcp-rst-injected-known"])
+def test_a_known_flow_is_joined_by_its_ports(craft: str, family: int) -> None:
+    layer = UDP if craft.startswith("udp") else TCP
+    begun = (IP if family == 4 else IPv6)(made(craft, family).prelude[0])[layer]
+    forged = only(craft, family)[layer]
+    assert (forged.sport, forged.dport) == (begun.sport, begun.dport) == (NUMBER, PORT)
+    assert layer is UDP or (begun.flags, forged.flags, forged.seq) == ("S", "R", begun.seq + 1)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_an_injected_fragment_has_the_name_and_the_end_of_anothers_datagram(family: int) -> None:
+    craft = made("udp-fragment-injected", family)
+    first, last = (
+        piece(bytes(14)[:12] + (b"\x08\x00" if family == 4 else b"\x86\xdd") + craft.prelude[0]),
+        piece(craft.frames[0]),
+    )
+    assert first is not None
+    assert last is not None
+    assert (first.identification, first.begin, first.end, first.last) == (last.identification, 0, last.begin, False)
+    assert last.last
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+@pytest.mark.parametrize(("craft", "more"), [("ttl-spent", 0), ("ttl-enough", 1)])
+def test_hops_are_those_of_the_way(craft: str, more: int, hops: int) -> None:
+    (frame,) = MAKERS[craft](replace(shot(4, craft), hops=hops)).frames
+    assert Ether(frame)[IP].ttl == hops + more
 
 
 FRAGMENTS: dict[str, Sequence[tuple[int, int, bool]]] = {
     "udp-fragments": [(0, 24, False), (24, 48, False), (48, 72, True)],
     "udp-fragments-reversed": [(48, 72, True), (24, 48, False), (0, 24, False)],
     "udp-fragments-tiny": [(at, at + 8, at == 64) for at in range(0, 72, 8)],
+    "udp-fragments-overlap": [(0, 32, False), (24, 72, True)],
+    "udp-fragments-too-long": [(0, 24, False), (65520, 65568, True)],
     "udp-fragment-last": [(48, 72, True)],
     "udp-fragments-rewritten": [(0, 24, False), (0, 24, False), (24, 40, True)],
     "tcp-fragment-first": [(0, 40, False)],
