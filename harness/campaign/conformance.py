@@ -15,23 +15,20 @@ from itertools import groupby
 from threading import Event, Lock
 
 from harness.campaign.conformance_bypass import judge_bypass
-from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_churn import Churned, judge_churn
-from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_features import obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
-from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
-from harness.campaign.conformance_sights import ADMITTED_SECONDS, sights
+from harness.campaign.conformance_packets import expected_packets, packets_on_control
+from harness.campaign.conformance_sights import ADMITTED_SECONDS
+from harness.campaign.conformance_step import Site, judge_step
 from harness.campaign.observer import Observer
-from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
-from harness.judge.conformance import Judgement, judge
-from harness.judge.packets import together
+from harness.dataplanes.port import DataPlane, DataPlaneError
+from harness.judge.conformance import Judgement
 from harness.lab import netns
 from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
 from harness.model.canary import CanarySeen
 from harness.model.case import Case, CaseOutcome, CaseResult
-from harness.model.cilium import Policy
 from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
@@ -50,20 +47,6 @@ BYPASSES = 3
 
 Held = Callable[[Lab, Sequence[CaseResult]], None]
 """Called while a lab is still up, with its data plane attached and the last step's policies in force."""
-
-
-@dataclass(slots=True)
-class _Site:
-    """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod.
-
-    ``in_force`` are the policies that are seen to be, None where that is not known.
-    """
-
-    plane: DataPlane
-    lab: Lab
-    servers: Mapping[str, Responder]
-    attachment: Attachment
-    in_force: Sequence[Policy] | None = ()
 
 
 @dataclass(slots=True)
@@ -251,7 +234,7 @@ class Conformance:
                         self._record(case, plane, CaseOutcome.ERROR, str(error))
                     continue
                 labs.append(lab)
-                works.append(partial(self._cases_on, cases, _Site(plane, lab, servers, attachment), consulted))
+                works.append(partial(self._cases_on, cases, Site(plane, lab, servers, attachment), consulted))
             self._at_once(works)
             if held is not None and labs:
                 held(labs[0], self._outcomes.results)
@@ -267,15 +250,15 @@ class Conformance:
                 self._ending.set()
                 raise
 
-    def _cases_on(self, cases: Sequence[Case], site: "_Site", consulted: Mapping[str, Consulted]) -> None:
+    def _cases_on(self, cases: Sequence[Case], site: Site, consulted: Mapping[str, Consulted]) -> None:
         for case in cases:
             if self._ending.is_set():
                 return
             self._case(case, site, consulted[case.id])
 
-    def _case(self, case: Case, site: "_Site", consulted: Consulted) -> None:
+    def _case(self, case: Case, site: Site, consulted: Consulted) -> None:
         """One case; it ends at the first step that is not as it should be, whose policies then stay in force."""
-        plane, lab, attachment = site.plane, site.lab, site.attachment
+        plane = site.plane
         began = time.monotonic()
         meanwhile = 0
 
@@ -284,22 +267,13 @@ class Conformance:
 
         judged = Judgement((), "", None)
         for step, answers in zip(case.steps, consulted.answers, strict=True):
-            before, site.in_force = site.in_force, None
             try:
-                with watched_change(step, before, plane, lab, site.servers) as change:
-                    with kept_open(step, lab, site.servers) as earlier:  # the policies of the step before are in force
-                        revision = change.make(partial(attachment.apply, step.policies))
-                        over_earlier = ask_over(earlier, lab, site.servers, attachment)
-                    change.end()
-                    self._outcomes.convergence.setdefault(plane.name, []).append(revision.seconds)
-                    seen = [*over_earlier, *sights(step, plane, lab, attachment, site.servers)]
-                    in_time, bird = change.judged(answers)
-                judged = together(judge(seen, answers), in_time)
-                if bird is not None:
-                    self._outcomes.canaries.setdefault(plane.name, []).append(bird)
-                    meanwhile += bird.admitted
-                if step.packets:
-                    judged = together(judged, judge_packets_on(step, lab, attachment, answers))
+                found = judge_step(step, site, answers)
+                judged = found.judgement
+                self._outcomes.convergence.setdefault(plane.name, []).append(found.seconds)
+                if found.canary is not None:
+                    self._outcomes.canaries.setdefault(plane.name, []).append(found.canary)
+                    meanwhile += found.canary.admitted
             except DataPlaneError as error:  # it claims to support what the case asks for
                 broken = Judgement((), "", None, frozenset({Symptom.BREAKS}))
                 record(CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}", broken)
@@ -310,7 +284,6 @@ class Conformance:
             if judged.faults:
                 record(CaseOutcome.FAIL, "\n".join(judged.faults), judged)
                 return
-            site.in_force = step.policies
         record(CaseOutcome.PASS, judged=judged)
 
 

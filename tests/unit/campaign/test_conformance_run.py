@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance, conformance_sights
+from harness.campaign import conformance, conformance_sights, conformance_step
 from harness.campaign.conformance import Conformance, Outcomes
 from harness.campaign.conformance_canary import WatchedChange
 from harness.dataplanes import find
@@ -127,7 +127,7 @@ def run(network: Network, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     monkeypatch.setattr(conformance, "_lab", lab)
     monkeypatch.setattr(conformance, "probe_all", network.ask)
-    monkeypatch.setattr(conformance, "watched_change", network.watched)
+    monkeypatch.setattr(conformance_step, "watched_change", network.watched)
     monkeypatch.setattr(conformance_sights, "probe_all", network.ask)
     monkeypatch.setattr(conformance_sights, "Watch", network.watch)
 

@@ -1,0 +1,65 @@
+"""One step of a case in a lab: its policies are put in force, and each of its flows and packets is asked once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from harness.campaign.conformance_canary import watched_change
+from harness.campaign.conformance_earlier import ask_over, kept_open
+from harness.campaign.conformance_packets import judge_packets_on
+from harness.campaign.conformance_sights import sights
+from harness.dataplanes.port import Attachment, DataPlane
+from harness.judge.conformance import Judgement, judge
+from harness.judge.packets import together
+from harness.lab.port import Lab
+from harness.model.canary import CanarySeen
+from harness.model.case import Step
+from harness.model.cilium import Policy
+from harness.model.flow import Flow
+from harness.model.verdict import Answer
+from harness.traffic.arrivals import Responder
+
+
+@dataclass(slots=True)
+class Site:
+    """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod.
+
+    ``in_force`` are the policies that are seen to be, None where that is not known.
+    """
+
+    plane: DataPlane
+    lab: Lab
+    servers: Mapping[str, Responder]
+    attachment: Attachment
+    in_force: Sequence[Policy] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a step came to. ``seconds``: until its policies were in force; ``canary``: a flow that they deny, if one turned."""
+
+    judgement: Judgement
+    seconds: float
+    canary: CanarySeen | None
+
+
+def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged:
+    """Put a step in force and judge it. ``answers`` are the oracle's.
+
+    Raises DataPlaneError where it is not in force; LabError and LoadFailed where something could not be asked.
+    """
+    plane, lab, servers, attachment = site.plane, site.lab, site.servers, site.attachment
+    before, site.in_force = site.in_force, None
+    with watched_change(step, before, plane, lab, servers) as change:
+        with kept_open(step, lab, servers) as earlier:  # the policies of the step before are in force
+            revision = change.make(partial(attachment.apply, step.policies))
+            over_earlier = ask_over(earlier, lab, servers, attachment)
+        change.end()
+        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers)]
+        in_time, canary = change.judged(answers)
+    judgement = together(judge(seen, answers), in_time)
+    if step.packets:
+        judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
+    if not judgement.faults:
+        site.in_force = step.policies
+    return Judged(judgement, revision.seconds, canary)
