@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.lab.build import ROOT
 from harness.lab.command import run
-from harness.lab.port import LabError
+from harness.lab.port import Completed, LabError
 from harness.model.case import Case
 from harness.model.fault import Fault
 
@@ -45,21 +45,21 @@ class Overlay:
 
     folder: Path
 
+    def meshproof(self, *arguments: str) -> Completed:
+        """Run the command line of this overlay's program, whatever its exit status. Raises LabError where it does not end."""
+        argv = [sys.executable, "-c", _START, str(self.folder), *arguments]
+        return run(argv, seconds=PATIENCE, check=False, ending=ENDING)
+
     def conform(self, cases: Sequence[Case], plane: str, *, fail_fast: bool = False) -> Ran:
         """Run cases on one data plane by the program of this overlay."""
         results = self.folder / "results.json"
         results.unlink(missing_ok=True)
         empty = self.folder / "expectations.yaml"
         empty.write_text("outcomes: []\n")
-        argv = [sys.executable, "-c", _START, str(self.folder), "conform", "--dataplane", plane, "--json", str(results)]
-        argv += ["--expectations", str(empty)] + (["--fail-fast"] if fail_fast else [])
+        argv = ["--dataplane", plane, "--json", str(results), "--expectations", str(empty)]
+        argv += ["--fail-fast"] if fail_fast else []
         try:
-            done = run(
-                [*argv, *(str(Path(case.origin.file).resolve().parent) for case in cases)],
-                seconds=PATIENCE,
-                check=False,
-                ending=ENDING,
-            )
+            done = self.meshproof("conform", *argv, *(str(Path(case.origin.file).resolve().parent) for case in cases))
         except LabError as error:
             return Ran(None, str(error))
         if not results.exists():

@@ -69,6 +69,11 @@ def conform(
         Path | None, typer.Option(metavar="FOLDER", help="Write a run's folder: report.html, report.pdf, and all results.")
     ] = None,
     go_on: Annotated[bool, typer.Option("--resume", help="With --repeat: go on with the rounds in --out.")] = False,
+    search: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Draw N sets of policies, flows and packets instead; write what fails to --out."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of --search: another draws others.")] = 1,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first case that fails.")] = False,
     show: Annotated[
         bool,
@@ -83,6 +88,8 @@ def conform(
     Both oracles must agree with a case first, and every flow must get through on the control, plain. Then policies are
     applied, and each flow is asked, never again until it fits. Needs root.
 
+    With --search cases are drawn, not read. The first that fails is made as small as it can be, and written as a case.
+
     Exit status: 0 all as expected, 1 an outcome that was not expected (a pass among them), 2 bad input,
     3 this machine cannot, 130 interrupted.
 
@@ -93,10 +100,14 @@ def conform(
       sudo meshproof conform my/cases --dataplane ebpf --json results.json
       sudo meshproof conform scenarios/conformance/policy/CASE --dataplane ebpf --keep
       sudo meshproof conform --repeat 20 --out results/rounds
+      sudo meshproof conform --search 200 --dataplane ebpf --out results/search
       meshproof conform --coverage
     """
 
     def command() -> int:
+        if search is not None:
+            others = (paths, json, junit, markdown, expectations, repeat, go_on, fail_fast, show, keep_lab)
+            return _searched(search, seed, dataplane or [], out, alone=not any(others))
         cases = load_cases(paths or [])
         if not cases:
             raise UsageError("no conformance case in what was named: a case is a folder AREA/CASE with a scenario.yaml")
@@ -129,6 +140,18 @@ def conform(
         return _report(cases, outcomes, listed, files, typer.echo)
 
     return guarded(command)
+
+
+def _searched(examples: int, seed: int, planes: Sequence[str], out: Path | None, *, alone: bool) -> Status:
+    """Search; ``alone``: nothing else was asked for. Raises UsageError."""
+    if not alone:
+        raise UsageError("--search draws its cases: it goes with --seed, --dataplane and --out alone")
+    if out is None or len(planes) != 1:
+        raise UsageError("--search needs one --dataplane, and --out: the folder for what it finds")
+    from harness.cli.conform_search import search  # noqa: PLC0415 -- hypothesis, which takes a second to import
+    from harness.search.shrinking import Bounds  # noqa: PLC0415 -- the same
+
+    return search(find(planes[0]), find(CONTROL), Bounds(examples), seed, out)
 
 
 def _kept(

@@ -36,6 +36,7 @@ FAILURES: Mapping[str, Status] = {
     "harness.dataplanes.port.DataPlaneError": Status.CANNOT,
     "harness.lab.port.LabError": Status.CANNOT,
     "harness.traffic.port.LoadFailed": Status.CANNOT,
+    "harness.search.shrinking.NothingLearnt": Status.CANNOT,
     "harness.meters.port.MeterError": Status.CANNOT,
 }
 """By name, so that a command imports none of the rooms that it does not use."""

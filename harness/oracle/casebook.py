@@ -162,7 +162,7 @@ def _scenario(draft: _Draft, expected: Mapping[Flow, Verdict]) -> str:
         "generated": True,
         "apply": [_POLICY],
     }
-    listed = "".join(f"    - {_flow(flow, verdict)}\n" for flow, verdict in expected.items())
+    listed = "".join(f"    - {flow_line(flow, verdict)}\n" for flow, verdict in expected.items())
     return f"{_SCHEMA}{_WRITTEN}{_text(head)}expect:\n  flows:\n{listed}"
 
 
@@ -170,7 +170,8 @@ def _text(data: Mapping[str, Any]) -> str:
     return yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=1000)
 
 
-def _flow(flow: Flow, verdict: Verdict) -> str:
+def flow_line(flow: Flow, verdict: Verdict) -> str:
+    """An entry of a case's ``flows``."""
     if flow.icmp is not None:
         what = f"protocol: ICMP, icmp: {{type: {flow.icmp.type}}}"
     else:

@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -80,13 +81,18 @@ class Tap:
 
     def save(self, file: Path) -> None:
         """Write what was captured as a pcap."""
-        from scapy.utils import RawPcapWriter  # noqa: PLC0415 -- only for failures
+        save(self.frames, file)
 
-        with RawPcapWriter(str(file), linktype=1, sync=True) as writer:
-            writer.write_header(None)
-            for each in self.frames:
-                second = int(each.time)
-                writer.write_packet(each.data, sec=second, usec=int((each.time - second) * 1_000_000))
+
+def save(frames: Iterable[Seen], file: Path) -> None:
+    """Write frames as a pcap, in their order."""
+    from scapy.utils import RawPcapWriter  # noqa: PLC0415 -- only for failures
+
+    with RawPcapWriter(str(file), linktype=1, sync=True) as writer:
+        writer.write_header(None)
+        for each in frames:
+            second = int(each.time)
+            writer.write_packet(each.data, sec=second, usec=int((each.time - second) * 1_000_000))
 
 
 def _whole(data: bytes, messages: list[tuple[int, int, bytes]]) -> bytes:

@@ -26,7 +26,7 @@ from harness.oracle.sets import Oracle
 
 PAIRS = int(os.environ.get("MESHPROOF_ORACLE_PAIRS", "2000"))
 FLOWS = 40  # for each set of policies; 200 where more pairs than the default are asked for
-SAMPLE = 300
+SAMPLE = 1000
 KINDS = (
     CIDRSet,
     CiliumPolicy,
