@@ -112,7 +112,7 @@ def judged(case: Case, where: Site) -> Judgement:
         raise OraclesDisagree("; ".join(consulted.contradictions))
     (step,), (answers,) = case.steps, consulted.answers
     try:
-        return judge_step(step, where, answers)[0]
+        return judge_step(step, where, answers).judgement
     except DataPlaneError as error:  # it claims to support what the case asks for
         said = f"{step.origin}: the policies are not in force: {error}"
         return Judgement((said,), "", None, frozenset({Symptom.BREAKS}))
