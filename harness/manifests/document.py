@@ -115,7 +115,7 @@ def _text(path: Path) -> str:
 def _bytes(path: Path) -> bytes | None:
     """What ``path`` holds, up to a byte beyond the limit; None of a pipe without a writer, which would be waited for."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(handle, "rb", buffering=0) as opened:
+    with io.FileIO(handle) as opened:
         begun = opened.read(1)
         if begun == b"" and stat.S_ISFIFO(os.fstat(handle).st_mode):
             return None

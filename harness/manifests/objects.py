@@ -57,7 +57,7 @@ _BYSTANDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The policies in the order of files and lines, and how many objects of each kind, or rules about requests, are not judged."""
+    """The policies in the order of files and lines, and how many objects and rules of each kind are not judged."""
 
     policies: tuple[Policy, ...]
     not_judged: Counter[str] = field(default_factory=Counter)
