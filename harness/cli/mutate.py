@@ -24,6 +24,7 @@ from harness.manifests.expectations import load_expectations
 from harness.manifests.faults import FOLDER, load_faults
 from harness.manifests.place import SCENARIOS, shown
 from harness.model.fault import Fate, Fault
+from harness.report.conformance import counted
 from harness.report.mutation import mutation_markdown
 
 
@@ -86,7 +87,7 @@ def mutate(
             if mutant.fate in (Fate.SURVIVED, Fate.INVALID):
                 typer.echo(f"{mutant.fault} on {mutant.dataplane}: {mutant.fate} {mutant.reason}".rstrip())
         counts = Counter(mutant.fate for mutant in mutants)
-        typer.echo(f"{len(mutants)} mutants: {', '.join(f'{counts[fate]} {fate}' for fate in Fate if counts[fate])}")
+        typer.echo(f"{counted(len(mutants), 'mutant')}: {', '.join(f'{counts[fate]} {fate}' for fate in Fate if counts[fate])}")
         say(f"wrote {folder}/mutation.md and mutation.json")
         by_hand = {fault.name for fault in faults if fault.operator is None}
         void = [mutant for mutant in mutants if mutant.fate is Fate.INVALID and mutant.fault in by_hand]
