@@ -157,8 +157,13 @@ class CaseItem(pytest.Item):
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Report the time that the case took, in labs that it shared, and a skipped case at its own file."""
+    """Report the time that the case took, in labs that it shared, and a skipped case at its own file.
+
+    Before and after the call itself pytest would show an error as a traceback, of lines that are none of the user's.
+    """
     report = yield
+    if isinstance(item, CaseItem) and call.excinfo is not None and isinstance(call.excinfo.value, NotAsExpected):
+        report.longrepr = str(call.excinfo.value)
     if isinstance(item, CaseItem) and call.when == "call":
         report.duration = item.stash[JUDGED].result.seconds
         if report.skipped and isinstance(report.longrepr, tuple):
