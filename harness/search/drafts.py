@@ -49,7 +49,7 @@ class Draft:
 def drafts(draw: DrawFn, scope: Scope) -> Draft:
     """Drafts that can be written as manifests, now and then without a policy, without flows or without packets."""
     policies = draw(st.integers(0, 7).flatmap(lambda chance: _policies(scope) if chance else st.just(())))
-    flows = [flow for _ in range(LISTS) for flow in draw(several(_flows(scope), 0, FLOWS))]
+    flows = [flow for _ in range(LISTS) for flow in draw(st.lists(_flows(scope), max_size=FLOWS))]
     packets: Sequence[CraftedPacket] = draw(several(_packets(scope), 0, PACKETS)) if scope.crafts else ()
     return Draft(policies, tuple(dict.fromkeys(flows)), tuple(dict.fromkeys(packets)))
 

@@ -16,9 +16,16 @@ from harness.search.vocabulary import NAME_LABEL, Vocabulary
 T = TypeVar("T")
 
 
-def several(element: SearchStrategy[T], low: int, high: int) -> SearchStrategy[tuple[T, ...]]:
-    """Tuples of ``low`` to ``high`` elements."""
-    return st.lists(element, min_size=low, max_size=high).map(tuple)
+@composite
+def several(draw: DrawFn, element: SearchStrategy[T], low: int, high: int) -> tuple[T, ...]:
+    """Tuples of ``low`` to ``high`` elements.
+
+    Each is there or not by a choice of its own, which hypothesis takes back at once. Of a list it deletes a few choices at
+    a time, and with a long element before the one that matters it ends with both.
+    """
+    drawn = [draw(st.none() | element) for _ in range(high)]
+    some = tuple(each for each in drawn if each is not None)
+    return some if len(some) >= low else (*some, *(draw(element) for _ in range(low - len(some))))
 
 
 def seldom(value: SearchStrategy[T]) -> SearchStrategy[T | None]:

@@ -127,7 +127,12 @@ class Search:
 
     def _ask(self, draft: Draft) -> None:
         name = f"{manifests(draft.policies)}{draft.flows}{draft.packets}"
-        if name in self._passed or self._over(name):
+        if name in self._passed:
+            return
+        if self._over():
+            if name in self._failures:
+                self._last = name
+                raise _Failing
             return
         failure = self._judged(draft)
         self._count()
@@ -146,12 +151,10 @@ class Search:
         self._last = name
         raise _Failing
 
-    def _over(self, name: str) -> bool:
-        """Whether no more is asked; but what failed before is, for hypothesis asks for its smallest once more."""
+    def _over(self) -> bool:
+        """Whether no more is asked: then what failed fails, and everything else is taken to pass."""
         if self._first is None:
             return self.examples >= self._bounds.examples
-        if name in self._failures:
-            return False
         if self._shrinks >= self._bounds.shrinks:
             self._bound = f"{self._bounds.shrinks} examples"
         elif time.monotonic() - self._began >= self._bounds.seconds:
