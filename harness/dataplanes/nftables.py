@@ -55,6 +55,8 @@ _TEXTS = {
     "policy_deny": "a rule denies it",
 }
 _MARKS = 1 << 32
+_Key = tuple[str, str, int, int]
+"""How the sets of drops list a flow: both addresses, the protocol's number, the port."""
 
 
 class NftablesAttachment:
@@ -69,6 +71,7 @@ class NftablesAttachment:
             time.time_ns() // 1_000_000
         )  # so that marks of connections that an earlier attachment saw mean nothing
         self._reasons: dict[str, tuple[Reason, ...]] = {}
+        self._remembered: dict[_Key, tuple[str, Reason]] = {}
 
     def apply(self, policies: Sequence[Policy]) -> Revision:
         started = time.monotonic()
@@ -85,6 +88,7 @@ class NftablesAttachment:
             except DataPlaneError as error:
                 raise NotConverged(str(error)) from error
             self._reasons[node.name] = rules.reasons
+        self._remembered.clear()
         self._policies = policies
         return Revision(number, time.monotonic() - started)
 
@@ -102,23 +106,32 @@ class NftablesAttachment:
         return Revision(revision.number, time.monotonic() - started)
 
     def evidence(self, flow: Flow) -> Evidence | None:
-        """Of the revision in force: a change of policy forgets what was dropped before."""
+        """Of the revision in force: a change of policy forgets what was dropped before, and nothing else does."""
         key = self._key(flow)
-        for node in self._lab.nodes:
+        if key not in self._remembered:
+            self._remember(flow.family)
+        if key not in self._remembered:
+            return None
+        node, reason = self._remembered[key]
+        way = f"{reason.way} " if reason.way else ""
+        detail = f"{way}on node {node}: {_TEXTS[reason.code]}"
+        return Evidence("nftables", reason.code, str(reason.origin) if reason.origin else None, detail)
+
+    def _remember(self, family: int) -> None:
+        """Read the sets of drops: all at once, as a flow that is asked about has many neighbours."""
+        for node in reversed(self._lab.nodes):
             try:
-                listed = node.run(["nft", "-j", "-n", "list", "set", *TABLE.split(), f"{DROPS}{flow.family}"]).stdout
+                listed = node.run(["nft", "-j", "-n", "list", "set", *TABLE.split(), f"{DROPS}{family}"]).stdout
             except LabError as error:
                 raise DataPlaneError(f"nftables: the drops of node {node.name} cannot be read: {error}") from error
-            marks = [mark for *flow_key, mark in _elements(listed) if tuple(flow_key) == key]
-            if marks:
-                reason = self._reasons[node.name][max(map(int, marks)) - 1]
-                way = f"{reason.way} " if reason.way else ""
-                detail = f"{way}on node {node.name}: {_TEXTS[reason.code]}"
-                return Evidence("nftables", reason.code, str(reason.origin) if reason.origin else None, detail)
-        return None
+            marks: dict[_Key, int] = {}
+            for source, destination, protocol, port, mark in _elements(listed):
+                key = (str(source), str(destination), int(protocol), int(port))
+                marks[key] = max(int(mark), marks.get(key, 0))
+            for key, mark in marks.items():
+                self._remembered[key] = node.name, self._reasons[node.name][mark - 1]
 
-    def _key(self, flow: Flow) -> tuple[str, str, int, int]:
-        """How the sets of drops list a flow."""
+    def _key(self, flow: Flow) -> _Key:
         topology = self._lab.topology
         ends = [topology.pod(end).ip(flow.family) if is_pod(end) else end for end in (flow.source, flow.destination)]
         source, destination = (str(ip_address(end)) for end in ends)

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from harness.campaign.conformance_features import obstacle
 from harness.campaign.conformance_oracles import consult
-from harness.campaign.conformance_step import ADMITTED_SECONDS, Site, judge_step
+from harness.campaign.conformance_sights import ADMITTED_SECONDS
+from harness.campaign.conformance_step import Site, judge_step
 from harness.dataplanes.port import DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement
 from harness.lab import netns
