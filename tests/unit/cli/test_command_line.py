@@ -20,7 +20,7 @@ RUN = "import sys; from harness.cli.main import main; sys.argv[0] = 'meshproof';
 HEAVY = {"scapy", "pandas", "numpy", "scipy", "matplotlib", "pyarrow", "yaml", "jinja2", "weasyprint", "cryptography", "bcc"}
 """Not pydantic: some versions of typer use it themselves."""
 
-POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, namespace: a}\nspec: {podSelector: {}}\n"
+POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: a}\nspec: {podSelector: {}}\n"
 
 
 def meshproof(*arguments: str, after: str = "") -> "subprocess.CompletedProcess[str]":
