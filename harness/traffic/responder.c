@@ -114,15 +114,22 @@ static void accept_all(const struct endpoint *listener)
 	}
 }
 
+/* The value of a header, whose name a proxy may have written in lower case; NULL without it. The head ends in an empty line. */
+static const char *header(const char *head, const char *end, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (const char *line = head; (line = memchr(line, '\n', end - line)) && ++line < end;)
+		if ((size_t)(end - line) > size && !strncasecmp(line, name, size) && line[size] == ':')
+			return line + size + 1 + strspn(line + size + 1, " \t");
+	return NULL;
+}
+
 static bool says_close(const char *head, const char *end)
 {
-	for (const char *line = head; (line = memchr(line, '\n', end - line)) && ++line < end;) {
-		const char *value = line + strlen("connection:");
+	const char *value = header(head, end, "connection");
 
-		if (value < end && !strncasecmp(line, "connection:", value - line))
-			return !strncasecmp(value + strspn(value, " \t"), "close", strlen("close"));
-	}
-	return false;
+	return value && !strncasecmp(value, "close", strlen("close"));
 }
 
 static bool owe(struct endpoint *connection)
@@ -170,14 +177,13 @@ static void hear(enum kind kind, const struct sockaddr_in6 *from, uint16_t port,
 
 static void hear_request(const struct endpoint *connection, const char *head, const char *end)
 {
-	static const char header[] = "\r\nProbe: ";
-	const char *says = memmem(head, end - head, header, strlen(header));
+	const char *says = header(head, end, "probe");
 	struct sockaddr_in6 from = {}, own = {};
 	socklen_t size = sizeof(from), own_size = sizeof(own);
 
 	getpeername(connection->fd, (void *)&from, &size);
 	getsockname(connection->fd, (void *)&own, &own_size);
-	hear(REQUEST, &from, ntohs(own.sin6_port), says ? strtoull(says + strlen(header), NULL, 16) : 0);
+	hear(REQUEST, &from, ntohs(own.sin6_port), says ? strtoull(says, NULL, 16) : 0);
 }
 
 /* Answer the request [head, end), which ends in an empty line. False where the connection must end. */

@@ -75,6 +75,23 @@ def test_a_canary_tells_what_got_through_before_and_after_a_change(pair_lab: Lab
     assert wrong.late >= 5
 
 
+def test_what_comes_through_proxies_is_known_at_the_server(pair_lab: Lab) -> None:
+    """Packets at its interface say nothing there; what its request says of itself does."""
+    flow = Flow(CLIENT, SERVER, 8080)
+    with (
+        find("sidecar-mtls").attach(pair_lab) as plane,
+        serve_all(pair_lab.pods, [8080]) as servers,
+        canary(flow, pair_lab, servers[SERVER], 0.025) as bird,
+    ):
+        plane.apply([])
+        assert bird.await_answered()
+        since = time.monotonic_ns()
+        bird.await_begun(since, 10)
+        bird.end()
+        settle([servers[SERVER]])
+        assert bird.seen(since, since, at_interface=False).late >= 5
+
+
 def test_probes_of_a_policy_that_drops_replies_alone_are_found_at_the_server(pair_lab: Lab) -> None:
     """The client meets silence either way; only the server knows that it was reached."""
     flow = Flow(CLIENT, SERVER, 8080, "UDP")

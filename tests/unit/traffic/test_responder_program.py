@@ -118,9 +118,10 @@ def test_port_that_is_taken_is_named(local: LocalPod, tmp_path: Path) -> None:
     assert process.log.read_text() == f"responder: TCP over IPv4, port {port}: Address already in use\n"
 
 
-def test_what_is_read_is_written_down_with_what_it_says_of_itself(serving: tuple[list[int], Responder]) -> None:
+@pytest.mark.parametrize("name", [b"Probe", b"probe"])  # a proxy writes names in lower case
+def test_what_is_read_is_written_down_with_what_it_says_of_itself(name: bytes, serving: tuple[list[int], Responder]) -> None:
     ports, responder = serving
-    exchange(ports[0], b"GET /name HTTP/1.1\r\nProbe: 00000000000000ff\r\nConnection: close\r\n\r\n")
+    exchange(ports[0], b"GET /name HTTP/1.1\r\n" + name + b": 00000000000000ff\r\nConnection: close\r\n\r\n")
     with socket.socket(type=socket.SOCK_DGRAM) as asking:
         asking.sendto(b"deadbeef00000001", ("127.0.0.1", ports[1]))
         settle([responder])
