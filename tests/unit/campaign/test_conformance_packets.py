@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,3 +103,11 @@ def test_packets_need_what_the_flows_need_that_they_imitate() -> None:
     )  # fmt: skip
     assert set(needs(case(six))) == {Feature.POLICY_UDP, Feature.IPV6}
     assert set(needs(case(STOPPED))) == {Feature.POLICY_TCP}
+
+
+def test_captures_of_both_ends_are_named_once() -> None:
+    folder = Path("/run/lab/files/packets")
+    landing = Landing(Arrived.WHOLE, 1, (folder / "0a-tcp-syn-client.pcap", folder / "0a-tcp-syn-server.pcap"))
+    told = "1 frame at the server; captures while the lab is up: /run/lab/files/packets/0a-tcp-syn-{client,server}.pcap"
+    assert conformance_packets._detail(landing) == told
+    assert conformance_packets._detail(Landing(Arrived.PART, 2)) == "2 frames at the server"
