@@ -1,5 +1,6 @@
 """``meshproof conform --search``: policies, flows and packets are drawn until a data plane judges some of them wrongly."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from harness.search.trials import load, recorded, trials
 from harness.search.writing import Told, written
 
 CAPTURES = "captures"
+_GONE = re.compile(r"; captures while the lab is up: [^)]*")
+"""What a failed packet names in its lab's folder, which is removed by now."""
+
 _WORDS = {
     Symptom.ADMITS: "lets through what is denied",
     Symptom.DENIES: "denies what is allowed",
@@ -84,7 +88,7 @@ def _lines(found: Found, confirmed: Confirmed, plane: DataPlane, bounds: Bounds,
         yield f"  not as small as it could be: shrinking ended after {found.bound}"
     if found.unstable:
         yield f"  flaky: {found.unstable}"
-    yield from (f"  {line}" for line in confirmed.judgement.faults or found.smallest.judgement.faults)
+    yield from (f"  {_GONE.sub('', line)}" for line in confirmed.judgement.faults or found.smallest.judgement.faults)
     if not confirmed.judgement.faults:
         yield (
             "  flaky: as expected in a lab of its own; it failed in one where other policies had been in force before, "
