@@ -61,9 +61,8 @@ def search(scope: Scope, judge: Callable[[Draft], Failure | None], bounds: Bound
     return Search(judge, bounds, Silent()).run(drafts(scope), seed)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_planted_bug_is_shrunk_to_what_triggers_it(scope: Scope, seed: int) -> None:
-    found = search(scope, judge(lambda draft: bool(excepts(draft) and to_8081(draft))), Bounds(2000, shrinks=5000), seed)
+def test_a_planted_bug_is_shrunk_to_what_triggers_it(scope: Scope) -> None:
+    found = search(scope, judge(lambda draft: bool(excepts(draft) and to_8081(draft))), Bounds(2000, shrinks=5000))
     assert found is not None
     assert not found.bound
     assert not found.unstable
@@ -98,15 +97,15 @@ def test_crafted_packets_are_shrunk_too(scope: Scope) -> None:
 
 def test_nothing_is_found_where_all_is_as_expected_and_as_many_are_judged_as_were_asked_for(scope: Scope) -> None:
     asked: list[Draft] = []
-    looking = Search(judge(lambda draft: asked.append(draft) or False), Bounds(35), Silent())
+    looking = Search(judge(lambda draft: asked.append(draft) or False), Bounds(15), Silent())
     assert looking.run(drafts(scope), 1) is None
-    assert looking.examples == len(asked) == 35
+    assert looking.examples == len(asked) == 15
 
 
 def test_the_same_seed_asks_the_same_and_another_asks_others(scope: Scope) -> None:
     def asked(seed: int) -> list[Draft]:
         drawn: list[Draft] = []
-        search(scope, judge(lambda draft: drawn.append(draft) or False), Bounds(25), seed)
+        search(scope, judge(lambda draft: drawn.append(draft) or False), Bounds(12), seed)
         return drawn
 
     assert asked(1) == asked(1)
