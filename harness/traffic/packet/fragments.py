@@ -5,6 +5,7 @@ from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN
 from scapy.packet import Packet
 
 from harness.traffic.packet.headers import datagram, framed, network, segment, upper_bytes
+from harness.traffic.packet.options import discard
 from harness.traffic.packet.shot import Frames, Shot
 
 UNIT = 8  # bytes; offsets are in such units
@@ -117,13 +118,20 @@ def _atomic(shot: Shot) -> Frames:
 
 
 def _after_options(shot: Shot) -> Frames:
+    return _behind(shot, IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]))
+
+
+def _after_discard(shot: Shot) -> Frames:
+    return _behind(shot, discard())
+
+
+def _behind(shot: Shot, options: Packet) -> Frames:
+    """Two fragments, with the same extension header before both fragment headers."""
     data = _large(shot)
-    return _all_of_one(shot, [_behind_options(shot, data[:24], 0, more=True), _behind_options(shot, data[24:], 3, more=False)])
-
-
-def _behind_options(shot: Shot, data: bytes, offset: int, *, more: bool) -> Packet:
-    options = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])
-    return network(shot) / options / fragment_header(shot, 17, offset, more=more) / data
+    parts = ((0, True, data[:24]), (3, False, data[24:]))
+    return _all_of_one(
+        shot, [network(shot) / options / fragment_header(shot, 17, at, more=more) / part for at, more, part in parts]
+    )
 
 
 def _hidden_ports(shot: Shot) -> Frames:
@@ -138,6 +146,7 @@ def _hidden_ports(shot: Shot) -> Frames:
 
 
 CRAFTS = {
+    "hop-by-hop-discard-fragments": _after_discard,
     "udp-fragments": _in_order,
     "udp-fragments-tiny": _tiny,
     "udp-fragments-reversed": _reversed_order,

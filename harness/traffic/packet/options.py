@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from scapy.layers.inet import IPOption, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR, IPOption_SSRR
-from scapy.layers.inet6 import HAO, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
+from scapy.layers.inet6 import HAO, HBHOptUnknown, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 from scapy.packet import Packet
 
 from harness.traffic.packet.headers import framed, network, segment, upper_bytes
@@ -23,6 +23,11 @@ def _with_option(make: Callable[[Shot], Packet | bytes]) -> Callable[[Shot], Fra
 
 def _with_header(make: Callable[[Shot], Packet]) -> Callable[[Shot], Frames]:
     return lambda shot: framed(shot, network(shot) / make(shot) / segment(shot))
+
+
+def discard() -> Packet:
+    """A hop-by-hop option for experiments (RFC 4727), which asks whoever does not know it to discard the packet."""
+    return IPv6ExtHdrHopByHop(options=[HBHOptUnknown(otype=0x9E, optdata=bytes(4))])
 
 
 def _chain(shot: Shot) -> Frames:
@@ -52,6 +57,7 @@ CRAFTS = {
     "ip-option-long": _with_option(lambda shot: IPOption(copy_flag=0, optclass=0, option=7, length=255, value=b"\x04\x00")),
     "ip-option-unknown": _with_option(lambda shot: IPOption(UNKNOWN)),
     "hop-by-hop": _with_header(lambda shot: IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))])),
+    "hop-by-hop-discard": _with_header(lambda shot: discard()),
     "destination-options": _with_header(lambda shot: IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])),
     "routing-header": _with_header(lambda shot: IPv6ExtHdrRouting(type=0, segleft=1, addresses=[shot.server])),
     "routing-header-spent": _with_header(lambda shot: IPv6ExtHdrRouting(type=0, segleft=0, addresses=[shot.server])),

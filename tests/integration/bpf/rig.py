@@ -132,6 +132,14 @@ class Rig:
             frame[34:36] = (number & 0x7FFF).to_bytes(2, "big")
             self._loaded.programs["from_pod"].test_run(bytes(frame), ingress_ifindex=A_IF)
 
+    def fan_out(self, source: dict[int, str], destination: dict[int, str], flows: int) -> None:
+        """So many datagram flows of the same ports from a pod of this node, each to another address."""
+        frame = bytearray(bytes(udp(source, destination)))
+        network = int.from_bytes(frame[30:34], "big")
+        for number in range(flows):
+            frame[30:34] = (network + number).to_bytes(4, "big")
+            self._loaded.programs["from_pod"].test_run(bytes(frame), ingress_ifindex=A_IF)
+
     def repeat(self, program: str, packet: Packet, times: int) -> None:
         """The same packet from pod a many times over, nobody looking at what happens."""
         self._loaded.programs[program].test_run(bytes(packet), ingress_ifindex=A_IF, repeat=times)

@@ -124,6 +124,13 @@ def test_a_revoked_connection_is_not_pushed_out_by_others(rig: Rig) -> None:
     assert rig.from_pod(tcp(A, B, "PA", (1000, 8080))).reason == "revoked"
 
 
+def test_flows_that_differ_in_their_addresses_alone_are_told_apart(rig: Rig) -> None:
+    """So many that each set of the hash holds one of these ports."""
+    rig.apply(closed("b"))
+    rig.fan_out(A, OUTSIDE, 200_000)
+    assert rig.from_pod(udp(A, B)).reason == "policy_ingress"
+
+
 def test_a_change_that_still_allows_a_connection_leaves_it_open(rig: Rig) -> None:
     assert rig.from_wire(tcp(REMOTE, A)).passed
     rig.apply(allow("a", "remote", 8080))

@@ -176,6 +176,7 @@ CHECKS: dict[tuple[str, int], Callable[[Packet], bool]] = {
     ("ip-source-route", 4): lambda packet: bytes(packet[IP])[20] == 131,
     ("ip-option-unknown", 4): lambda packet: packet[IP].ihl == 6 and bytes(packet[IP])[20] == 0x9E,
     ("hop-by-hop", 6): lambda packet: packet[IPv6].nh == 0 and packet[IPv6ExtHdrHopByHop].nh == 6,
+    ("hop-by-hop-discard", 6): lambda packet: packet[IPv6].nh == 0 and bytes(packet[IPv6].payload)[2] >> 6 == 0b10,
     ("destination-options", 6): lambda packet: packet[IPv6].nh == 60 and packet[IPv6ExtHdrDestOpt].nh == 6,
     ("routing-header", 6): lambda packet: packet[IPv6ExtHdrRouting].segleft == 1,
     ("extension-chain", 6): lambda packet: packet.getlayer(IPv6ExtHdrDestOpt, 8).nh == 6,
