@@ -145,6 +145,9 @@ def _egress_permissions(rule: Rule, namespace: str, selection: Selection) -> lis
         if peer.ip_block
         for block in _block(peer.ip_block, "destination_ip", "and_rules", "not_rule", "rules")
     ]
+    if named and blocks:  # a name has a number at each pod inside, and none elsewhere
+        for pod in selection.pods:
+            found += _together(_together(blocks, _addresses([pod])), _permissions(rule, partial(_named, pod)))
     anywhere = blocks if peers else [ANY]
     return found + _together(anywhere, _permissions(rule, lambda _: []))
 

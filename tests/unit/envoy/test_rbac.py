@@ -221,7 +221,9 @@ def test_named_port_is_the_selected_pods_own_on_ingress():
     assert arrives([anybody], CLIENT, port=9090, to=OTHER)
 
 
-@pytest.mark.parametrize("peers", [None, (Peer(AT, pod_selector=LabelSelector()),)])
+@pytest.mark.parametrize(
+    "peers", [None, (Peer(AT, pod_selector=LabelSelector()),), (Peer(AT, ip_block=IPBlock("10.0.0.0/24")),)]
+)
 def test_named_port_is_each_destinations_own_on_egress(peers):
     chosen = [policy("client", egress=(Rule(AT, peers=peers, ports=(PolicyPort(AT, port="http"),)),))]
     assert leaves(chosen, SERVER, port=8080)
