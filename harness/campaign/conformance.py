@@ -23,13 +23,12 @@ from harness.campaign.conformance_sights import ADMITTED_SECONDS
 from harness.campaign.conformance_step import Site, judge_step
 from harness.campaign.observer import Observer
 from harness.dataplanes.port import DataPlane, DataPlaneError
-from harness.judge.conformance import Judgement
+from harness.judge.conformance import Judgement, refused
 from harness.lab import netns
 from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
 from harness.model.canary import CanarySeen
 from harness.model.case import Case, CaseOutcome, CaseResult
-from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
 from harness.traffic.arrivals import Responder
@@ -275,8 +274,8 @@ class Conformance:
                     self._outcomes.canaries.setdefault(plane.name, []).append(found.canary)
                     meanwhile += found.canary.admitted
             except DataPlaneError as error:  # it claims to support what the case asks for
-                broken = Judgement((), "", None, frozenset({Symptom.BREAKS}))
-                record(CaseOutcome.FAIL, f"{step.origin}: the policies are not in force: {error}", broken)
+                said = f"{step.origin}: the policies are not in force: {error}"
+                record(CaseOutcome.FAIL, said, refused(said))
                 return
             except (LoadFailed, LabError) as error:
                 record(CaseOutcome.ERROR, f"{step.origin}: {error}")

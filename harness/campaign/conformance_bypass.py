@@ -15,7 +15,7 @@ from harness.campaign.conformance_features import manner
 from harness.campaign.conformance_oracles import Consulted
 from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
-from harness.judge.conformance import Judgement, Sight, admitted, judge, twins
+from harness.judge.conformance import Judgement, Sight, admitted, judge, refused, twins
 from harness.judge.packets import together
 from harness.lab import netns
 from harness.lab.port import Lab, LabError
@@ -23,7 +23,6 @@ from harness.lab.processes import started
 from harness.model.bench import Expectation, Opened
 from harness.model.bypass import Tamper
 from harness.model.case import Case, CaseOutcome, Step
-from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.traffic.arrivals import Responder, Watch
 from harness.traffic.held import HeldConnection, held
@@ -105,8 +104,7 @@ def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
             try:
                 tried.attachment.apply(step.policies)
             except DataPlaneError as error:  # it claims to be able to
-                said = f"{step.origin}: the policies are not in force: {error}"
-                return Judgement((said,), "", None, frozenset({Symptom.BREAKS}))
+                return refused(f"{step.origin}: the policies are not in force: {error}")
             _tamper(step, tried.lab, tried.attachment)
             judged = judge(_sights(step, plane, tried), answers)
             if step.packets:

@@ -15,14 +15,13 @@ from harness.campaign.conformance_sights import sights
 from harness.campaign.conformance_streams import OpenStreams
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
-from harness.judge.conformance import Judgement, Sight, judge
+from harness.judge.conformance import Judgement, Sight, judge, refused
 from harness.lab import netns
 from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
 from harness.model.bench import Expectation
 from harness.model.case import Case, CaseOutcome, Step
 from harness.model.churn import PodCreated, PodDeleted, StreamExpectation
-from harness.model.fault import Symptom
 from harness.model.flow import Verdict
 from harness.model.topology import Pod, Topology
 from harness.traffic.port import LoadFailed
@@ -253,8 +252,8 @@ def _on_plane(case: Case, plane: DataPlane, run: _Run, consulted: Consulted) -> 
         try:
             called, enforced = run.change(step)
         except DataPlaneError as error:  # it claims to support what the case asks for
-            judged = Judgement((), "", None, frozenset({Symptom.BREAKS}))
-            return churned(CaseOutcome.FAIL, f"{step.origin}: the step is not in force: {error}")
+            judged = refused(f"{step.origin}: the step is not in force: {error}")
+            return churned(CaseOutcome.FAIL, "\n".join(judged.faults))
         asked = sights(step, plane, run.lab, run.attachment, run.servers)
         streams, more = run.streams.look(
             step.stream_expectations, called, enforced, lambda flow: run.attachment.evidence(flow) is not None

@@ -11,7 +11,8 @@ from harness.campaign.overlay import Overlay, Ran, overlay
 from harness.model.case import Case, CaseOutcome, ExpectedOutcome
 from harness.model.fault import Fate, Fault, Mutant, Symptom
 
-EITHER = frozenset({Symptom.ADMITS, Symptom.DENIES})
+TELLING = frozenset({Symptom.ADMITS, Symptom.DENIES, Symptom.REFUSES})
+"""Any of them kills a fault without an author who says how it must show; a record that is missing does not."""
 
 
 class Mutation:
@@ -110,7 +111,7 @@ def _rounds(mutated: Overlay, cases: Sequence[Case], plane: str) -> Iterator[Ran
 
 def kills(row: dict[str, Any], fault: Fault) -> bool:
     """Whether a case failed for the reason that the fault is expected to show."""
-    wanted = EITHER if fault.kind is None else {fault.kind}
+    wanted = TELLING if fault.kind is None else {fault.kind}
     return row["outcome"] == CaseOutcome.FAIL and not wanted.isdisjoint(row["symptoms"])
 
 

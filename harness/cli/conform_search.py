@@ -30,6 +30,7 @@ _GONE = re.compile(r"; captures while the lab is up: [^)]*")
 _WORDS = {
     Symptom.ADMITS: "lets through what is denied",
     Symptom.DENIES: "denies what is allowed",
+    Symptom.REFUSES: "does not put in force what it claims to",
     Symptom.BREAKS: "does not do as it declares",
 }
 

@@ -39,6 +39,11 @@ class Judgement:
     symptoms: frozenset[Symptom] = frozenset()
 
 
+def refused(said: str) -> Judgement:
+    """Of a step that a data plane does not put in force though it claims what is asked for; ``said`` is what it says."""
+    return Judgement((said,), "", None, frozenset({Symptom.REFUSES}))
+
+
 def admitted(expectation: Expectation) -> bool:
     """Whether the flow is expected to get through."""
     return expectation.verdict is Verdict.FORWARDED

@@ -27,8 +27,8 @@ class FaultShape(Shape):
     find: Text = Field(description="Text that occurs exactly once in the file.")
     replace: str
     planes: Annotated[list[Text], Field(min_length=1)] = Field(description="The data planes on which it must be seen.")
-    kind: Literal["admits", "denies", "breaks"] | None = Field(
-        default=None, description="How a case must fail; without it, a flow that is wrongly let through or wrongly denied."
+    kind: Literal["admits", "denies", "refuses", "breaks"] | None = Field(
+        default=None, description="How a case must fail; without it, anything but `breaks`."
     )
     first: list[Text] = Field(default=[], alias="try", description="Patterns of case names to ask first.")
     equivalent: Text | None = Field(default=None, description="Why no case can tell the difference.")

@@ -11,7 +11,8 @@ class Symptom(StrEnum):
 
     ADMITS = "admits"  # something that is denied got through
     DENIES = "denies"  # something that is allowed did not
-    BREAKS = "breaks"  # the plane says so itself: not in force, no record of a denial, denied in another manner than declared
+    REFUSES = "refuses"  # the plane does not put in force what it claims to
+    BREAKS = "breaks"  # no record of a denial, or denied in another manner than declared
 
 
 @dataclass(frozen=True, slots=True)

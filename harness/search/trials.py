@@ -10,13 +10,12 @@ from harness.campaign.conformance_oracles import consult
 from harness.campaign.conformance_sights import ADMITTED_SECONDS
 from harness.campaign.conformance_step import Site, judge_step
 from harness.dataplanes.port import DataPlane, DataPlaneError
-from harness.judge.conformance import Judgement
+from harness.judge.conformance import Judgement, refused
 from harness.lab import netns
 from harness.lab.addressing import plan
 from harness.lab.port import LabError
 from harness.manifests.case import load_cases
 from harness.model.case import Case
-from harness.model.fault import Symptom
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import Arrived, CraftedPacket
 from harness.model.topology import Topology
@@ -115,8 +114,7 @@ def judged(case: Case, where: Site) -> Judgement:
     try:
         return judge_step(step, where, answers).judgement
     except DataPlaneError as error:  # it claims to support what the case asks for
-        said = f"{step.origin}: the policies are not in force: {error}"
-        return Judgement((said,), "", None, frozenset({Symptom.BREAKS}))
+        return refused(f"{step.origin}: the policies are not in force: {error}")
 
 
 @contextmanager

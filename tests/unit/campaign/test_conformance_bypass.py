@@ -53,4 +53,4 @@ def test_a_plane_that_does_not_attach_teaches_nothing_and_one_that_takes_no_poli
     [(said, reason, judged)] = told
     assert said is outcome
     assert "no room" in reason
-    assert judged is None or judged.symptoms == {Symptom.BREAKS}
+    assert judged is None or judged.symptoms == {Symptom.REFUSES}

@@ -31,6 +31,8 @@ def row(case: str, outcome: str, *symptoms: str) -> dict[str, Any]:
         ("error", ["admits"], Symptom.ADMITS, False),
         ("pass", [], Symptom.BREAKS, False),
         ("fail", ["breaks"], None, False),
+        ("fail", ["refuses"], None, True),
+        ("fail", ["refuses"], Symptom.DENIES, False),
         ("fail", ["denies"], None, True),
     ],
 )
