@@ -73,7 +73,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 18);
+	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
 /* An event to be filled and given to report_drop(), or NULL: then it is counted as lost. */
@@ -91,7 +91,7 @@ static __always_inline struct drop_event *drop_event(void)
 	return event;
 }
 
-/* No wake-up: readers drain on demand, and a wake-up per event costs up to 63 % of throughput. */
+/* No wake-up: readers drain on demand and now and then, and a wake-up per event costs up to 63 % of throughput. */
 static __always_inline void report_drop(struct drop_event *event)
 {
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Event, Lock, Thread
 
 from harness.lab.port import Lab
 from harness.mesh.agent import Agent, Options
 from harness.mesh.events import Drop
 from harness.mesh.grants import Cluster
 from harness.mesh.identity import identities
+from harness.mesh.libbpf import BpfError
 from harness.mesh.policy import Compiled, compile_policies
 from harness.mesh.rcu import wait_for_running_programs
 from harness.model.cilium import Policy
@@ -17,6 +19,8 @@ from harness.model.topology import Pod
 
 _REMEMBERED = 65536
 _GENERATIONS = 8
+DRAIN_SECONDS = 0.5
+"""Between two times that events are read when nobody asks: the ring keeps 10,000, and then what is oldest."""
 
 
 class Mesh:
@@ -29,6 +33,7 @@ class Mesh:
         self._policies: Sequence[Policy] = ()
         self._compiled: dict[int, Compiled] = {}
         self._latest: dict[tuple[str, str, int, int, bool], tuple[Agent, Drop]] = {}
+        self._reading = Lock()
 
     def apply(self, policies: Sequence[Policy]) -> tuple[int, float]:
         """Enforce exactly ``policies`` on every node; the generation that is in force now, and the seconds it took.
@@ -36,7 +41,6 @@ class Mesh:
         First every node's idle bank is filled, then all are put in force one after the other, then the packets that
         were on their way through the programs are waited for. Raises PolicyError before anything is changed.
         """
-        self._drain()  # the ring keeps what is oldest when it is full
         started = time.monotonic()
         generation = self._enforce(compile_policies(policies, self._cluster))
         self._policies = policies
@@ -50,7 +54,6 @@ class Mesh:
         ``removed`` had their addresses until now. Who has an address, and what policies say of it, changes between two packets
         on each node; then what conntrack knows of the addresses that were given up is forgotten. Raises MeshError.
         """
-        self._drain()
         started = time.monotonic()
         numbered = identities(self.lab.topology)
         self._cluster = Cluster.of(self.lab.topology, numbered)
@@ -78,16 +81,18 @@ class Mesh:
 
     def _forget_drops(self) -> None:
         """What was dropped before a change says nothing of what is dropped now."""
-        self._drain()
-        self._latest.clear()
+        self.drain()
+        with self._reading:
+            self._latest.clear()
 
     def latest_drop(self, source: str, destination: str, protocol: int, port: int) -> tuple[Agent, Drop] | None:
         """The latest drop of a flow, of packets in either direction, and the node where it was; of ICMP ``port`` is 0."""
-        self._drain()
-        found = [
-            self._latest.get((source, destination, protocol, port, False)),
-            self._latest.get((destination, source, protocol, port, True)),
-        ]
+        self.drain()
+        with self._reading:
+            found = [
+                self._latest.get((source, destination, protocol, port, False)),
+                self._latest.get((destination, source, protocol, port, True)),
+            ]
         return max((drop for drop in found if drop), key=lambda drop: drop[1].time, default=None)
 
     def rule(self, drop: Drop) -> Origin | None:
@@ -95,7 +100,12 @@ class Mesh:
         compiled = self._compiled.get(drop.generation)
         return compiled.rule(drop.rule) if compiled else None
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Remember the drops since the last time. Raises BpfError."""
+        with self._reading:
+            self._remember()
+
+    def _remember(self) -> None:
         """Keyed both ways: by the destination's port as packets to a server, by the source's as its answers."""
         drops = [(agent, drop) for agent in self.agents for drop in agent.drops()]
         for agent, drop in sorted(drops, key=lambda pair: pair[1].time):
@@ -124,4 +134,24 @@ def attached(lab: Lab, options: Options) -> Iterator[Mesh]:
         mesh.apply(())
         for agent in agents:
             agent.attach()
+        undo.enter_context(_drained(mesh))
         yield mesh
+
+
+@contextmanager
+def _drained(mesh: Mesh) -> Iterator[None]:
+    """Read events now and then, so that the ring is not full when something is dropped that somebody will ask about."""
+    ended = Event()
+
+    def drain() -> None:
+        while not ended.wait(DRAIN_SECONDS):
+            with suppress(BpfError):  # whoever asks meets it, too
+                mesh.drain()
+
+    thread = Thread(target=drain, name="mesh-events", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

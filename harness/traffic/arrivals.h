@@ -41,6 +41,7 @@ struct record {
 #define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define SYN 0x02
+#define UDP_HEADER 8
 #define SYN_ACK 0x12
 
 /* From the IP header on. A later fragment begins nothing. */
@@ -116,6 +117,12 @@ static void arrivals_note(const uint8_t *packet, size_t size)
 	}
 	if (size < header + 4)
 		return;
+	if (record->protocol == IPPROTO_UDP && size > header + UDP_HEADER) {
+		char says[17] = "";
+
+		memcpy(says, packet + header + UDP_HEADER, size - header - UDP_HEADER < 16 ? size - header - UDP_HEADER : 16);
+		record->nonce = strtoull(says, NULL, 16);
+	}
 	if (record->protocol == IPPROTO_TCP || record->protocol == IPPROTO_UDP) {
 		record->source_port = two_bytes(packet + header);
 		record->port = two_bytes(packet + header + 2);

@@ -69,7 +69,7 @@ class Canary(Diary):
         began = self.of(Kind.BEGAN)
         records = self._server.records(self._since)
         through = np.isin(began["nonce"], records["nonce"][records["nonce"] != 0])
-        if at_interface:
+        if at_interface and self.flow.protocol == "TCP":  # its SYN says nothing, but its port is its own: the next has another
             through |= np.isin(began["port"], self._came(records)["source_port"])
         meanwhile = (began["began"] >= called) & (began["began"] < returned)
         after = began["began"] >= returned

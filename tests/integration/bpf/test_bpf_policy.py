@@ -156,5 +156,5 @@ def test_events_beyond_the_ring_are_counted_as_lost(rig: Rig) -> None:
 
     rig.apply(closed("b"))
     before = lost()
-    rig.repeat("from_pod", tcp(A, B), 10_000)
+    rig.repeat("from_pod", tcp(A, B), 40_000)
     assert lost() > before

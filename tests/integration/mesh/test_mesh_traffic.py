@@ -2,10 +2,11 @@
 
 import socket
 import struct
+import time
 
 import pytest
 from pair_policies import EVERYTHING_CLOSED, HTTP, closed, server_for
-from pod_sockets import SILENCE, arrives, connection, connects, datagram_arrives, in_pod
+from pod_sockets import SILENCE, arrives, connection, connects, datagram_arrives, flood, in_pod
 
 from harness.dataplanes.ebpf import EbpfAttachment
 from harness.dataplanes.port import RestartKind
@@ -182,3 +183,16 @@ def test_a_node_reaches_its_closed_pods(pair_lab: Lab, mesh: EbpfAttachment, fam
         heard, sender = far.recvfrom(9)
         far.sendto(heard, sender)
         assert near.recv(9) == b"probe"
+
+
+def test_a_drop_is_told_of_though_many_came_before_it(pair_lab: Lab, mesh: EbpfAttachment) -> None:
+    """More than the ring of events holds, while nobody asks."""
+    client, stranger, server = (pair_lab.pod(ref) for ref in ("shop/client", "evil/stranger", "shop/server"))
+    mesh.apply([EVERYTHING_CLOSED])
+    with in_pod(stranger, 4, socket.SOCK_DGRAM) as denied:
+        for _ in range(8):
+            with flood(denied, (server.pod.ip(4), 5353), lambda _: b"denied") as sent:
+                while sent[0] < 3000:
+                    time.sleep(0.01)
+    assert not connects(client, server, 4)
+    assert mesh.evidence(Flow("shop/client", "shop/server", 8080)) is not None
