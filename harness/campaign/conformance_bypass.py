@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from harness.campaign.conformance_apply import applied
 from harness.campaign.conformance_features import manner
 from harness.campaign.conformance_oracles import Consulted
 from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
@@ -102,7 +103,7 @@ def _on_plane(case: Case, plane: DataPlane, consulted: Consulted) -> Judgement:
     with _attached(case, plane) as tried:
         for step, answers in zip(case.steps, consulted.answers, strict=True):
             try:
-                tried.attachment.apply(step.policies)
+                applied(tried.attachment, step.policies)
             except DataPlaneError as error:  # it claims to be able to
                 return refused(f"{step.origin}: the policies are not in force: {error}")
             _tamper(step, tried.lab, tried.attachment)

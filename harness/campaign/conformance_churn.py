@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from harness.campaign.conformance_apply import applied, followed
 from harness.campaign.conformance_oracles import Consulted
 from harness.campaign.conformance_sights import sights
 from harness.campaign.conformance_streams import OpenStreams
@@ -187,7 +188,7 @@ class _Run:
             deleted = [self.lab.pod(each.ref).pod for each in step.pods if isinstance(each, PodDeleted)]
             self._exchange(deleted, [after.pod(each.pod.ref) for each in step.pods if isinstance(each, PodCreated)])
         else:
-            self.attachment.apply(step.policies)
+            applied(self.attachment, step.policies)
         enforced = time.monotonic_ns()
         self.streams.open(step.streams)
         return called, enforced
@@ -212,7 +213,7 @@ class _Run:
             self.servers |= self._stack.enter_context(serve_all(added, self._ports))
         for new in added:
             self.streams.serve(new)
-        self.attachment.pods_changed(added, deleted)
+        followed(self.attachment, added, deleted)
         for new in added:
             self.lab.connect(new.pod.ref)
 

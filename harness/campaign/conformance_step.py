@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from harness.campaign.conformance_apply import applied
 from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_packets import judge_packets_on
@@ -52,7 +53,7 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     before, site.in_force = site.in_force, None
     with watched_change(step, before, plane, lab, servers) as change:
         with kept_open(step, lab, servers) as earlier:  # the policies of the step before are in force
-            revision = change.make(partial(attachment.apply, step.policies))
+            revision = change.make(partial(applied, attachment, step.policies))
             over_earlier = ask_over(earlier, lab, servers, attachment)
         change.end()
         seen = [*over_earlier, *sights(step, plane, lab, attachment, servers)]

@@ -49,6 +49,7 @@ class Network:
     blind: bool = False
     leaky: bool = False
     refuses: bool = False
+    crashes: bool = False
     one_way: bool = False
     in_force: list[Sequence[Policy] | None] = field(default_factory=list)
     asked: list[tuple[str, float]] = field(default_factory=list)
@@ -68,6 +69,8 @@ class Network:
     def apply(self, policies: Sequence[Policy]) -> Revision:
         if self.refuses:
             raise NotConverged("no room for it")
+        if self.crashes:
+            raise KeyError("a bug of the plane's")
         self.applied += 1
         self.policies = policies
         return Revision(self.applied, 0.002)
@@ -157,6 +160,7 @@ def test_the_twin_is_asked_before_and_after_and_nothing_else_twice(run: Run, net
         ("leaky", "observed forwarded"),
         ("blind", "has no record"),
         ("refuses", "no room"),
+        ("crashes", "the data plane's program failed: KeyError: \"a bug of the plane's\" at "),
         ("one_way", "observed dropped (as it is), yet its server read it"),
     ],
 )
