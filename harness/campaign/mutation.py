@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from harness.campaign.fields import FIELDS
 from harness.campaign.journal import Journal
 from harness.campaign.observer import Observer
 from harness.campaign.overlay import Overlay, Ran, overlay
@@ -73,10 +74,10 @@ class Mutation:
         return verdict(Fate.EQUIVALENT, reason=fault.equivalent) if fault.equivalent else verdict(Fate.SURVIVED)
 
     def _asked(self, mutated: Overlay, fault: Fault, plane: str) -> Iterator[Ran]:
-        """The cases of its field in the order of its patterns, then the rest of the suite."""
+        """The cases of its field in the order of its patterns, or of its file's; then the rest of the suite."""
         able = [case for case in self._cases if (case.id, plane) not in self._failing]
         near: list[Case] = []
-        for pattern in fault.first:
+        for pattern in fault.first or FIELDS.get(fault.file, ()):
             near += [case for case in able if fnmatchcase(case.id, pattern) and case not in near]
         for group in (near, [case for case in able if case not in near]):
             yield from _rounds(mutated, group, plane)

@@ -2,13 +2,16 @@
 
 import ast
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from pathlib import Path
 from shutil import copytree
 
 import pytest
 
+from harness.campaign.fields import FIELDS
 from harness.lab.build import BPF_SOURCES, ROOT, vmlinux_header
 from harness.lab.command import run
+from harness.manifests.case import load_cases
 from harness.manifests.faults import FOLDER, load_faults
 from harness.model.fault import Fault
 
@@ -17,7 +20,7 @@ FLAGS = ("-fsyntax-only", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", "-D_
 SAME_NODE_PATH = ("sockmap.bpf.c", "session.h")
 SUBJECTS = {
     "ports", "cidr", "selectors", "namespaces", "entities", "direction", "default-deny", "deny-precedence", "icmp", "ipv6",
-    "identity", "churn", "conntrack", "revocation", "fragments", "sockmap", "nftables", "sidecar",
+    "identity", "churn", "convergence", "conntrack", "revocation", "fragments", "sockmap", "nftables", "sidecar",
 }  # fmt: skip
 
 
@@ -41,6 +44,15 @@ def test_every_subject_of_the_field_has_faults_named_after_it(faults: list[Fault
 
 def test_each_says_what_its_kill_looks_like_and_where_to_begin(faults: list[Fault]) -> None:
     assert [fault.name for fault in faults if fault.kind is None or not fault.first] == []
+
+
+def test_faults_by_operators_begin_with_cases_about_their_file() -> None:
+    cases = [case.id for case in load_cases()]
+    mechanical = [fault for fault in load_faults() if fault.operator]
+    assert {fault.file for fault in mechanical} <= set(FIELDS)
+    for file, patterns in FIELDS.items():
+        assert (ROOT / file).exists()
+        assert [pattern for pattern in patterns if not any(fnmatchcase(case, pattern) for case in cases)] == [], file
 
 
 def test_python_with_a_fault_still_parses(faults: list[Fault]) -> None:
