@@ -36,23 +36,19 @@ class Kind(IntEnum):
 class Responder(Diary):
     """A server in a pod (responder.c), and what it writes down."""
 
-    def ask_to_settle(self) -> int:
-        """Have it write down all that came for it; gives what ``await_settled`` waits for."""
-        before = self.count()
-        self.process.signal(SIGUSR2)
-        return before
-
     def await_settled(self, before: int) -> None:
-        """Return when it has done so. Raises LoadFailed, also where its capture lost packets: nothing is known of those."""
-        if not self.await_that(lambda: len(self.of(Kind.MARKED, before)) > 0, "read what had come"):
-            raise LoadFailed(f"{self.what} did not read what had come")
+        """Return when it has written down what had come.
+
+        Raises LoadFailed, also where its capture lost packets: nothing is known of those.
+        """
+        self.await_mark(before, Kind.MARKED)
         if lost := int(self.of(Kind.LOST)["lost"].sum()):
             raise LoadFailed(f"{self.what}: {lost} packets were not captured; nothing is known of them")
 
 
 def settle(servers: Iterable[Responder]) -> None:
     """Return when all have written down what came for them. Raises LoadFailed."""
-    asked = [(server, server.ask_to_settle()) for server in servers]
+    asked = [(server, server.ask_to_mark(SIGUSR2)) for server in servers]
     for server, before in asked:
         server.await_settled(before)
 

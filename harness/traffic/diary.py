@@ -62,13 +62,14 @@ class Diary:
             sleep(_POLL)
         return True
 
-    def mark(self, signal: int, kind: int) -> None:
-        """Have it write down all that had come for it until now, by a ``signal`` that it answers with a record of ``kind``.
-
-        Raises LoadFailed.
-        """
+    def ask_to_mark(self, signal: int) -> int:
+        """Have it write down all that had come for it until now, and then a mark; gives what ``await_mark`` waits for."""
         before = self.count()
         self.process.signal(signal)
+        return before
+
+    def await_mark(self, before: int, kind: int) -> None:
+        """Return when the mark, a record of ``kind``, is there. Raises LoadFailed."""
         if not self.await_that(lambda: len(self.of(kind, before)) > 0, "read what had come"):
             raise LoadFailed(f"{self.what} did not read what had come within {PATIENCE:g} s")
 

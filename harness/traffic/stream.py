@@ -38,7 +38,7 @@ class StreamEnd(Diary):
 
     def settle(self) -> None:
         """Return when it has written down all that had come for it until now. Raises LoadFailed."""
-        self.mark(signal.SIGUSR1, Kind.MARKED)
+        self.await_mark(self.ask_to_mark(signal.SIGUSR1), Kind.MARKED)
 
 
 def stream_server(pod: LabPod, ports: Sequence[int], file: Path) -> StreamEnd:
