@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.model.request import Request
+
 
 class Verdict(StrEnum):
     """What the client saw. ``DENIED`` is what a scenario may expect: dropped or rejected."""
@@ -33,6 +35,7 @@ class Flow:
     """Traffic to a port of a pod. Ends are pods (``namespace/name``) or addresses of no pod's (``192.0.2.7``).
 
     ``protocol`` is TCP, UDP or ICMP; of ICMP ``port`` is 0 and ``icmp`` says which message, for either family.
+    ``request``: what is asked over a TCP connection; None where only the connection is asked about.
     """
 
     source: str
@@ -41,10 +44,12 @@ class Flow:
     protocol: str = "TCP"
     family: int = 4
     icmp: ICMP | None = None
+    request: Request | None = None
 
     def __str__(self) -> str:
         what = f":{self.port}/{self.protocol}" if self.icmp is None else f" ICMP type {self.icmp.type} code {self.icmp.code}"
-        return f"{self.source} -> {self.destination}{what} (IPv{self.family})"
+        asked = "" if self.request is None else f" {self.request}"
+        return f"{self.source} -> {self.destination}{what}{asked} (IPv{self.family})"
 
 
 def is_pod(end: str) -> bool:
