@@ -8,7 +8,7 @@ from harness.cli.status import say_not_judged
 from harness.manifests.errors import Fault, ManifestError
 from harness.manifests.flows import load_flows
 from harness.manifests.objects import Loaded, load_policies
-from harness.manifests.requests import request_rules
+from harness.manifests.requests import narrowed_rules
 from harness.manifests.topology import load_topology
 from harness.model.flow import Flow
 from harness.model.origin import Origin
@@ -22,8 +22,9 @@ def explained(manifests: Sequence[Path], topology: Path, flows: Path, *, strict:
     """The answers, as JSON or as a table; objects that are not judged are counted on standard error. Raises ManifestError."""
     policies, cluster, asked = _read(manifests, topology, flows, strict)
     say_not_judged([policies.not_judged])
-    unread = {rules.rule for rules in request_rules(policies.policies)}
-    answers = [(flow, _with_reserve(answer(flow, policies.policies, cluster), unread)) for flow in asked]
+    narrowed = set(narrowed_rules(policies.policies))
+    answers = [(flow, answer(flow, policies.policies, cluster)) for flow in asked]
+    answers = [(flow, given if flow.request else _with_reserve(given, narrowed)) for flow, given in answers]
     return explanation_json([each for _, each in answers]) if as_json else _table(answers)
 
 
@@ -45,15 +46,15 @@ def _read(manifests: Sequence[Path], topology: Path, flows: Path, strict: bool) 
     return policies, cluster, asked
 
 
-def _with_reserve(given: Answer, unread: Set[Origin]) -> Answer:
-    """The answer, saying of each rule with rules about requests that those were not asked: a request may fare worse."""
-    return replace(given, egress=_reserved(given.egress, unread), ingress=_reserved(given.ingress, unread))
+def _with_reserve(given: Answer, narrowed: Set[Origin]) -> Answer:
+    """The answer for a connection, saying of each rule with rules about requests that a request may fare worse."""
+    return replace(given, egress=_reserved(given.egress, narrowed), ingress=_reserved(given.ingress, narrowed))
 
 
-def _reserved(decision: Decision, unread: Set[Origin]) -> Decision:
-    if decision.rule not in unread:
+def _reserved(decision: Decision, narrowed: Set[Origin]) -> Decision:
+    if decision.rule not in narrowed:
         return decision
-    return replace(decision, reason=f"{decision.reason}; its rules about requests are not judged")
+    return replace(decision, reason=f"{decision.reason}; its rules about requests are judged for a request")
 
 
 def _table(answers: Sequence[tuple[Flow, Answer]]) -> str:

@@ -54,7 +54,7 @@ def say(line: str) -> None:
 
 
 def say_not_judged(counts: Iterable[Mapping[str, int]]) -> None:
-    """How many objects of which kinds, and rules about requests, are not judged, where there are any: they change nothing."""
+    """How many objects of which kinds are not judged, where there are any: they change nothing."""
     total: Counter[str] = Counter()
     for each in counts:
         total.update(each)

@@ -3,10 +3,13 @@
 Source: ``pkg/policy/api/rule_validation.go``, ``l4.go``, ``http.go``, ``kafka.go`` and ``icmp.go`` of Cilium.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
+import re2
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from harness.manifests.asked import HeaderName, api_name, header_name
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import found, quoted, suggestion
 from harness.manifests.kubernetes import port_name
@@ -15,6 +18,9 @@ from harness.model.cilium import CiliumPort, HeaderMatch, HTTPRule, ICMPField, K
 
 _Path = tuple[Step, ...]
 
+_QUIET = re2.Options()
+_QUIET.log_errors = False  # what is wrong is said in the fault
+_TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 _MOST = 40  # entries that Cilium takes in ports and in fields
 _ICMP_NAMES = {
     "IPv4": frozenset(
@@ -73,27 +79,63 @@ class _Port(Shape):
         return self
 
 
+def _expression(text: str) -> str:
+    try:
+        re2.compile(text, _QUIET)
+    except re2.error as broken:
+        raise wrong(f"no regular expression of RE2 ({_said(broken)}), found {quoted(text)}") from broken
+    return text
+
+
+def _said(broken: Exception) -> str:
+    said = broken.args[0]
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+
+
+def _header(text: str) -> str:
+    name, colon, value = text.partition(": ")
+    header_name(name)
+    if colon and not value:
+        raise wrong(f"want Name: VALUE, or a name alone, found {quoted(text)}")
+    return text
+
+
+def _version(text: str) -> str:
+    if text and not (text.isascii() and text.isdecimal() and int(text) <= 32767):
+        raise wrong(f"want a version (0 to 32767), found {quoted(text)}")
+    return text
+
+
+def _topic(text: str) -> str:
+    if text and (len(text) > 255 or not _TOPIC.fullmatch(text)):
+        raise wrong(f"want a topic of at most 255 letters, digits, '.', '_' and '-', found {quoted(text)}")
+    return text
+
+
+_Expression = Annotated[str, AfterValidator(_expression)]
+
+
 class _HeaderMatch(Shape):
-    name: Annotated[str, Field(min_length=1)]
+    name: HeaderName
     value: str | None = None
     mismatch: Literal["LOG", "ADD", "DELETE", "REPLACE"] | None = None
     secret: Annotated[Any, unsupported("no data plane here reads Secrets; write the value")] = None
 
 
 class _HTTP(Shape):
-    method: str | None = None
-    path: str | None = None
-    host: str | None = None
-    headers: list[str] | None = None
+    method: _Expression | None = None
+    path: _Expression | None = None
+    host: _Expression | None = None
+    headers: list[Annotated[str, AfterValidator(_header)]] | None = None
     header_matches: list[_HeaderMatch] | None = None
 
 
 class _Kafka(Shape):
     role: Literal["produce", "consume"] | None = None
-    api_key: str | None = None
-    api_version: str | None = None
+    api_key: Annotated[str, AfterValidator(api_name)] | None = None
+    api_version: Annotated[str, AfterValidator(_version)] | None = None
     client_id: str | None = Field(default=None, alias="clientID")
-    topic: str | None = None
+    topic: Annotated[str, AfterValidator(_topic)] | None = None
 
     @model_validator(mode="after")
     def _role_or_key(self) -> "_Kafka":

@@ -1,23 +1,23 @@
 """Flows as users write them: in the matrix of a scenario, and in a list of flows to be explained."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from harness.manifests.addresses import address
+from harness.manifests.asked import RequestFields
 from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
 from harness.manifests.kubernetes import Port, transport
-from harness.manifests.shape import Shape, checked, unsupported, wrong
+from harness.manifests.shape import Shape, checked, wrong
 from harness.model.flow import ICMP, Flow, is_pod
 from harness.model.topology import Topology
 
 _ECHO_REQUEST = {4: 8, 6: 128}
 _HINTS = 100  # unknown pods for which a near name is looked for, which takes milliseconds each; nobody reads more
-
-_L7 = unsupported("flows are judged by addresses, ports and ICMP messages only; remove it")
 
 
 def _end(value: object) -> str:
@@ -105,12 +105,17 @@ class FlowShape(Shape):
         return self.family or next(implied, None)
 
 
-class AskedFlow(FlowShape):
+class AskedFlow(RequestFields, FlowShape):
     """A flow that is to be explained."""
 
-    http: Annotated[Any, _L7] = None
-    kafka: Annotated[Any, _L7] = None
-    grpc: Annotated[Any, _L7] = None
+    @model_validator(mode="after")
+    def _one_request_over_tcp(self) -> "AskedFlow":
+        names = [name for name in ("http", "grpc", "kafka") if getattr(self, name) is not None]
+        if len(names) > 1:
+            raise wrong(f"beside {names[0]}; write a flow for each", names[1])
+        if names and self.protocol != "TCP":
+            raise wrong(f"is asked over TCP, not {self.protocol}; remove it, or the protocol", names[0])
+        return self
 
 
 def flow(
@@ -155,6 +160,7 @@ def load_flows(path: Path, topology: Topology) -> list[Flow]:
     for position in range(len(document.data)):
         shape = checked(document, AskedFlow, faults, (position,))
         if shape is not None:
-            flows.append(flow(document, (position,), shape, shape.known_family or 4, topology, faults))
+            asked = flow(document, (position,), shape, shape.known_family or 4, topology, faults)
+            flows.append(replace(asked, request=shape.request))
     refuse(faults)
     return flows

@@ -10,7 +10,6 @@ from pathlib import Path
 from harness.manifests import cilium, networkpolicy
 from harness.manifests.document import Document, Step, dotted, read_documents
 from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
-from harness.manifests.requests import request_rules
 from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.origin import Origin
 
@@ -57,7 +56,7 @@ _BYSTANDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The policies in the order of files and lines, and how many objects and rules of each kind are not judged."""
+    """The policies in the order of files and lines, and how many objects of each kind are not judged."""
 
     policies: tuple[Policy, ...]
     not_judged: Counter[str] = field(default_factory=Counter)
@@ -66,7 +65,7 @@ class Loaded:
 def load_policies(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
     """All policies of files and folders (with the folders in them). Raises ManifestError with all faults of all files.
 
-    If ``strict``, an object that carries no policy is a fault too, and so are rules about requests.
+    If ``strict``, an object that carries no policy is a fault too.
     """
     faults: list[Fault] = []
     policies: list[Policy] = []
@@ -88,8 +87,6 @@ def load_policies(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
             what = "no Kubernetes object in this folder" if path.is_dir() else "the file is empty"
             faults.append(Fault(Origin(str(path), 1), f"{what}; write or name a manifest"))
     faults += _twice(policies)
-    for rules in request_rules(policies):
-        not_judged.append((rules.field, Fault(rules.origin, f"{rules.field}: requests are not judged; leave it out")))
     if strict:
         faults += [fault for _, fault in not_judged]
     refuse(faults)

@@ -21,7 +21,7 @@ class HTTPRequest:
 
 @dataclass(frozen=True, slots=True)
 class GRPCRequest:
-    """A call of gRPC; ``method`` is ``package.Service/Method``. On the wire: a POST of HTTP/2 to ``/package.Service/Method``."""
+    """A call of gRPC; ``method`` is ``package.Service/Method``. On the wire it is a POST of HTTP/2 to ``/`` and that."""
 
     method: str
 

@@ -3,14 +3,13 @@
 Source: https://docs.cilium.io/en/stable/security/policy/language/ and the sanitizer of Cilium's rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
-from harness.model.cilium import CIDRSet, CiliumPolicy, CiliumPort, CiliumRule, CiliumSpec, ICMPField, PortRule
-from harness.model.origin import Origin
+from harness.model.cilium import CIDRSet, CiliumPolicy, CiliumPort, CiliumRule, CiliumSpec, ICMPField, L7Rules, PortRule
 from harness.model.policy import LabelSelector
 from harness.oracle.direct import icmp
-from harness.oracle.direct.finding import Finding
+from harness.oracle.direct.finding import Finding, Grant
 from harness.oracle.direct.selector import satisfies
 from harness.oracle.direct.traffic import End, Traffic
 
@@ -31,11 +30,24 @@ def judge(spec: CiliumSpec, policy: CiliumPolicy, traffic: Traffic) -> Finding:
     else:
         allow, deny, wanted = spec.egress or (), spec.egress_deny or (), default.egress if default else None
     isolates = bool(allow or deny) if wanted is None else wanted
-    return Finding(spec.origin if isolates else None, _first(allow, policy, traffic), _first(deny, policy, traffic))
+    denied = next((rule.origin for rule in deny if _matches(rule, policy.namespace, traffic)), None)
+    return Finding(spec.origin if isolates else None, tuple(_grants(allow, policy, traffic)), denied)
 
 
-def _first(rules: Sequence[CiliumRule], policy: CiliumPolicy, traffic: Traffic) -> Origin | None:
-    return next((rule.origin for rule in rules if _matches(rule, policy.namespace, traffic)), None)
+def _grants(rules: Sequence[CiliumRule], policy: CiliumPolicy, traffic: Traffic) -> Iterator[Grant]:
+    for rule in rules:
+        if _matches(rule, policy.namespace, traffic):
+            grant = Grant(rule.origin, _narrowed(rule, traffic))
+            yield grant
+            if not grant.narrowed:
+                return
+
+
+def _narrowed(rule: CiliumRule, traffic: Traffic) -> tuple[L7Rules, ...]:
+    """The rules about requests of all entries that match; none where one of those entries has none."""
+    matching = [entry for entry in rule.ports or () if _ports(entry, traffic)]
+    narrowed = tuple(entry.rules for entry in matching if entry.rules is not None and (entry.rules.http or entry.rules.kafka))
+    return narrowed if len(narrowed) == len(matching) else ()
 
 
 def _matches(rule: CiliumRule, namespace: str | None, traffic: Traffic) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from harness.model.cilium import CiliumPolicy, Policy
-from harness.model.flow import Flow, Verdict
+from harness.model.flow import Flow, Verdict, is_pod
 from harness.model.topology import Topology
 from harness.model.verdict import Answer, Decision
-from harness.oracle.direct import cilium, kubernetes
+from harness.oracle.direct import cilium, kubernetes, requests
 from harness.oracle.direct.finding import Finding
 from harness.oracle.direct.traffic import Traffic, ends, icmp_type
 
@@ -23,13 +23,18 @@ def answer(flow: Flow, policies: Sequence[Policy], topology: Topology) -> Answer
     message = icmp_type(flow, family)
     leaving = Traffic(source, destination, False, family, flow.protocol, flow.port, message)
     arriving = Traffic(destination, source, True, family, flow.protocol, flow.port, message)
-    egress, ingress = _decide(leaving, policies), _decide(arriving, policies)
-    dropped = Verdict.DROPPED in (egress.verdict, ingress.verdict)
-    return Answer(Verdict.DROPPED if dropped else Verdict.FORWARDED, egress, ingress)
+    egress, ingress = _decide(leaving, policies, flow), _decide(arriving, policies, flow)
+    ends_say = (egress.verdict, ingress.verdict)
+    verdict = next((worst for worst in (Verdict.DROPPED, Verdict.REJECTED) if worst in ends_say), Verdict.FORWARDED)
+    return Answer(verdict, egress, ingress)
 
 
-def _decide(traffic: Traffic, policies: Sequence[Policy]) -> Decision:
-    """Deny rules win over every allow; what is allowed by nobody is dropped only where some policy isolates."""
+def _decide(traffic: Traffic, policies: Sequence[Policy], flow: Flow) -> Decision:
+    """Deny rules win over every allow; what is allowed by nobody is dropped only where some policy isolates.
+
+    Rules about requests narrow what they are about wherever they match, also where nothing isolates.
+    Source: https://docs.cilium.io/en/stable/security/policy/language/#policy-enforcement-modes
+    """
     if traffic.subject.pod is None:
         return Decision(Verdict.FORWARDED, None, "not a pod: no policy applies")
     findings = list(_findings(traffic, policies))
@@ -37,11 +42,13 @@ def _decide(traffic: Traffic, policies: Sequence[Policy]) -> Decision:
         if finding.denied is not None:
             return Decision(Verdict.DROPPED, finding.denied, "denied by rule")
     isolating = [finding.isolates for finding in findings if finding.isolates is not None]
+    grants = [grant for finding in findings for grant in finding.grants]
+    if flow.request is not None and grants and (isolating or any(grant.narrowed for grant in grants)):
+        return requests.decide(flow.request, grants, _host(flow))
     if not isolating:
         return Decision(Verdict.FORWARDED, None, "no policy isolates")
-    for finding in findings:
-        if finding.allowed is not None:
-            return Decision(Verdict.FORWARDED, finding.allowed, "allowed by rule")
+    if grants:
+        return Decision(Verdict.FORWARDED, grants[0].rule, "allowed by rule")
     return Decision(Verdict.DROPPED, isolating[0], "isolated, and no rule allows")
 
 
@@ -52,3 +59,11 @@ def _findings(traffic: Traffic, policies: Sequence[Policy]) -> Iterator[Finding]
                 yield cilium.judge(spec, policy, traffic)
         else:
             yield kubernetes.judge(policy, traffic)
+
+
+def _host(flow: Flow) -> str:
+    """What a client that is told no name calls a server: a pod by its name and namespace, others by their address."""
+    if is_pod(flow.destination):
+        namespace, _, name = flow.destination.partition("/")
+        return f"{name}.{namespace}"
+    return f"[{flow.destination}]" if ":" in flow.destination else flow.destination

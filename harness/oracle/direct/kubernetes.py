@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/net
 from ipaddress import ip_network
 
 from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, PolicyPort, Rule
-from harness.oracle.direct.finding import Finding
+from harness.oracle.direct.finding import Finding, Grant
 from harness.oracle.direct.selector import satisfies
 from harness.oracle.direct.traffic import Traffic
 
@@ -19,8 +19,8 @@ def judge(policy: NetworkPolicy, traffic: Traffic) -> Finding:
     if ("Ingress" if traffic.ingress else "Egress") not in _types(policy):
         return Finding()
     rules = (policy.ingress if traffic.ingress else policy.egress) or ()
-    allowed = next((rule.origin for rule in rules if _matches(rule, policy.namespace, traffic)), None)
-    return Finding(isolates=policy.origin, allowed=allowed)
+    allowed = next((Grant(rule.origin) for rule in rules if _matches(rule, policy.namespace, traffic)), None)
+    return Finding(isolates=policy.origin, grants=() if allowed is None else (allowed,))
 
 
 def _types(policy: NetworkPolicy) -> tuple[str, ...]:

@@ -128,19 +128,22 @@ spec:
 """
 
 
-def test_rules_about_requests_are_said_not_to_be_judged(explain: Explain) -> None:
-    result = explain("--json", policy=REQUESTS)
-    assert not result.return_value
-    assert result.stderr == "not judged: 1 toPorts.rules.http\n"
+def test_of_a_connection_alone_it_is_said_that_a_request_may_fare_worse(explain: Explain) -> None:
+    result = explain("--json", "--strict", policy=REQUESTS)
+    assert (result.return_value, result.stderr) == (0, "")
     first, second = json.loads(result.stdout)
-    assert first["ingress"]["reason"] == "allowed by rule; its rules about requests are not judged"
+    assert first["ingress"]["reason"] == "allowed by rule; its rules about requests are judged for a request"
     assert (first["ingress"]["rule"], second["ingress"]["reason"]) == ("policy.yaml:7", "allowed by rule")
 
 
-def test_strict_refuses_rules_about_requests_by_their_line(explain: Explain) -> None:
-    result = explain("--json", "--strict", policy=REQUESTS)
-    assert (result.return_value, result.stdout) == (2, "")
-    assert result.stderr == "policy.yaml:8: toPorts.rules.http: requests are not judged; leave it out\n"
+def test_requests_are_judged_by_the_rules_about_them(explain: Explain) -> None:
+    ends = "from: shop/checkout, to: shop/catalogue, port: 8080"
+    flows = f"- {{{ends}, http: {{}}}}\n- {{{ends}, http: {{method: POST}}}}\n- {{{ends}, grpc: {{method: a.B/C}}}}\n"
+    result = explain("--json", policy=REQUESTS, flows=flows)
+    answers = json.loads(result.stdout)
+    assert [answer["verdict"] for answer in answers] == ["forwarded", "rejected", "rejected"]
+    assert [answer["ingress"]["rule"] for answer in answers] == ["policy.yaml:8"] * 3
+    assert TypeAdapter(list[AnswerRow]).validate_json(result.stdout)
 
 
 def test_faults_of_all_files_are_named_at_once_and_nothing_is_answered(explain: Explain) -> None:

@@ -7,6 +7,7 @@ import pytest
 from harness.manifests.errors import ManifestError
 from harness.manifests.flows import load_flows
 from harness.model.flow import ICMP, Flow, Verdict
+from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest
 from harness.model.topology import Namespace, Pod, Topology
 from harness.oracle.direct import answer
 
@@ -78,14 +79,27 @@ def test_no_flows_are_no_answers(tmp_path: Path) -> None:
     assert load(tmp_path, "[]\n") == []
 
 
-L7 = "not supported: flows are judged by addresses, ports and ICMP messages only; remove it"
+ENDS = "from: shop/a, to: shop/b, port: 80"
 REFUSED = {
     "{}": "1: want a list of flows, found a mapping",
     "": "1: the file is empty; write a list of flows in it",
     "- 1": "1: [0]: want a mapping, found the number 1",
-    "- {from: shop/a, to: shop/b, port: 80, http: {method: GET}}": f"1: [0].http: {L7}",
-    "- {from: shop/a, to: shop/b, port: 80, kafka: {}}": f"1: [0].kafka: {L7}",
-    "- {from: shop/a, to: shop/b, port: 80, grpc: {}}": f"1: [0].grpc: {L7}",
+    f"- {{{ENDS}, http: {{method: G T}}}}": '1: [0].http.method: want a method of HTTP, found "G T"',
+    f"- {{{ENDS}, http: {{method: ''}}}}": '1: [0].http.method: want a method of HTTP, found ""',
+    f"- {{{ENDS}, http: {{path: public}}}}": "1: [0].http.path: want a path that begins with /",
+    f"- {{{ENDS}, http: {{path: /a b}}}}": "1: [0].http.path: want a path that begins with /",
+    f"- {{{ENDS}, http: {{path: '/a#b'}}}}": "1: [0].http.path: want a path that begins with /",
+    f"- {{{ENDS}, http: {{host: ''}}}}": "1: [0].http.host: empty; write something",
+    f"- {{{ENDS}, http: {{hedders: {{}}}}}}": '1: [0].http: unknown field "hedders" (did you mean "headers"?)',
+    f"- {{{ENDS}, http: {{headers: {{a b: c}}}}}}": '1: [0].http.headers["a b"]: want the name of a header',
+    f'- {{{ENDS}, http: {{headers: {{a: "b\\n"}}}}}}': "1: [0].http.headers.a: want a header's value",
+    f"- {{{ENDS}, http: {{headers: {{a: []}}}}}}": "1: [0].http.headers.a: empty; write a value",
+    f"- {{{ENDS}, grpc: {{method: Cart/Add/More}}}}": "1: [0].grpc.method: want package.Service/Method",
+    f"- {{{ENDS}, kafka: {{}}}}": "1: [0].kafka.api: missing; write it",
+    f"- {{{ENDS}, kafka: {{api: prduce}}}}": '1: [0].kafka.api: no API of Kafka is called "prduce" (did you mean "produce"?)',
+    f"- {{{ENDS}, kafka: {{api: fetch, version: -1}}}}": "1: [0].kafka.version: want at least 0",
+    f"- {{{ENDS}, http: {{}}, grpc: {{method: a/b}}}}": "1: [0].grpc: beside http; write a flow for each",
+    f"- {{{ENDS}, protocol: UDP, http: {{}}}}": "1: [0].http: is asked over TCP, not UDP",
     "- {from: shop/a, to: shop/b, port: 80, verdict: denied}": '1: [0]: unknown field "verdict"',
     "-\n  from: shop/a\n  to: shop/c\n  port: 80": '3: [0].to: no pod "shop/c" (did you mean "shop/b"?)',
     "- {from: {ip: 10.9.9.9}, to: {ip: fd00::9}, port: 80}": "1: [0].to: fd00::9 is not of IPv4, as the flow is",
@@ -120,3 +134,20 @@ def test_of_many_unknown_pods_the_first_get_a_near_name(tmp_path: Path) -> None:
     assert faults[0] == '1: [0].from: no pod "shop/aa" (did you mean "shop/a"?)'
     assert faults[-1] == '150: [149].from: no pod "shop/aa"'
     assert len(faults) == 150
+
+
+def test_requests_are_read_with_their_defaults(tmp_path: Path) -> None:
+    text = f"""\
+- {{{ENDS}, http: {{}}}}
+- {{{ENDS}, http: {{method: PUT, path: "/a?b", host: shop.example, headers: {{A: b, c: [d, e]}}}}}}
+- {{{ENDS}, grpc: {{method: shop.Cart/Add}}}}
+- {{{ENDS}, kafka: {{api: Produce, version: 3, topic: orders, client_id: me}}}}
+- {{{ENDS}, kafka: {{api: fetch, topic: [orders, bills]}}}}
+"""
+    assert [flow.request for flow in load(tmp_path, text)] == [
+        HTTPRequest(),
+        HTTPRequest("PUT", "/a?b", "shop.example", (("A", "b"), ("c", "d"), ("c", "e"))),
+        GRPCRequest("shop.Cart/Add"),
+        KafkaRequest("produce", 3, ("orders",), "me"),
+        KafkaRequest("fetch", 0, ("orders", "bills")),
+    ]

@@ -1,0 +1,54 @@
+"""Rules of Cilium's about requests of HTTP: ``toPorts[].rules.http``.
+
+Source: ``pkg/policy/api/http.go`` of Cilium and the matchers that its agent gives to Envoy: expressions are RE2's and match the
+whole of ``:path`` (with its query), ``:method`` and ``:authority``.
+"""
+
+from collections.abc import Iterator
+
+import re2
+
+from harness.model.cilium import HeaderMatch, HTTPRule
+from harness.model.request import GRPCRequest, HTTPRequest
+from harness.oracle.direct.paths import normal
+
+_GRPC_HEADERS = (("content-type", "application/grpc"), ("te", "trailers"))
+
+
+def as_http(request: HTTPRequest | GRPCRequest) -> HTTPRequest:
+    """A call of gRPC as the request that it is.
+
+    Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+    """
+    if isinstance(request, GRPCRequest):
+        return HTTPRequest("POST", f"/{request.method}", None, _GRPC_HEADERS)
+    return request
+
+
+def allows(rule: HTTPRule, request: HTTPRequest, host: str) -> bool:
+    """Whether ``rule`` allows ``request``, whose ``Host`` is ``host`` where it names none itself."""
+    asked = ((rule.path, normal(request.path)), (rule.method, request.method), (rule.host, request.host or host))
+    return (
+        all(not expression or re2.fullmatch(expression, text) is not None for expression, text in asked)
+        and all(_has(entry, request) for entry in rule.headers or ())
+        and all(_matches(match, request) for match in rule.header_matches or ())
+    )
+
+
+def _has(entry: str, request: HTTPRequest) -> bool:
+    """An entry of ``headers``: ``Name: value``, or a name alone, which need only be there."""
+    name, _, value = entry.partition(" ")
+    values = list(_values(name.removesuffix(":"), request))
+    return bool(values) and (not value or ",".join(values) == value)
+
+
+def _matches(match: HeaderMatch, request: HTTPRequest) -> bool:
+    """With ``mismatch`` the request is changed or logged, and goes on."""
+    if match.mismatch:
+        return True
+    values = list(_values(match.name, request))
+    return bool(values) and (not match.value or ",".join(values) == match.value)
+
+
+def _values(name: str, request: HTTPRequest) -> Iterator[str]:
+    return (value for each, value in request.headers if each.lower() == name.lower())
