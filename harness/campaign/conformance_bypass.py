@@ -157,7 +157,7 @@ def _sights(step: Step, plane: DataPlane, tried: _Tried) -> list[Sight]:
 
 def _at_interface(each: Expectation, plane: DataPlane) -> bool:
     """Whether what comes in at the server's interface got around. Of an older connection no first packet comes any more."""
-    return each.opened is Opened.NOW and manner(each.flow, plane) is Verdict.DROPPED
+    return each.opened is Opened.NOW and manner(each, plane) is Verdict.DROPPED
 
 
 def _evidence(each: Expectation, seen: Observation, plane: DataPlane, attachment: Attachment) -> Evidence | None:

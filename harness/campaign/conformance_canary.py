@@ -39,7 +39,9 @@ def flow_that_turns(step: Step, in_force: Sequence[Policy], topology: Topology) 
     denied = [
         each
         for each in step.expectations
-        if not admitted(each) and each.opened is Opened.NOW and each.credentials is None and each.flow.protocol != "ICMP"
+        if not admitted(each)
+        and (each.opened, each.credentials, each.flow.request) == (Opened.NOW, None, None)
+        and each.flow.protocol != "ICMP"
     ]
     start = crc32(str(step.origin).encode()) % len(denied) if denied else 0
     turned = (
@@ -98,7 +100,7 @@ def watched_change(
     if turning is None:
         yield WatchedChange(None, None, None, False)
         return
-    denies = manner(turning.flow, plane)
+    denies = manner(turning, plane)
     server = servers[turning.flow.destination]
     period = PERIODS.get(denies, PERIOD) if denies is not None else PERIOD
     with canary(turning.flow, lab, server, period) as bird:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from harness.campaign.conformance_packets import asked_of_packets
 from harness.dataplanes.port import DataPlane, Feature, No, Unknown, Yes
-from harness.model.bench import Opened
+from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, CaseOutcome
 from harness.model.cilium import CiliumPolicy, Policy
-from harness.model.flow import Flow, Verdict, is_pod
+from harness.model.flow import Verdict, is_pod
 from harness.model.origin import Origin
 
 BY_PROTOCOL = {"TCP": Feature.POLICY_TCP, "UDP": Feature.POLICY_UDP, "ICMP": Feature.POLICY_ICMP}
@@ -51,6 +51,11 @@ def _of_policy(policy: Policy) -> Iterator[tuple[Feature, Origin]]:
         for each in (*(spec.ingress or ()), *(spec.egress or ()), *denials):
             if each.cidrs is not None or each.cidr_sets is not None:
                 yield Feature.POLICY_CIDR, each.origin
+            for rules in (port.rules for port in each.ports or () if port.rules is not None):
+                if rules.http is not None:
+                    yield Feature.POLICY_HTTP, rules.origin
+                if rules.kafka is not None:
+                    yield Feature.POLICY_KAFKA, rules.origin
 
 
 def obstacle(case: Case, plane: DataPlane) -> tuple[CaseOutcome, str] | None:
@@ -60,9 +65,6 @@ def obstacle(case: Case, plane: DataPlane) -> tuple[CaseOutcome, str] | None:
             for end in (expectation.flow.source, expectation.flow.destination):
                 if not is_pod(end):
                     return CaseOutcome.UNSUPPORTED, f"{expectation.origin}: no lab has a host at {end} that could be asked"
-        for policy in step.policies:
-            for origin in _requests(policy):
-                return CaseOutcome.UNSUPPORTED, f"{origin}: rules about requests are judged by no data plane yet"
     for feature, origin in needs(case).items():
         match plane.supports(feature):
             case No(reason):
@@ -72,14 +74,9 @@ def obstacle(case: Case, plane: DataPlane) -> tuple[CaseOutcome, str] | None:
     return None
 
 
-def _requests(policy: Policy) -> Iterator[Origin]:
-    """Where a policy has rules about requests (L7)."""
-    for spec in policy.specs if isinstance(policy, CiliumPolicy) else ():
-        for rule in (*(spec.ingress or ()), *(spec.egress or ())):
-            yield from (port.rules.origin for port in rule.ports or () if port.rules is not None)
-
-
-def manner(flow: Flow, plane: DataPlane) -> Verdict | None:
-    """How a plane declares that it denies such a flow."""
-    support = plane.supports(BY_PROTOCOL[flow.protocol])
+def manner(denied: Expectation, plane: DataPlane) -> Verdict | None:
+    """How a plane declares that it denies such a flow: its connection, or, where that is expected, its request."""
+    flow = denied.flow
+    by_request = flow.request is not None and denied.verdict is Verdict.REJECTED
+    support = plane.supports(Feature.POLICY_HTTP if by_request else BY_PROTOCOL[flow.protocol])
     return support.denies if isinstance(support, Yes) else None

@@ -7,6 +7,7 @@ from harness.campaign.conformance_packets import consult_packets
 from harness.campaign.conformance_streams import expected_of_streams
 from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
+from harness.model.bench import Expectation
 from harness.model.case import Case
 from harness.model.flow import Flow, Verdict
 from harness.model.topology import Topology
@@ -32,8 +33,7 @@ def consult(case: Case, addressed: Topology) -> Consulted:
             flow = expectation.flow
             first, second = direct.answer(flow, step.policies, topology), other.answer(flow)
             known[flow] = first
-            through = {admitted(expectation), first.verdict is Verdict.FORWARDED, second.verdict is Verdict.FORWARDED}
-            if len(through) > 1:
+            if not _agreed(expectation, first, second):
                 contradictions.append(
                     f"{expectation.origin}: {flow}: the case expects {expectation.verdict}, oracle direct says {_said(first)}, "
                     f"oracle sets says {_said(second)}"
@@ -43,6 +43,14 @@ def consult(case: Case, addressed: Topology) -> Consulted:
             contradictions += [against] if against else []
         answers.append(known)
     return Consulted(tuple(answers), tuple(contradictions))
+
+
+def _agreed(expectation: Expectation, first: Answer, second: Answer) -> bool:
+    """Whether the case and both oracles say the same. ``second`` knows connections only, which a rejected request has."""
+    if first.verdict is Verdict.REJECTED:
+        return second.verdict is Verdict.FORWARDED and expectation.verdict.admits(Verdict.REJECTED)
+    through = {admitted(expectation), first.verdict is Verdict.FORWARDED, second.verdict is Verdict.FORWARDED}
+    return len(through) == 1
 
 
 def _said(answer: Answer) -> str:

@@ -22,8 +22,8 @@ def sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, serve
     fresh = [each for each in step.expectations if each.opened is Opened.NOW]
     allowed = [each for each in fresh if admitted(each)]
     denied = [each for each in fresh if not admitted(each)]
-    silent = [each for each in denied if manner(each.flow, plane) is Verdict.DROPPED]
-    answered = [each for each in denied if manner(each.flow, plane) is not Verdict.DROPPED]
+    silent = [each for each in denied if manner(each, plane) is Verdict.DROPPED]
+    answered = [each for each in denied if manner(each, plane) is not Verdict.DROPPED]
 
     def look(expectations: Sequence[Expectation], seconds: float) -> list[tuple[Expectation, Observation]]:
         return list(zip(expectations, probe_all([each.flow for each in expectations], lab, seconds), strict=True))
@@ -34,14 +34,14 @@ def sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, serve
     watch.settle(each.flow.destination for each in denied)
     after = look(twins(fresh), ADMITTED_SECONDS)
     return [
-        *(Sight(each, seen.verdict, seen.detail) for each, seen in before),
+        *(Sight(each, seen.verdict, seen.detail, status=seen.status) for each, seen in before),
         *(
             Sight(
-                each, seen.verdict, seen.detail, manner=manner(each.flow, plane),
+                each, seen.verdict, seen.detail, manner=manner(each, plane), status=seen.status,
                 evidence=None if seen.verdict is Verdict.FORWARDED else attachment.evidence(each.flow),
-                reached=watch.reached(each.flow, seen.nonce, at_interface=manner(each.flow, plane) is Verdict.DROPPED),
+                reached=watch.reached(each.flow, seen.nonce, at_interface=manner(each, plane) is Verdict.DROPPED),
             )
             for each, seen in refused
         ),
-        *(Sight(each, seen.verdict, seen.detail, after=True) for each, seen in after),
+        *(Sight(each, seen.verdict, seen.detail, after=True, status=seen.status) for each, seen in after),
     ]  # fmt: skip

@@ -36,6 +36,7 @@ HOST_ROUTING = "MESHPROOF_EBPF_HOST_ROUTING"
 """``0`` in this environment variable sends every packet through the nodes' stacks, to measure what going past them gives."""
 
 _DROPPED = Yes(denies=Verdict.DROPPED)
+_NO_REQUESTS = "packets are judged by addresses and ports; requests are not parsed"
 _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_TCP: _DROPPED,
     Feature.POLICY_UDP: _DROPPED,
@@ -46,7 +47,9 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.IPV6: Yes(),
     Feature.REVOKE_OPEN_CONNECTIONS: _DROPPED,
     Feature.ENCRYPTION: No("packets between nodes are sent as they are"),
-    Feature.L7_HTTP: No("packets are judged by addresses and ports; requests are not parsed"),
+    Feature.POLICY_HTTP: No(_NO_REQUESTS),
+    Feature.POLICY_KAFKA: No(_NO_REQUESTS),
+    Feature.L7_HTTP: No(_NO_REQUESTS),
     Feature.HOT_RESTART: Yes(),
     Feature.SAME_NODE_FAST_PATH: No("sockets of one node are joined only by ebpf-sockmap"),
 }

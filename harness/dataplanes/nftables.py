@@ -30,6 +30,7 @@ from harness.nft.errors import PolicyError
 from harness.nft.ruleset import DROPS, TABLE, Port, Reason, render
 
 _DROPPED = Yes(denies=Verdict.DROPPED)
+_NO_REQUESTS = "packets are judged by addresses and ports; requests are not parsed"
 _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_TCP: _DROPPED,
     Feature.POLICY_UDP: _DROPPED,
@@ -40,7 +41,9 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.IPV6: Yes(),
     Feature.REVOKE_OPEN_CONNECTIONS: _DROPPED,
     Feature.ENCRYPTION: No("packets between nodes are sent as they are"),
-    Feature.L7_HTTP: No("packets are judged by addresses and ports; requests are not parsed"),
+    Feature.POLICY_HTTP: No(_NO_REQUESTS),
+    Feature.POLICY_KAFKA: No(_NO_REQUESTS),
+    Feature.L7_HTTP: No(_NO_REQUESTS),
     Feature.HOT_RESTART: No("there is no process to restart"),
     Feature.SAME_NODE_FAST_PATH: No("every packet passes its node's forwarding"),
 }

@@ -24,6 +24,8 @@ class Feature(StrEnum):
     REVOKE_OPEN_CONNECTIONS = "revoke-open-connections"
     POLICY_CILIUM = "policy-cilium"  # CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy
     POLICY_DENY = "policy-deny"  # rules that deny, above all that allow
+    POLICY_HTTP = "policy-http"  # rules about requests of HTTP
+    POLICY_KAFKA = "policy-kafka"  # rules about requests of Kafka
     ENCRYPTION = "encryption"  # of pod-to-pod traffic
     L7_HTTP = "l7-http"  # requests are parsed
     HOT_RESTART = "hot-restart"

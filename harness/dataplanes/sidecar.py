@@ -247,6 +247,8 @@ class SidecarPlane:
             Feature.POLICY_CIDR: rejected,
             Feature.POLICY_CILIUM: No("CiliumNetworkPolicy is not compiled for sidecars"),
             Feature.POLICY_DENY: No("explicit denials are CiliumNetworkPolicy's"),
+            Feature.POLICY_HTTP: No("rules about requests are CiliumNetworkPolicy's"),
+            Feature.POLICY_KAFKA: No("rules about requests are CiliumNetworkPolicy's"),
             Feature.IPV6: Yes(),
             Feature.REVOKE_OPEN_CONNECTIONS: rejected,
             Feature.ENCRYPTION: Yes() if self._encrypted else No("this is the plaintext variant; sidecar-mtls encrypts"),

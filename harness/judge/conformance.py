@@ -18,6 +18,7 @@ class Sight:
     ``manner`` is how the plane declares that it denies such a flow, None where it declares nothing.
     ``reached``: what of a denied flow reached its server, in words; None where nothing did, or nobody watched.
     ``after`` marks an allowed flow that was asked once more when the denied ones of its step had been asked.
+    ``status``: of an answer of HTTP, 0 where there was none.
     """
 
     expectation: Expectation
@@ -27,6 +28,7 @@ class Sight:
     manner: Verdict | None = None
     after: bool = False
     reached: str | None = None
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,14 @@ def _wrong(sight: Sight) -> str | None:
     if not expected.admits(observed):
         when = " when asked again after the denied flows" if sight.after else ""
         return f"expected {expected}, observed {observed}{when} ({sight.detail})"
-    if expected is Verdict.FORWARDED:
-        return None
+    if sight.expectation.status not in (None, sight.status):
+        return f"expected {expected} with status {sight.expectation.status}, observed {observed} ({sight.detail})"
+    return None if expected is Verdict.FORWARDED else _unproven(sight)
+
+
+def _unproven(sight: Sight) -> str | None:
+    """What a denial lacks to be believed, or None."""
+    expected, observed = sight.expectation.verdict, sight.observed
     if sight.reached is not None:
         return f"expected {expected}, observed {observed} ({sight.detail}), yet {sight.reached}"
     if sight.evidence is None:

@@ -1,6 +1,5 @@
 """Flows as users write them: in the matrix of a scenario, and in a list of flows to be explained."""
 
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -106,7 +105,7 @@ class FlowShape(Shape):
 
 
 class AskedFlow(RequestFields, FlowShape):
-    """A flow that is to be explained."""
+    """A flow that may carry a request."""
 
     @model_validator(mode="after")
     def _one_request_over_tcp(self) -> "AskedFlow":
@@ -132,6 +131,7 @@ def flow(
         protocol=shape.protocol,
         family=family,
         icmp=message,
+        request=shape.request if isinstance(shape, AskedFlow) else None,
     )
 
 
@@ -160,7 +160,6 @@ def load_flows(path: Path, topology: Topology) -> list[Flow]:
     for position in range(len(document.data)):
         shape = checked(document, AskedFlow, faults, (position,))
         if shape is not None:
-            asked = flow(document, (position,), shape, shape.known_family or 4, topology, faults)
-            flows.append(replace(asked, request=shape.request))
+            flows.append(flow(document, (position,), shape, shape.known_family or 4, topology, faults))
     refuse(faults)
     return flows

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault
-from harness.manifests.flows import FlowShape, flow
+from harness.manifests.flows import AskedFlow, flow
 from harness.manifests.shape import Shape, wrong
 from harness.model.bench import Expectation, Opened
 from harness.model.bypass import Credentials
@@ -20,10 +20,13 @@ FAMILIES = (4, 6)
 _Expected = Literal["forwarded", "denied", "dropped", "rejected"]
 
 
-class ExpectedFlow(FlowShape):
+class ExpectedFlow(AskedFlow):
     """A flow, over both families where none is written, and its expected verdict."""
 
     verdict: _Expected
+    status: Annotated[int, Field(ge=200, le=599)] | None = Field(
+        default=None, description="The status of the answer to a request of HTTP, where it matters."
+    )
 
     @property
     def credentials(self) -> Credentials | None:
@@ -39,6 +42,19 @@ class ExpectedFlow(FlowShape):
     def _message_of_a_family(self) -> "ExpectedFlow":
         if self.icmp is not None and self.known_family is None:
             raise wrong("types of ICMP differ between IPv4 and IPv6; write family: 4 or 6 beside it", "icmp")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> "ExpectedFlow":
+        for name in ("grpc", "kafka"):
+            if getattr(self, name) is not None:
+                raise wrong("not supported: no lab has a client for it; remove it", name)
+        return self
+
+    @model_validator(mode="after")
+    def _status_of_an_answer(self) -> "ExpectedFlow":
+        if self.status is not None and (self.http is None or self.verdict not in ("forwarded", "rejected")):
+            raise wrong("only an answer to a request of HTTP has one; write http, and forwarded or rejected", "status")
         return self
 
 
@@ -65,8 +81,9 @@ def expectations(
             asked = flow(document, at, each, family, topology, faults)
             if asked in cells:
                 faults.append(document.fault(at, f"{asked} is listed already at {cells[asked].origin}; remove one"))
+            verdict = Verdict(each.verdict)
             cells.setdefault(
-                asked, Expectation(document.origin(at), asked, Verdict(each.verdict), each.credentials, each.connection)
+                asked, Expectation(document.origin(at), asked, verdict, each.credentials, each.connection, each.status)
             )
     if shape.otherwise is not None:
         origin = document.origin((*path, "otherwise"))

@@ -53,13 +53,17 @@ class Opened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One cell of a hand-written reachability matrix. ``credentials`` are the client's, where it is not root."""
+    """One cell of a hand-written reachability matrix. ``credentials`` are the client's, where it is not root.
+
+    ``status``: that of the answer to its request of HTTP, None where any that fits the verdict will do.
+    """
 
     origin: Origin
     flow: Flow
     verdict: Verdict
     credentials: Credentials | None = None
     opened: Opened = Opened.NOW
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@
  *     probe SECONDS [UID GID] < FLOWS
  *
  * With UID and GID it becomes them once it runs: neither need be able to reach its file.
- * A line for each flow: PROTOCOL ADDRESS NUMBER CODE OWN NONCE. PROTOCOL is tcp (one GET /name over one connection), udp (one
- * datagram) or icmp (one message of type NUMBER and code CODE, which must be an echo request); else NUMBER is a port.
+ * A line for each flow: PROTOCOL ADDRESS NUMBER CODE OWN NONCE [HEAD]. PROTOCOL is tcp (one request over one connection), udp
+ * (one datagram) or icmp (one message of type NUMBER and code CODE, which must be an echo request); else NUMBER is a port.
  * OWN is the port that a datagram is sent from, unless it is taken, or the identifier of an ICMP message. NONCE, 16 digits,
- * is what each says of itself: a datagram, an echo request, and a GET in a header "Probe: NONCE".
+ * is what each says of itself: a datagram, an echo request, and a request in a header "Probe: NONCE", which ends its head.
+ * HEAD, in hexadecimal, is what stands before that header; GET /name without it.
  * Prints a line for each, in the same order; TIME is in seconds since the flow was begun, BODY is in hexadecimal:
  *     answered STATUS TIME BODY    STATUS is 0 but for tcp; of a datagram that repeats what was sent, BODY is the rest
  *     refused ERROR TIME -         connect, send or recv failed; ERROR is a name such as ECONNREFUSED
@@ -34,6 +35,7 @@
 
 #define AT_ONCE 24	/* sent in a row: fewer than queues on the way hold, also when several probers send */
 #define BODY_SHOWN 600
+#define LINE_LIMIT 32768
 
 enum protocol { TCP, UDP, ICMP };
 
@@ -53,6 +55,8 @@ struct flow {
 	char address[INET6_ADDRSTRLEN], nonce[NONCE + 1];
 	unsigned number, code, own, status;
 	struct tcp_answer *answer;
+	char *head;	/* NULL for that of the default request */
+	size_t head_size;
 	const char *what, *how;
 	double begun, took;
 	char body[2 * BODY_SHOWN + 1];
@@ -166,15 +170,22 @@ static void begin(struct flow *flow)
 static void ask(struct flow *flow)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = flow};
-	char request[256];
-	int size = snprintf(request, sizeof(request), is6(flow) ? "GET /name HTTP/1.1\r\nHost: [%s]:%u\r\nProbe: %s\r\n\r\n"
-								: "GET /name HTTP/1.1\r\nHost: %s:%u\r\nProbe: %s\r\n\r\n",
-			    flow->address, flow->number, flow->nonce);
+	char request[LINE_LIMIT / 2];
+	int size;
 
+	if (flow->head) {
+		size = snprintf(request, sizeof(request), "%.*sProbe: %s\r\n\r\n", (int)flow->head_size, flow->head, flow->nonce);
+	} else {
+		const char *format = is6(flow) ? "GET /name HTTP/1.1\r\nHost: [%s]:%u\r\nProbe: %s\r\n\r\n"
+					       : "GET /name HTTP/1.1\r\nHost: %s:%u\r\nProbe: %s\r\n\r\n";
+
+		size = snprintf(request, sizeof(request), format, flow->address, flow->number, flow->nonce);
+	}
 	flow->how = "waiting";
 	flow->answer = calloc(1, sizeof(*flow->answer));
 	if (!flow->answer || epoll_ctl(events, EPOLL_CTL_MOD, flow->fd, &event) < 0)
 		die("request");
+	flow->answer->response.to_head = flow->head && !strncmp(flow->head, "HEAD ", 5);
 	if (send(flow->fd, request, size, MSG_NOSIGNAL) < 0)
 		refused(flow, errno);
 }
@@ -286,12 +297,29 @@ static void hear_out(unsigned beats)
 	}
 }
 
+/* The bytes that `digits` stand for, to the line's end; they hold no 0. */
+static bool head_read(struct flow *flow, const char *digits)
+{
+	unsigned byte;
+
+	flow->head = malloc(strlen(digits) / 2 + 1);
+	if (!flow->head)
+		die("memory");
+	for (; sscanf(digits, "%2x", &byte) == 1 && byte; digits += 2)
+		flow->head[flow->head_size++] = byte;
+	flow->head[flow->head_size] = '\0';
+	return *digits == '\n';
+}
+
 static bool understood(struct flow *flow, const char *line)
 {
 	char protocol[5];
+	int used = 0;
 
-	if (sscanf(line, "%4s %45s %u %u %u %16s", protocol, flow->address, &flow->number, &flow->code, &flow->own, flow->nonce) != 6 ||
-	    strlen(flow->nonce) != NONCE)
+	if (sscanf(line, "%4s %45s %u %u %u %16s%n", protocol, flow->address, &flow->number, &flow->code, &flow->own, flow->nonce,
+		   &used) != 6 || strlen(flow->nonce) != NONCE)
+		return false;
+	if (line[used] == ' ' && !head_read(flow, line + used + 1))
 		return false;
 	flow->fd = -1;
 	flow->protocol = !strcmp(protocol, "tcp") ? TCP : !strcmp(protocol, "udp") ? UDP : ICMP;
@@ -307,7 +335,7 @@ static bool understood(struct flow *flow, const char *line)
 
 static bool flows_read(void)
 {
-	char line[128];
+	static char line[LINE_LIMIT];
 
 	while (fgets(line, sizeof(line), stdin)) {
 		if (count % 256 == 0)

@@ -12,6 +12,7 @@ from harness.lab.build import c_program
 from harness.lab.port import Lab, LabError, LabPod
 from harness.model.bypass import Credentials
 from harness.model.flow import Flow, Verdict
+from harness.model.request import HTTPRequest
 from harness.traffic.port import LoadFailed
 from harness.traffic.tool import failure, not_understood
 
@@ -22,6 +23,8 @@ SILENCE = 0.3
 answer takes below 1 ms; on a crowded machine it takes up to a dozen turns of some CPU: of 0.3 s every CPU gave 30."""
 GRACE = 30.0  # seconds that probers may take on a machine that stands still, before there is no verdict
 CLIENTS_AT_ONCE = 32  # times AT_ONCE of probe.c: fewer packets than a CPU's backlog holds (net.core.netdev_max_backlog)
+CRLF = "\r\n"
+_WITH_BODY = ("POST", "PUT", "PATCH")
 OWN_PORTS = range(10_000, 32_768)  # below the ports that the kernel chooses (net.ipv4.ip_local_port_range)
 
 _numbers: WeakKeyDictionary[LabPod, Iterator[int]] = WeakKeyDictionary()
@@ -33,19 +36,22 @@ kernel's choice would now and then be that of a flow which was allowed half a mi
 class Observation:
     """What the client saw, and after how long. ``detail`` says by what: a status, an error's name, who answered instead.
 
-    ``nonce`` is what it said of itself, by which its server knows it; 0 where it said nothing.
+    ``nonce`` is what it said of itself, by which its server knows it; 0 where it said nothing. ``status`` is that of an
+    answer of HTTP, 0 where there was none.
     """
 
     verdict: Verdict
     seconds: float
     detail: str
     nonce: int = 0
+    status: int = 0
 
 
 def probe(flow: Flow, client: LabPod, server: LabPod, seconds: float = 0.9) -> Observation:
     """Ask ``server``'s address once, from inside ``client``, giving up when nothing came for ``seconds``.
 
-    TCP: one GET of the server's name. UDP: one datagram, which a responder answers with its name; without one it is silence.
+    TCP: one request of HTTP/1.1, the flow's or a GET. UDP: one datagram. A responder answers with its name; without one there
+    is no answer of UDP.
     ICMP: an echo request, which the pod's kernel answers. The prober is a process in the client pod's namespace *and* cgroup,
     so that hooks on either judge it as they judge the pod's own programs. The seconds are counted by each CPU's ability to
     run anything at all (pulse.h), so that a stall of the machine is not taken for silence. Below 1 s on the wall clock (the
@@ -91,7 +97,8 @@ def _ask(
     numbers = _numbers.setdefault(client, count(random.randrange(1 << 16)))
     nonces = [random.getrandbits(64) or 1 for _ in asked]
     lines = "".join(
-        f"{_line(flow, server, next(numbers))} {nonce:016x}\n" for (flow, server), nonce in zip(asked, nonces, strict=True)
+        f"{_line(flow, server, next(numbers))} {nonce:016x}{_head(flow)}\n"
+        for (flow, server), nonce in zip(asked, nonces, strict=True)
     )
     try:
         argv = [str(c_program(SOURCE)), repr(seconds)]
@@ -130,6 +137,21 @@ def _line(flow: Flow, server: LabPod, number: int) -> str:
     return f"icmp {address} {flow.icmp.type} {flow.icmp.code} {number % (1 << 16)}"
 
 
+def _head(flow: Flow) -> str:
+    """The flow's request as the prober reads it: all of its head but the last line."""
+    if flow.request is None:
+        return ""
+    if not isinstance(flow.request, HTTPRequest):
+        raise LoadFailed(f"{flow} cannot be probed: of requests only those of HTTP/1.1 can")
+    asked = flow.request
+    namespace, _, name = flow.destination.partition("/")
+    headers = [("Host", f"{name}.{namespace}" if asked.host is None else asked.host), *asked.headers]
+    if asked.method in _WITH_BODY:
+        headers.append(("Content-Length", "0"))
+    lines = [f"{asked.method} {asked.path} HTTP/1.1", *(f"{header}: {value}" for header, value in headers), ""]
+    return f" {CRLF.join(lines).encode().hex()}"
+
+
 def judge(line: str, meant: str, protocol: str = "TCP") -> Observation:
     """The verdict on a line that the prober printed, where ``meant`` is the pod that should have answered."""
     try:
@@ -153,10 +175,11 @@ def _judge_answer(status: int, body: str, meant: str, protocol: str, seconds: fl
     if protocol == "ICMP":
         return Observation(Verdict.FORWARDED, seconds, "echo reply")
     if status // 100 == 3:
-        return Observation(Verdict.REDIRECTED, seconds, f"status {status}")
+        return Observation(Verdict.REDIRECTED, seconds, f"status {status}", status=status)
     if protocol == "TCP" and status // 100 != 2:
-        return Observation(Verdict.REJECTED, seconds, f"status {status}")
+        return Observation(Verdict.REJECTED, seconds, f"status {status}", status=status)
     if body != meant:
-        return Observation(Verdict.REDIRECTED, seconds, f"answered by {body or 'nobody in particular'}, not by {meant}")
+        said = f"answered by {body or 'nobody in particular'}, not by {meant}"
+        return Observation(Verdict.REDIRECTED, seconds, said, status=status)
     how = f"status {status}" if protocol == "TCP" else "datagram"
-    return Observation(Verdict.FORWARDED, seconds, f"{how} from {body}")
+    return Observation(Verdict.FORWARDED, seconds, f"{how} from {body}", status=status)

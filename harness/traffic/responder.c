@@ -3,9 +3,10 @@
  *
  *     responder READY DIARY INTERFACE NAME [PORT...]
  *
- * TCP: HTTP/1.x; GET /name is answered by 200 and NAME, another path by 404, another method by 405. The connection stays
- * open unless the request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME
- * when the process gets SIGUSR1.
+ * TCP: HTTP/1.x; every request is answered by 200 and NAME (HEAD without NAME), whatever its method and path. Its body, of a
+ * Content-Length, is read over; one that is transfer-coded or does not fit is refused. The connection stays open unless the
+ * request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME when the process
+ * gets SIGUSR1.
  * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
  * a line end is an answer itself and is not answered, so that two responders never talk to each other.
  * DIARY gets a record of each request and datagram that it reads (arrivals.h), with the hexadecimal NONCE that a header
@@ -186,28 +187,50 @@ static void hear_request(const struct endpoint *connection, const char *head, co
 	hear(REQUEST, &from, ntohs(own.sin6_port), says ? strtoull(says, NULL, 16) : 0);
 }
 
+/* The length of the body that follows the head [head, end); more than any connection holds where it is not told or refused. */
+static size_t body_size(const char *head, const char *end)
+{
+	const char *value = header(head, end, "content-length");
+
+	if (header(head, end, "transfer-encoding"))
+		return HEAD_LIMIT;
+	return value ? strtoul(value, NULL, 10) : 0;
+}
+
+/* What is wrong with the request [head, end), as a status; 200 if nothing is. */
+static const char *status_of(const char *head, const char *end)
+{
+	size_t method = strcspn(head, " \r\n"), target;
+
+	if (!method || head[method] != ' ')
+		return "400 Bad Request";
+	target = strcspn(head + method + 1, " \r\n");
+	if (!target || head[method + 1 + target] != ' ')
+		return "400 Bad Request";
+	if (header(head, end, "transfer-encoding"))
+		return "501 Not Implemented";
+	return body_size(head, end) < HEAD_LIMIT ? "200 OK" : "413 Content Too Large";
+}
+
 /* Answer the request [head, end), which ends in an empty line. False where the connection must end. */
 static bool answer_request(struct endpoint *connection, const char *head, const char *end)
 {
-	const char *line_end = memchr(head, '\r', end - head), *status = "200 OK", *body = name;
-	size_t target = strlen("GET /name ");
+	const char *line_end = memchr(head, '\r', end - head), *status = status_of(head, end), *body = name;
 	bool stays = !says_close(head, end), later = !strncmp(head, "GET /later ", strlen("GET /later "));
 	char answer[1024];
 	int size;
 
-	if ((size_t)(line_end - head) < target || strncmp(head, "GET ", 4)) {
-		status = "405 Method Not Allowed";
-		stays = false;	/* it may have a body, which would be taken for a request */
-	} else if (later ? !owe(connection) : strncmp(head, "GET /name ", target)) {
-		status = "404 Not Found";
-	}
-	if (*status != '2')
+	if (later && !owe(connection))
+		status = "503 Service Unavailable";
+	if (*status != '2') {
 		body = status;
+		stays = false;	/* what follows is not known to be a request */
+	}
 	if (!memmem(head, line_end - head, " HTTP/1.1", strlen(" HTTP/1.1")))
 		stays = false;
 	size = snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", status,
 			strlen(body), stays ? "" : "Connection: close\r\n", body);
-	if (later && *status == '2')
+	if ((later && *status == '2') || !strncmp(head, "HEAD ", strlen("HEAD ")))
 		size -= strlen(body);
 	return send(connection->fd, answer, size, MSG_NOSIGNAL) == size && stays;
 }
@@ -225,16 +248,24 @@ static void serve_connection(struct endpoint *connection)
 	}
 	connection->used += got;
 	while ((end = memmem(head, connection->used, "\r\n\r\n", 4))) {
+		size_t whole, size;
+
 		end += 4;
+		size = body_size(head, end);
+		whole = size < HEAD_LIMIT ? end - head + size : (size_t)(end - head);
+		if (whole > HEAD_LIMIT)
+			break;
+		if (connection->used < whole)
+			return;
 		hear_request(connection, head, end);
 		if (!answer_request(connection, head, end)) {
 			leave(connection);
 			return;
 		}
-		connection->used -= end - head;
-		memmove(head, end, connection->used);
+		connection->used -= whole;
+		memmove(head, head + whole, connection->used);
 	}
-	if (connection->used == HEAD_LIMIT)
+	if (end || connection->used == HEAD_LIMIT)	/* it does not fit */
 		leave(connection);
 }
 

@@ -18,6 +18,7 @@ struct response {
 	bool head_complete;
 	bool until_close;	/* its end is the end of the connection */
 	bool close_after;	/* the server will close the connection */
+	bool to_head;	/* set by who asks: the request is HEAD, whose answer has no body whatever it says */
 	uint64_t body_left;
 	size_t head_used;
 	char head[HEAD_LIMIT];
@@ -53,12 +54,12 @@ static inline enum progress response_head(struct response *r, const char *end)
 		return NONSENSE;
 	r->status = status;
 	r->head_complete = true;
-	r->until_close = status != 204 && status != 304;
+	r->until_close = status != 204 && status != 304 && !r->to_head;
 	r->body_left = 0;
 	while ((at = memchr(at, '\n', end - at)) && ++at < end) {
 		if (header_value(at, end, "transfer-encoding"))
 			return TRANSFER_CODED;
-		if ((value = header_value(at, end, "content-length"))) {
+		if (!r->to_head && (value = header_value(at, end, "content-length"))) {
 			r->body_left = strtoull(value, NULL, 10);
 			r->until_close = false;
 		} else if ((value = header_value(at, end, "connection"))) {

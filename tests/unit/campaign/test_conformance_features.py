@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from harness.model.cilium import CIDRSet, CiliumPolicy, CiliumRule, CiliumSpec, 
 from harness.model.flow import ICMP, Flow, Verdict
 from harness.model.origin import Origin
 from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, Rule
+from harness.model.request import HTTPRequest
 from harness.model.topology import Topology
 
 HERE = Origin("scenario.yaml", 1)
@@ -52,6 +54,9 @@ CILIUM = cilium_policy(ingress=(CiliumRule(HERE),))
 DENY = cilium_policy(egress_deny=(CiliumRule(HERE),))
 CIDR = cilium_policy(egress=(CiliumRule(HERE, cidr_sets=(CIDRSet(HERE, "10.0.0.0/8"),)),))
 
+HTTP = cilium_policy(ingress=(CiliumRule(HERE, ports=(PortRule(HERE, rules=L7Rules(HERE, http=())),)),))
+KAFKA = cilium_policy(ingress=(CiliumRule(HERE, ports=(PortRule(HERE, rules=L7Rules(HERE, kafka=())),)),))
+
 
 @pytest.mark.parametrize(
     ("asked", "features"),
@@ -63,6 +68,8 @@ CIDR = cilium_policy(egress=(CiliumRule(HERE, cidr_sets=(CIDRSet(HERE, "10.0.0.0
         (case([CILIUM]), {Feature.POLICY_TCP, Feature.POLICY_CILIUM}),
         (case([DENY]), {Feature.POLICY_TCP, Feature.POLICY_CILIUM, Feature.POLICY_DENY}),
         (case([CIDR]), {Feature.POLICY_TCP, Feature.POLICY_CILIUM, Feature.POLICY_CIDR}),
+        (case([HTTP]), {Feature.POLICY_TCP, Feature.POLICY_CILIUM, Feature.POLICY_HTTP}),
+        (case([KAFKA]), {Feature.POLICY_TCP, Feature.POLICY_CILIUM, Feature.POLICY_KAFKA}),
     ],
 )
 def test_a_case_needs_what_its_flows_and_policies_use(asked: Case, features: set[Feature]) -> None:
@@ -80,11 +87,13 @@ def test_support_that_cannot_be_found_out_is_an_error_not_a_gap() -> None:
     assert found[0] is CaseOutcome.ERROR
 
 
-def test_rules_about_requests_are_unsupported_everywhere() -> None:
-    rule = CiliumRule(HERE, ports=(PortRule(HERE, rules=L7Rules(HERE, http=())),))
-    found = obstacle(case([cilium_policy(ingress=(rule,))]), Claims())
+@pytest.mark.parametrize("plane", ["ebpf", "ebpf-sockmap", "nftables", "sidecar-mtls"])
+@pytest.mark.parametrize("rules", [L7Rules(HERE, http=()), L7Rules(HERE, kafka=())])
+def test_rules_about_requests_are_unsupported_where_requests_are_not_judged(rules: L7Rules, plane: str) -> None:
+    asked = case([cilium_policy(ingress=(CiliumRule(HERE, ports=(PortRule(HERE, rules=rules),)),))])
+    found = obstacle(asked, find(plane))
     assert found is not None
-    assert "rules about requests" in found[1]
+    assert found[0] is CaseOutcome.UNSUPPORTED
 
 
 def test_a_host_that_no_lab_has_is_not_asked() -> None:
@@ -99,5 +108,12 @@ def test_what_a_plane_claims_is_run() -> None:
 
 def test_a_sidecar_denies_tcp_by_an_answer_and_udp_not_at_all() -> None:
     sidecar = find("sidecar-mtls")
-    assert manner(TCP, sidecar) is Verdict.REJECTED
-    assert manner(Flow("a/b", "a/c", 53, "UDP"), sidecar) is None
+    assert manner(Expectation(HERE, TCP, Verdict.DENIED), sidecar) is Verdict.REJECTED
+    assert manner(Expectation(HERE, Flow("a/b", "a/c", 53, "UDP"), Verdict.DENIED), sidecar) is None
+
+
+def test_a_request_that_is_to_be_rejected_is_denied_as_the_plane_denies_requests() -> None:
+    plane = Claims(POLICY_HTTP=Yes(denies=Verdict.REJECTED))
+    asked = replace(TCP, request=HTTPRequest())
+    assert manner(Expectation(HERE, asked, Verdict.REJECTED), plane) is Verdict.REJECTED
+    assert manner(Expectation(HERE, asked, Verdict.DENIED), plane) is Verdict.DROPPED

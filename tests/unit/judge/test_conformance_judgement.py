@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.judge.conformance import Sight, gate, judge, surprise, twins
@@ -38,6 +40,14 @@ def test_silence_of_which_the_plane_knows_nothing_is_no_denial() -> None:
 def test_a_denial_in_another_manner_than_declared_is_a_fault() -> None:
     seen = sight(Verdict.DENIED, Verdict.DROPPED, evidence=RECORD, manner=Verdict.REJECTED)
     assert "expected rejected, as the data plane declares" in faults(seen)[0]
+
+
+@pytest.mark.parametrize("expected", [Verdict.FORWARDED, Verdict.REJECTED])
+def test_an_answer_of_another_status_is_a_fault(expected: Verdict) -> None:
+    expectation = Expectation(LINE, FLOW, expected, status=403)
+    seen = Sight(expectation, expected, "status 503", RECORD, status=503)
+    assert f"expected {expected} with status 403, observed {expected} (status 503)" in faults(seen)[0]
+    assert not faults(replace(seen, status=403))
 
 
 @pytest.mark.parametrize("observed", [Verdict.FORWARDED, Verdict.REDIRECTED])

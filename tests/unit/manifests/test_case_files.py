@@ -115,6 +115,20 @@ FLOWS = {
         '.to: pod "shop/b" has no IPv6 address; write another family',
     "{from: shop/a, to: shop/c, port: 1, verdict: rejects}":
         '.verdict: want forwarded, denied, dropped or rejected, found the string "rejects" (did you mean "rejected"?)',
+    "{from: shop/a, to: shop/c, port: 1, http: {path: a}, verdict: denied}":
+        '.http.path: want a path that begins with / and is of visible ASCII without #, found "a"',
+    "{from: shop/a, to: shop/c, port: 1, protocol: UDP, http: {}, verdict: denied}":
+        ".http: is asked over TCP, not UDP; remove it, or the protocol",
+    "{from: shop/a, to: shop/c, port: 1, grpc: {method: a/b}, verdict: denied}":
+        ".grpc: not supported: no lab has a client for it; remove it",
+    "{from: shop/a, to: shop/c, port: 1, verdict: forwarded, status: 200}":
+        ".status: only an answer to a request of HTTP has one; write http, and forwarded or rejected",
+    "{from: shop/a, to: shop/c, port: 1, http: {}, verdict: denied, status: 403}":
+        ".status: only an answer to a request of HTTP has one; write http, and forwarded or rejected",
+    "{from: shop/a, to: shop/c, port: 1, http: {}, verdict: rejected, status: 100}":
+        ".status: want at least 200, found the number 100",
+    "{from: shop/a, to: shop/c, port: 1, http: {}, opened: earlier, verdict: denied}":
+        ".opened: a connection that is kept open carries a request of its own; remove it, or the request",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from hostile import Answer, reset, say, serving
 from loopback import LocalPod
 
 from harness.model.flow import ICMP, Flow, Verdict
+from harness.model.request import GRPCRequest, HTTPRequest
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import judge, probe, probe_all
 
@@ -73,12 +74,47 @@ def test_probe_is_sent_once(local: LocalPod) -> None:
         (Flow("test/v4", "test/v4", 80, "SCTP"), "only TCP, UDP and ICMP with a type can"),
         (Flow("test/v4", "test/v4", 0, "ICMP", icmp=ICMP(13)), "only echo requests, type 8, are answered"),
         (Flow("test/v4", "test/v4", 0, "ICMP"), "only TCP, UDP and ICMP with a type can"),
+        (Flow("test/v4", "test/v4", 80, request=GRPCRequest("a/b")), "of requests only those of HTTP/1.1 can"),
     ],
 )
 def test_flow_that_cannot_be_probed_has_no_verdict(flow: Flow, why: str, local: LocalPod) -> None:
     local.pod = type(local.pod)("v4", "test", "n1", ips=("127.0.0.1",))
     with pytest.raises(LoadFailed, match=why):
         probe(flow, local, local)
+
+
+@pytest.mark.parametrize(
+    ("request_", "lines"),
+    [
+        (HTTPRequest(), ["GET / HTTP/1.1", "Host: local.test"]),
+        (HTTPRequest(path="/a?b", host="shop.example"), ["GET /a?b HTTP/1.1", "Host: shop.example"]),
+        (HTTPRequest("POST", "/", "x", (("A", "b"), ("a", ""))),
+         ["POST / HTTP/1.1", "Host: x", "A: b", "a: ", "Content-Length: 0"]),
+    ],
+)  # fmt: skip
+def test_a_request_is_sent_as_the_flow_has_it(request_: HTTPRequest, lines: list[str], local: LocalPod) -> None:
+    requests: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            requests.append(connection.recv(4096))
+            answer("200 OK", b"test/local")(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        seen = probe(Flow("test/local", "test/local", listener.getsockname()[1], request=request_), local, local)
+        thread.join()
+    head, _, last = requests[0].decode().removesuffix("\r\n\r\n").rpartition("\r\n")
+    assert (head.split("\r\n"), last) == (lines, f"Probe: {seen.nonce:016x}")
+    assert (seen.verdict, seen.status) == (Verdict.FORWARDED, 200)
+
+
+def test_an_answer_to_head_is_over_with_its_head(local: LocalPod) -> None:
+    with serving(say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")) as port:
+        seen = probe(Flow("test/local", "test/local", port, request=HTTPRequest("HEAD")), local, local)
+    assert (seen.verdict, seen.status) == (Verdict.REJECTED, 403)
 
 
 def test_flow_of_an_unknown_pod_is_named() -> None:

@@ -87,16 +87,35 @@ def test_every_port_answers_requests_and_keeps_the_connection(address: str, port
         (b"GET /name HTTP/1.1\r\nHost: x\r\nconnection:close\r\n\r\n", b"200 OK"),
         (b"GET /name HTTP/1.1\r\nConnection: Close\r\nHost: x\r\n\r\n", b"200 OK"),
         (b"GET /name HTTP/1.0\r\n\r\n", b"200 OK"),
-        (b"GET /names HTTP/1.1\r\nConnection: close\r\n\r\n", b"404 Not Found"),
-        (b"POST /name HTTP/1.1\r\nContent-Length: 0\r\n\r\n", b"405 Method Not Allowed"),
-        (b"\r\n\r\n", b"405 Method Not Allowed"),
-        (b"\n\n\r\n\r\n", b"405 Method Not Allowed"),
+        (b"POST /a?b HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab", b"200 OK"),
+        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"501 Not Implemented"),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 10000\r\n\r\n", b"413 Content Too Large"),
+        (b"GET HTTP/1.1\r\n\r\n", b"400 Bad Request"),
+        (b"\r\n\r\n", b"400 Bad Request"),
+        (b"\n\n\r\n\r\n", b"400 Bad Request"),
     ],
 )
 def test_connection_ends_where_it_must(request_: bytes, status: bytes, ports: list[int]) -> None:
     answer = exchange(ports[0], request_)
     assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")
     assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_body_is_no_request(ports: list[int]) -> None:
+    last = b"GET /name HTTP/1.0\r\n\r\n"
+    post = b"POST /a HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(GET)
+    answer = exchange(ports[0], post, GET[:5], GET[5:] + last)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
+def test_a_body_that_does_not_fit_beside_its_head_ends_the_connection(ports: list[int]) -> None:
+    assert exchange(ports[0], b"POST /a HTTP/1.1\r\nContent-Length: 8190\r\n\r\n") == b""
+
+
+def test_the_answer_to_head_has_no_body(ports: list[int]) -> None:
+    answer = exchange(ports[0], b"HEAD /a HTTP/1.1\r\n\r\nGET /name HTTP/1.0\r\n\r\n")
+    assert answer.count(b"\r\nContent-Length: 10\r\n") == 2
+    assert answer.count(NAME) == 1
 
 
 def test_requests_may_come_in_pieces_and_in_one(ports: list[int]) -> None:
