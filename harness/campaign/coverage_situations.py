@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 from itertools import combinations
 
 from harness.campaign.conformance_packets import imitated_flow
+from harness.campaign.coverage_requests import request_class
 from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
 from harness.model.bench import Expectation, Opened
@@ -45,7 +46,8 @@ def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
 
 
 def _flow_class(flow: Flow, answer: Answer, policies: Sequence[Policy], topology: Topology) -> str:
-    return f"{flow.protocol} over IPv{flow.family} {_distance(flow, topology)}, {_decided(answer, policies)}"
+    asked = "" if flow.request is None else f" {request_class(flow.request)}"
+    return f"{flow.protocol}{asked} over IPv{flow.family} {_distance(flow, topology)}, {_decided(answer, policies)}"
 
 
 def _distance(flow: Flow, topology: Topology) -> str:

@@ -17,7 +17,7 @@ from harness.model.cilium import (
 )
 from harness.model.policy import LabelSelector, Requirement
 from harness.model.topology import Topology
-from harness.oracle.misreadings import selectors, values
+from harness.oracle.misreadings import requests, selectors, values
 from harness.oracle.misreadings.change import Misreading, amount, each_of, spliced
 from harness.oracle.misreadings.kubernetes import named, range_class
 
@@ -58,6 +58,9 @@ def _rules(
     for change in each_of(rules, lambda rule: _rule(field, side, rule, limited, topology)):
         instead: dict[str, Any] = {attribute: change.instead}
         yield Misreading(change.field, change.value, change.taken, replace(written, **instead))
+    for mixed in requests.mixed(field, rules or ()):
+        instead = {attribute: mixed.instead}
+        yield Misreading(mixed.field, mixed.value, mixed.taken, replace(written, **instead))
 
 
 def _isolation(kind: str, direction: str, written: CiliumSpec) -> Iterator[Misreading[CiliumSpec]]:
@@ -164,6 +167,9 @@ def _port_rule(field: str, written: PortRule, topology: Topology) -> Iterator[Mi
     several = len(written.ports or ()) > 1
     for change in each_of(written.ports, lambda each: _port(f"{field}.ports", each, several, topology)):
         yield change.inside(lambda instead: replace(written, ports=instead))
+    if written.rules is not None:
+        for narrowed in requests.rules(f"{field}.rules", written.rules):
+            yield narrowed.inside(lambda instead: replace(written, rules=instead))
 
 
 def _port(field: str, written: CiliumPort, several: bool, topology: Topology) -> Iterator[Misreading[CiliumPort]]:

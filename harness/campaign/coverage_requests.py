@@ -1,0 +1,48 @@
+"""The classes of requests that conformance cases ask: by what in them could be read in more than one way."""
+
+import re
+from collections.abc import Iterator
+
+from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest, Request
+
+_COMMON = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+_PATHS = {
+    "dot segments": r"/\.{1,2}(/|$)",
+    "escaped dots": r"(?i)%2e",
+    "an escaped letter": r"(?i)%[46][1-9a-f]|%[57][0-9a]",
+    "an escaped slash": r"(?i)%(2f|5c)",
+    "another escape": r"(?i)%(?!2e|2f|5c|[46][1-9a-f]|[57][0-9a])",
+    "double slashes": r"//",
+    "a backslash": r"\\\\",
+}
+
+
+def request_class(request: Request) -> str:
+    """What ``request`` is, and what in it could be misread."""
+    if isinstance(request, GRPCRequest):
+        return "gRPC"
+    if isinstance(request, KafkaRequest):
+        topics = ("no topic", "one topic", "topics")[min(len(request.topics), 2)]
+        return f"Kafka {request.api}, {topics}"
+    traits = " and ".join(_traits(request))
+    return f"HTTP {_method(request.method)}" + (f" with {traits}" if traits else "")
+
+
+def _method(written: str) -> str:
+    if written in _COMMON:
+        return written
+    return "a common method in other case" if written.upper() in _COMMON else "an uncommon method"
+
+
+def _traits(request: HTTPRequest) -> Iterator[str]:
+    path, query, _ = request.path.partition("?")
+    yield from (name for name, pattern in _PATHS.items() if re.search(pattern, path))
+    if query:
+        yield "a query"
+    if request.host is not None:
+        yield "a port in its host" if re.search(r":[0-9]+$", request.host) else "a host of its own"
+    names = [name.lower() for name, _ in request.headers]
+    if len(set(names)) < len(names):
+        yield "a header twice"
+    elif names:
+        yield "headers"

@@ -1,0 +1,183 @@
+"""Misreadings of rules about requests: ``toPorts[].rules``."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from harness.model.cilium import CiliumRule, HeaderMatch, HTTPRule, KafkaRule, L7Rules, PortRule
+from harness.oracle.misreadings.change import Misreading, amount, each_of
+
+_EXPRESSIONS = ("method", "path", "host")
+_NEVER = "no-such-value"
+
+
+def rules(field: str, written: L7Rules) -> Iterator[Misreading[L7Rules | None]]:
+    """The rules overlooked as a whole, and each misread."""
+    kind = "http" if written.http is not None else "kafka"
+    entries = written.http if written.http is not None else written.kafka
+    if not entries:
+        nothing = replace(written, http=(HTTPRule(written.origin, method=_NEVER),), kafka=None)
+        yield Misreading(f"{field}.{kind}", "empty", "no request is allowed", nothing)
+        return
+    yield Misreading(f"{field}.{kind}", amount(entries), "not looked at", None)
+    for place, _ in enumerate(entries) if len(entries) > 1 else ():
+        yield Misreading(f"{field}.{kind}", "one of several", "not there", _without(written, place))
+    for place, each in enumerate(written.http or ()):
+        alone = tuple(_alone(each))
+        if len(alone) > 1:
+            others = (*(written.http or ())[:place], *alone, *(written.http or ())[place + 1 :])
+            yield Misreading(f"{field}.http", _fields(each), "one field is enough", replace(written, http=others))
+    for change in each_of(written.http, lambda each: _http(f"{field}.http", each)):
+        yield change.inside(lambda instead: replace(written, http=instead))
+    for said in each_of(written.kafka, lambda each: _kafka(f"{field}.kafka", each)):
+        yield said.inside(lambda instead: replace(written, kafka=instead))
+
+
+def mixed(field: str, written: tuple[CiliumRule, ...]) -> Iterator[Misreading[tuple[CiliumRule, ...]]]:
+    """What rules of one list, of which some are narrowed, mean beside one another."""
+    narrow = [rule for rule in written if any(_narrowed(port) for port in rule.ports or ())]
+    if not narrow:
+        return
+    plain = [rule for rule in written if rule not in narrow]
+    if plain:
+        kind = f"a rule {'with' if any(rule.ports for rule in plain) else 'without'} ports beside one about requests"
+        yield Misreading(field, kind, "the narrower wins", tuple(narrow))
+        open_ = tuple(replace(rule, ports=_opened(rule)) if rule in narrow else rule for rule in written)
+        yield Misreading(field, kind, "wins for every peer", open_)
+    union = tuple(http for rule in narrow for port in rule.ports or () if port.rules for http in port.rules.http or ())
+    several = "peers" if len(narrow) > 1 else "ports"
+    if sum(_narrowed(port) for rule in narrow for port in rule.ports or ()) > 1:
+        together = tuple(_with_all(rule, union) for rule in written)
+        yield Misreading(field, f"rules about requests of several {several}", "all together for each", together)
+    if any(not _narrowed(port) for rule in narrow for port in rule.ports or ()):
+        every = tuple(_with_all(rule, union, everywhere=True) if rule in narrow else rule for rule in written)
+        yield Misreading(field, "ports without rules about requests beside ports with some", "narrowed too", every)
+
+
+def _narrowed(port: PortRule) -> bool:
+    return port.rules is not None and bool(port.rules.http)
+
+
+def _opened(rule: CiliumRule) -> tuple[PortRule, ...] | None:
+    return None if rule.ports is None else tuple(replace(port, rules=None) for port in rule.ports)
+
+
+def _with_all(rule: CiliumRule, union: tuple[HTTPRule, ...], *, everywhere: bool = False) -> CiliumRule:
+    ports = tuple(
+        replace(port, rules=L7Rules(port.origin, http=union)) if everywhere or _narrowed(port) else port
+        for port in rule.ports or ()
+    )
+    return replace(rule, ports=ports or rule.ports)
+
+
+def _without(written: L7Rules, place: int) -> L7Rules:
+    http, kafka = written.http, written.kafka
+    return replace(
+        written,
+        http=None if http is None else (*http[:place], *http[place + 1 :]),
+        kafka=None if kafka is None else (*kafka[:place], *kafka[place + 1 :]),
+    )
+
+
+def _http(field: str, written: HTTPRule) -> Iterator[Misreading[HTTPRule]]:
+    if not any(_alone(written)):
+        yield Misreading(field, "no fields", "it matches nothing", replace(written, method=_NEVER))
+    for name in _EXPRESSIONS:
+        expression = getattr(written, name)
+        if not expression:
+            continue
+        for taken, instead in _expressions(expression):
+            yield Misreading(f"{field}.{name}", _syntax(expression), taken, _with(written, name, instead))
+    if written.path and "?" not in written.path:
+        yield Misreading(f"{field}.path", _syntax(written.path), "the path without its query", _queried(written))
+    if written.host:
+        yield Misreading(f"{field}.host", _syntax(written.host), "the host without its port", _ported(written))
+    for each in each_of(written.headers, lambda entry: _header(f"{field}.headers", entry)):
+        yield each.inside(lambda instead: replace(written, headers=instead))
+    if written.headers:
+        yield Misreading(f"{field}.headers", amount(written.headers), "not looked at", replace(written, headers=None))
+    for match in each_of(written.header_matches, lambda entry: _match(f"{field}.headerMatches", entry)):
+        yield match.inside(lambda instead: replace(written, header_matches=instead))
+    if written.header_matches:
+        kind = amount(written.header_matches)
+        yield Misreading(f"{field}.headerMatches", kind, "not looked at", replace(written, header_matches=None))
+
+
+def _alone(written: HTTPRule) -> Iterator[HTTPRule]:
+    """A rule for each field that is filled."""
+    empty = HTTPRule(written.origin)
+    yield from (_with(empty, name, getattr(written, name)) for name in _EXPRESSIONS if getattr(written, name))
+    if written.headers:
+        yield replace(empty, headers=written.headers)
+    if written.header_matches:
+        yield replace(empty, header_matches=written.header_matches)
+
+
+def _fields(written: HTTPRule) -> str:
+    names = ("method", "path", "host", "headers", "header_matches")
+    return " and ".join(name.replace("header_matches", "headerMatches") for name in names if getattr(written, name))
+
+
+def _with(written: HTTPRule, name: str, expression: str | None) -> HTTPRule:
+    fields = {each: getattr(written, each) for each in _EXPRESSIONS} | {name: expression}
+    return replace(written, method=fields["method"], path=fields["path"], host=fields["host"])
+
+
+def _expressions(written: str) -> Iterator[tuple[str, str | None]]:
+    yield "not looked at", None
+    yield "the beginning of it", f"(?:{written}).*"
+    yield "the end of it", f".*(?:{written})"
+    yield "in any case", f"(?i:{written})"
+    yield "plain text", re.escape(written)
+
+
+def _queried(written: HTTPRule) -> HTTPRule:
+    return replace(written, path=rf"(?:{written.path})(?:\?.*)?")
+
+
+def _ported(written: HTTPRule) -> HTTPRule:
+    return replace(written, host=f"(?:{written.host})(?::[0-9]+)?")
+
+
+def _syntax(expression: str) -> str:
+    """What of the language of expressions is used."""
+    if expression == re.sub(r"[^\w/:%=&,-]", "", expression):
+        return "plain text"
+    return "alternatives" if "|" in expression else "an expression"
+
+
+def _header(field: str, written: str) -> Iterator[Misreading[str]]:
+    name, colon, value = written.partition(": ")
+    kind = "a name and a value" if colon else "a name alone"
+    if " " in value:
+        yield Misreading(field, f"{kind} with a space", "to the space", f"{name}: {value.partition(' ')[0]}")
+    if colon:
+        yield Misreading(field, kind, "its name alone", name)
+    yield Misreading(field, kind, "another name", f"{_NEVER}{written[len(name) :]}")
+
+
+def _match(field: str, written: HeaderMatch) -> Iterator[Misreading[HeaderMatch]]:
+    kind = f"{'a value' if written.value else 'no value'}, mismatch {written.mismatch or 'absent'}"
+    if written.mismatch:
+        yield Misreading(field, kind, "a mismatch denies", replace(written, mismatch=None))
+        return
+    yield Misreading(field, kind, "a mismatch is logged", replace(written, mismatch="LOG"))
+    if written.value:
+        yield Misreading(field, kind, "its name alone", replace(written, value=None))
+    yield Misreading(field, kind, "another name", replace(written, name=_NEVER))
+
+
+def _kafka(field: str, written: KafkaRule) -> Iterator[Misreading[KafkaRule]]:
+    readings = {
+        "role": replace(written, role=None),
+        "apiKey": replace(written, api_key=None),
+        "apiVersion": replace(written, api_version=None),
+        "clientID": replace(written, client_id=None),
+        "topic": replace(written, topic=None),
+    }
+    for name, instead in readings.items():
+        if instead != written:
+            yield Misreading(f"{field}.{name}", "written", "not looked at", instead)
+    if written.role:
+        other = "consume" if written.role == "produce" else "produce"
+        yield Misreading(f"{field}.role", written.role, other, replace(written, role=other))
