@@ -1,4 +1,4 @@
-"""Rules about requests in the mesh's tables: they allow requests, not flows, and whoever looks into none is not told of them."""
+"""Rules about requests in the mesh's tables: they allow requests, not flows; who looks into none is not told of them."""
 
 import pytest
 from mesh_world import World
