@@ -43,7 +43,7 @@ struct ct_key6 {
 /* What is known of the flows of a set. */
 struct ct_ways {
 	/*
-	 * Generation, hop of each end and initiator in one word, 0 for none. Written last, cleared first, and read before
+	 * Generation, hop of each end, initiator and whether it is proxied in one word, 0 for none. Written last, cleared first, and read before
 	 * and after the key: a reader that finds it unchanged has seen a key and a verdict that belong together.
 	 */
 	__u64 verdict[CT_WAYS];
@@ -83,6 +83,7 @@ struct {
 } conntrack6 SEC(".maps");
 
 #define CT_INITIATOR (1ULL << 63)
+#define CT_PROXIED (1ULL << 47) /* the flow ends at the node's proxy, in both directions (proxy.h) */
 
 /* The verdict word: initiator is the end (0 or 1) that opened the flow. */
 static __always_inline __u64 ct_verdict(__u32 generation, __u16 hop0, __u16 hop1, __u32 initiator)
@@ -103,7 +104,7 @@ static __always_inline __u32 ct_initiator(__u64 verdict)
 /* How an end is reached; also where its packets must come from. */
 static __always_inline __u32 ct_hop(__u64 verdict, __u32 side)
 {
-	return side ? verdict >> 48 & 0x7FFF : verdict >> 32 & 0xFFFF;
+	return side ? verdict >> 48 & 0x7FFF : verdict >> 32 & 0x7FFF;
 }
 
 /* Time in units of 2^30 ns (1.07 s): coarse, so that a busy flow writes its entry about once a second. */

@@ -29,6 +29,7 @@ enum drop_reason {
 	DROP_REVOKED = 16, /* an open connection that the policy no longer allows */
 	DROP_DENIED_EGRESS = 17, /* a rule denies the sender's egress this flow, whatever else allows it */
 	DROP_DENIED_INGRESS = 18, /* a rule denies the receiver's ingress this flow, whatever else allows it */
+	DROP_PAST_PROXY = 19, /* a flow whose requests are judged by the node's proxy came past it */
 	DROP_REASONS
 };
 

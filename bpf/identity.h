@@ -14,6 +14,7 @@ struct mesh_config {
 	__u32 seed; /* of conntrack's hash, so that nobody outside can aim at a set */
 	__u32 policy_mask[BANKS]; /* buckets of each bank, less one */
 	__u32 endpoint_mask[BANKS][2]; /* the same of endpoints4 and endpoints6 */
+	__u32 proxy; /* 1 where a proxy of the node may have sockets of pods' flows (proxy.h) */
 };
 
 struct {

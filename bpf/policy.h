@@ -100,13 +100,16 @@ struct {
 /* Added to the direction of an entry that denies. */
 #define ENTRY_DENIES 2
 
+/* Set in an entry's rule: it allows not the flow but some of its requests, and the node's proxy judges each. */
+#define RULE_REQUESTS 0x80000000
+
 struct policy_entry {
 	__u32 subject; /* class of the pod that the policy selects; 0: no entry */
 	__u32 peer; /* class of the peer, or of its CIDR; 0: any */
 	__u16 port_class; /* of ICMP the type and 1; 0: any */
 	__u8 protocol; /* 0: any */
 	__u8 direction; /* and ENTRY_DENIES */
-	__u32 rule; /* that allows or denies */
+	__u32 rule; /* that allows or denies, and RULE_REQUESTS */
 };
 
 #define POLICY_BUCKETS 65536
@@ -245,13 +248,14 @@ static __always_inline __u32 entry_what(const struct question *q, __u32 shape, _
 }
 
 /*
- * Answers with a drop reason; *rule is the rule that allows or denies, or the policy that isolates.
+ * Answers with a drop reason; *rule is the rule that allows or denies, or the policy that isolates. It carries RULE_REQUESTS
+ * where rules allow the flow and all of them look into requests: one that does not allows every request.
  * `peer_address` is looked up among the CIDRs unless the peer is a pod.
  */
 __noinline int judge(const struct question *q, const struct address *peer_address, __u32 *rule)
 {
 	struct mesh_config *settings = mesh_settings();
-	__u32 bank, mask, index, class, peer, what, found, shapes, named = 0, block = 0;
+	__u32 bank, mask, index, class, peer, what, found, shapes, named = 0, block = 0, requests = 0;
 	struct subject *subject;
 	__u64 who;
 
@@ -265,7 +269,7 @@ __noinline int judge(const struct question *q, const struct address *peer_addres
 		return DROP_NO_POLICY;
 	shapes = subject->shapes;
 	*rule = subject->rule;
-	if ((shapes & (SUBJECT_OPEN | DENY_SHAPES)) == SUBJECT_OPEN)
+	if ((shapes & ~SUBJECT_KNOWN) == SUBJECT_OPEN)
 		return DROP_NONE;
 	class = port_class(bank, q->protocol, q->port);
 	if (shapes & IDENTITY_SHAPES)
@@ -295,6 +299,10 @@ __noinline int judge(const struct question *q, const struct address *peer_addres
 		what = entry_what(q, shape, class) | (denying ? ENTRY_DENIES << 24 : 0);
 		who = subject->class | (__u64)peer << 32;
 		found = find_rule(bank, mask, who, what);
+		if (found & RULE_REQUESTS) {
+			requests = found;
+			continue;
+		}
 		if (found) {
 			*rule = found;
 			if (denying)
@@ -302,7 +310,9 @@ __noinline int judge(const struct question *q, const struct address *peer_addres
 			return DROP_NONE;
 		}
 	}
-	if (shapes & SUBJECT_OPEN)
+	if (requests)
+		*rule = requests;
+	if (requests || shapes & SUBJECT_OPEN)
 		return DROP_NONE;
 	return q->direction == EGRESS ? DROP_POLICY_EGRESS : DROP_POLICY_INGRESS;
 }
@@ -318,7 +328,7 @@ struct flow {
 
 /* Why a flow is not allowed, and where that was judged. */
 struct judgement {
-	__u32 rule;
+	__u32 rule; /* with RULE_REQUESTS where the rules of an end look into requests */
 	__u32 reason; /* enum drop_reason, DROP_NONE: allowed */
 	__u32 direction;
 };
@@ -326,6 +336,8 @@ struct judgement {
 static __always_inline int judge_end(struct question *q, const struct endpoint *subject, const struct endpoint *peer,
 				     const struct address *peer_address, __u32 direction, struct judgement *judgement)
 {
+	__u32 requests = judgement->rule & RULE_REQUESTS; /* of the other end */
+
 	q->direction = direction;
 	q->subject = subject->identity;
 	q->peer = peer ? peer->identity : IDENTITY_WORLD;
@@ -333,6 +345,7 @@ static __always_inline int judge_end(struct question *q, const struct endpoint *
 	q->cidr_class = peer ? peer->cidr_class : 0;
 	judgement->direction = direction;
 	judgement->reason = judge(q, peer_address, &judgement->rule);
+	judgement->rule |= requests;
 	return judgement->reason;
 }
 

@@ -8,6 +8,7 @@
 #include "forward.h"
 #include "fragment.h"
 #include "policy.h"
+#include "proxy.h"
 
 /* Where a program is attached. */
 enum point {
@@ -42,7 +43,7 @@ __noinline int drop(struct __sk_buff *skb, const struct packet *p, const struct 
 	event->destination = p->destination;
 	event->source_identity = cause->source_identity;
 	event->destination_identity = cause->destination_identity;
-	event->rule = cause->rule;
+	event->rule = cause->rule & ~RULE_REQUESTS;
 	event->generation = cause->generation;
 	event->ifindex = skb->ifindex;
 	event->source_port = p->source_port;
@@ -158,8 +159,10 @@ static __always_inline int judge_packet(const struct packet *p, const struct end
 	}
 	if (p->kind == PACKET_CONTINUES && may_answer(p)) {
 		judgement = judge_oriented(p, cause->generation, REVERSE, from, to);
-		if (!judgement.reason)
+		if (!judgement.reason) {
+			cause->rule = judgement.rule;
 			return REVERSE;
+		}
 	}
 	return UNKNOWN;
 }
@@ -232,6 +235,8 @@ __noinline int first_packet(struct __sk_buff *skb, const struct packet *p, __u32
 	u->state = ct_first_state(p, orientation == REVERSE);
 	u->verdict = ct_verdict(u->generation, u->side ? destination_hop : source_hop,
 				u->side ? source_hop : destination_hop, initiator);
+	if (is_proxied(skb, p, cause.rule & RULE_REQUESTS))
+		u->verdict |= CT_PROXIED;
 	return ALLOWED;
 }
 
@@ -248,11 +253,27 @@ static __always_inline bool comes_from(struct __sk_buff *skb, __u64 verdict, __u
 	return hop->ifindex == arrived_by(skb) || (point == FROM_WIRE && !hop->ifindex);
 }
 
+/* To the node's stack, whose rules know the proxy. What it would send on into a pod has not met the proxy: fail closed. */
+__noinline int hand_to_proxy(struct __sk_buff *skb, const struct packet *p, __u32 point)
+{
+	struct cause cause = {
+		.reason = DROP_PAST_PROXY,
+		.generation = current_generation(),
+		.direction = INGRESS,
+	};
+
+	if (!p || point == TO_POD)
+		return drop(skb, p, &cause);
+	skb->mark = PROXY_MARK;
+	return TC_ACT_OK;
+}
+
 /* What becomes of a packet that parsed well and is neither an ICMP error nor neighbour discovery. */
 __noinline int decide(struct __sk_buff *skb, const struct packet *p, __u32 point)
 {
 	__u32 generation = current_generation(), now = ct_now(), side, hop;
 	struct ct_found found;
+	__u64 verdict;
 	int judged;
 
 	if (!p)
@@ -262,6 +283,7 @@ __noinline int decide(struct __sk_buff *skb, const struct packet *p, __u32 point
 	if (likely(ct_settles(&found, p, side, generation, now) && comes_from(skb, found.verdict, side, point))) {
 		ct_note(&found, p, ct_initiator(found.verdict) != side, now);
 		hop = ct_hop(found.verdict, !side);
+		verdict = found.verdict;
 	} else {
 		struct unsettled unsettled = {
 			.generation = generation,
@@ -277,8 +299,11 @@ __noinline int decide(struct __sk_buff *skb, const struct packet *p, __u32 point
 		if (unsettled.verdict)
 			ct_store(p, side, found.set, unsettled.verdict, unsettled.state, now);
 		hop = unsettled.hop;
+		verdict = unsettled.verdict;
 	}
 	if (unlikely(p->flags & FRAGMENT_FIRST))
 		fragment_remember(p);
+	if (unlikely(verdict & CT_PROXIED))
+		return hand_to_proxy(skb, p, point);
 	return point == TO_POD ? TC_ACT_OK : forward(skb, p, find_hop(hop));
 }

@@ -56,7 +56,9 @@ _SUPPORT: dict[Feature, Support] = {
 
 
 class EbpfAttachment:
-    """The mesh in force on a lab."""
+    """The mesh in force on a lab. ``plane`` is what it is called in messages and evidence."""
+
+    plane = "ebpf"
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
@@ -65,18 +67,18 @@ class EbpfAttachment:
         try:
             generation, seconds = self._mesh.apply(policies)
         except MeshError as error:
-            raise NotConverged(f"ebpf: the policies are not enforced: {error}") from error
+            raise NotConverged(f"{self.plane}: the policies are not enforced: {error}") from error
         return Revision(generation, seconds)
 
     def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
         try:
             generation, seconds = self._mesh.pods_changed(removed)
         except MeshError as error:
-            raise NotConverged(f"ebpf: the change of pods is not in force: {error}") from error
+            raise NotConverged(f"{self.plane}: the change of pods is not in force: {error}") from error
         return Revision(generation, seconds)
 
     def evidence(self, flow: Flow) -> Evidence | None:
-        source, destination = (self._address(end, flow.family) for end in (flow.source, flow.destination))
+        source, destination = (self.address(end, flow.family) for end in (flow.source, flow.destination))
         protocol = ICMP_PROTOCOLS[flow.family] if flow.protocol == "ICMP" else PROTOCOLS[flow.protocol]
         found = self._mesh.latest_drop(source, destination, protocol, flow.port)
         if found is None:
@@ -85,9 +87,10 @@ class EbpfAttachment:
         reason = reasons()[drop.reason]
         rule = self._mesh.rule(drop)
         way = "egress" if drop.direction == EGRESS else "ingress"
-        return Evidence("ebpf", reason.name, str(rule) if rule else None, f"{way} on node {agent.node.name}: {reason.text}")
+        return Evidence(self.plane, reason.name, str(rule) if rule else None, f"{way} on node {agent.node.name}: {reason.text}")
 
-    def _address(self, end: str, family: int) -> str:
+    def address(self, end: str, family: int) -> str:
+        """The address of an end of a flow."""
         return str(ip_address(self._mesh.lab.topology.pod(end).ip(family) if is_pod(end) else end))
 
     def components(self) -> Sequence[Component]:

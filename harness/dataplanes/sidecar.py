@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from harness.dataplanes.envoy_restart import restart
 from harness.dataplanes.port import (
     Attachment,
     Component,
@@ -30,7 +31,7 @@ from harness.envoy.delivery import await_version, refusals, write_json, write_li
 from harness.envoy.errors import EnvoyError, NotAccepted
 from harness.envoy.evidence import Denials
 from harness.envoy.listeners import Sidecar
-from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, Proxy
+from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, PodProxy
 from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, ruleset
 from harness.envoy.selection import Selection
 from harness.envoy.tls import Credentials
@@ -45,7 +46,6 @@ READY_SECONDS = 60.0
 """For all Envoys of a lab together; a pair takes about 0.6 s of two cores."""
 
 CONVERGENCE_SECONDS = 30.0
-RESTART_SECONDS = 30.0
 
 PARALLEL = 8
 """Pods prepared at a time: each step is a short command, so that more would only queue for the cores."""
@@ -65,8 +65,8 @@ class SidecarAttachment:
         self._policies: Sequence[NetworkPolicy] = ()
         self._folders = count()
         self._addresses: set[str] = set()
-        self._sidecars: dict[Proxy, Sidecar] = {}
-        self._denials: dict[Proxy, Denials] = {}
+        self._sidecars: dict[PodProxy, Sidecar] = {}
+        self._denials: dict[PodProxy, Denials] = {}
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
         # a short name: paths of Unix sockets below it have 107 bytes, and a tuned plane's name is long
         self._folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
@@ -76,7 +76,7 @@ class SidecarAttachment:
             self._prepare(pod)
         self._hand_over(())
 
-    def _prepare(self, pod: LabPod) -> Proxy:
+    def _prepare(self, pod: LabPod) -> PodProxy:
         folder, tuning = self._folder / str(next(self._folders)), self._tuning
         folder.mkdir()
         credentials = None
@@ -87,7 +87,7 @@ class SidecarAttachment:
         write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
-        proxy = Proxy(pod, folder, tuning, self._spawner)
+        proxy = PodProxy(pod, folder, tuning, self._spawner)
         self._sidecars[proxy] = sidecar
         self._denials[proxy] = Denials(folder)
         return proxy
@@ -101,7 +101,7 @@ class SidecarAttachment:
         sidecar = configuration.sidecar_of(pod.pod, self._lab.topology, self._tuning, credentials)
         return replace(sidecar, mesh_addresses=tuple(sorted(self._addresses)))
 
-    def _each(self, proxies: Iterable[Proxy], step: Callable[[Proxy], None]) -> None:
+    def _each(self, proxies: Iterable[PodProxy], step: Callable[[PodProxy], None]) -> None:
         """One step at each proxy, several at a time; the first error is raised when all are through."""
         with ThreadPoolExecutor(PARALLEL) as pool:
             outcomes = [pool.submit(step, proxy) for proxy in proxies]
@@ -112,7 +112,7 @@ class SidecarAttachment:
         """Start every Envoy, wait until all serve, then send them the pods' traffic."""
         self._start(list(self._sidecars))
 
-    def _start(self, proxies: Sequence[Proxy]) -> None:
+    def _start(self, proxies: Sequence[PodProxy]) -> None:
         for proxy in proxies:
             proxy.start()
         deadline = time.monotonic() + READY_SECONDS
@@ -124,12 +124,12 @@ class SidecarAttachment:
     def stop(self) -> None:
         """Give the traffic back to the pods, then end every Envoy."""
 
-        def unredirect(proxy: Proxy) -> None:
+        def unredirect(proxy: PodProxy) -> None:
             with suppress(LabError):  # never redirected: attaching failed before
                 _nft(proxy, UNREDIRECT, REMOVAL)
 
         self._each(self._sidecars, unredirect)
-        self._each(self._sidecars, Proxy.stop)
+        self._each(self._sidecars, PodProxy.stop)
         self._spawner.shutdown()
 
     def forget(self) -> None:
@@ -159,7 +159,7 @@ class SidecarAttachment:
             raise DataPlaneError(f"{self._plane}: {error}") from None
         return self._change(self._policies, new)
 
-    def _change(self, policies: Sequence[NetworkPolicy], new: Sequence[Proxy]) -> Revision:
+    def _change(self, policies: Sequence[NetworkPolicy], new: Sequence[PodProxy]) -> Revision:
         """Hand ``policies`` over to all Envoys, of which those of ``new`` are to be started."""
         begun = time.monotonic()
         self._revision += 1
@@ -188,7 +188,7 @@ class SidecarAttachment:
                 return Evidence(self._plane, denial.details, detail=detail)
         return None
 
-    def _proxy(self, ref: str) -> Proxy:
+    def _proxy(self, ref: str) -> PodProxy:
         for proxy in self._sidecars:
             if proxy.pod.pod.ref == ref:
                 return proxy
@@ -202,24 +202,12 @@ class SidecarAttachment:
         chosen = list(self._sidecars) if component == COMPONENT else [self._proxy(component)]
         for proxy in chosen:
             try:
-                _restart(proxy, how)
+                restart(proxy, how)
             except (EnvoyError, LabError) as error:
                 raise DataPlaneError(f"{self._plane}: {how} restart failed: {error}") from None
 
 
-def _restart(proxy: Proxy, how: RestartKind) -> None:
-    if how is RestartKind.HOT:
-        proxy.hot_restart(RESTART_SECONDS)
-        return
-    if how is RestartKind.KILL:
-        proxy.kill()
-    else:
-        proxy.stop()
-    proxy.start()
-    proxy.await_ready(RESTART_SECONDS)
-
-
-def _nft(proxy: Proxy, script: str, ruleset: str) -> None:
+def _nft(proxy: PodProxy, script: str, ruleset: str) -> None:
     """Address and rules in one process a pod: at a hundred pods, processes are what attaching costs."""
     proxy.pod.run(["sh", "-c", script], stdin=ruleset)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.envoy.bootstrap import LISTENERS_FILE
 from harness.envoy.errors import NotAccepted
-from harness.envoy.process import Proxy
+from harness.envoy.process import PodProxy
 
 POLL_SECONDS = 0.02
 VERSION = "listener_manager.lds.version_text"
@@ -32,12 +32,12 @@ def write_listeners(folder: Path, version: str, listeners: Sequence[dict[str, An
     write_json(folder / LISTENERS_FILE, {"version_info": version, "resources": list(listeners)})
 
 
-def refusals(proxies: Iterable[Proxy]) -> dict[Proxy, int]:
+def refusals(proxies: Iterable[PodProxy]) -> dict[PodProxy, int]:
     """How many sets of listeners each Envoy has refused so far."""
     return {proxy: int(proxy.admin.statistics(REJECTED).get(REJECTED, 0)) for proxy in proxies}
 
 
-def await_version(refused: Mapping[Proxy, int], version: str, seconds: float) -> None:
+def await_version(refused: Mapping[PodProxy, int], version: str, seconds: float) -> None:
     """Return when every Envoy uses ``version`` and no connection of an earlier one is left.
 
     ``refused`` are the Envoys with what ``refusals`` said before ``version`` was handed over. Raises NotAccepted, naming
@@ -58,7 +58,7 @@ def await_version(refused: Mapping[Proxy, int], version: str, seconds: float) ->
             time.sleep(POLL_SECONDS)
 
 
-def _missing(proxy: Proxy, version: str, refused: int) -> str | None:
+def _missing(proxy: PodProxy, version: str, refused: int) -> str | None:
     """What is still missing at ``proxy``, None when nothing is. Raises NotAccepted where Envoy refused ``version``."""
     ref = proxy.pod.pod.ref
     found = proxy.admin.statistics(r"^listener_manager\.")

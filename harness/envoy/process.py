@@ -1,4 +1,4 @@
-"""One Envoy beside one pod: started, made ready, restarted hot or cold, stopped."""
+"""One Envoy, of a pod or of a node: started, made ready, restarted hot or cold, stopped."""
 
 import signal
 import time
@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Protocol
 
 from harness.envoy.admin import Admin
 from harness.envoy.binary import envoy_binary
 from harness.envoy.bootstrap import ADMIN_SOCKET
 from harness.envoy.errors import EnvoyError
 from harness.envoy.redirect import PROXY_ID
-from harness.envoy.tuning import Tuning
-from harness.lab.port import LabPod, Process
+from harness.lab.port import LabPod, Place, Process
 
 COMPONENT = "proxy"
 BOOTSTRAP_FILE = "bootstrap.json"
@@ -32,10 +32,23 @@ mount -t tmpfs -o size=8m,mode=1777 tmpfs /dev/shm && exec setpriv "$@"
 container has, keeps two labs apart and is gone with the process. What that is mounted on must not hand the mount on to the
 machine; / itself cannot be asked for that in a chroot, where it is no mount point."""
 
-AS_PROXY = (f"--reuid={PROXY_ID}", f"--regid={PROXY_ID}", "--clear-groups", "--")
+AS_PROXY = (f"--reuid={PROXY_ID}", f"--regid={PROXY_ID}", "--clear-groups")
 
 
-def command(folder: Path, tuning: Tuning, epoch: int) -> list[str]:
+class ProcessTuning(Protocol):
+    """What may be chosen of a process (harness/envoy/tuning.py says what each means)."""
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def drain_seconds(self) -> int: ...
+
+    @property
+    def handover_seconds(self) -> int: ...
+
+
+def command(folder: Path, tuning: ProcessTuning, epoch: int) -> list[str]:
     """Envoy's command line; ``epoch`` counts hot restarts."""
     options = {
         "--config-path": folder / BOOTSTRAP_FILE,
@@ -51,17 +64,23 @@ def command(folder: Path, tuning: Tuning, epoch: int) -> list[str]:
 
 
 class Proxy:
-    """The Envoy of one pod; its configuration lies in ``folder``. Methods raise EnvoyError."""
+    """One Envoy; its configuration lies in ``folder``. Methods raise EnvoyError."""
 
-    def __init__(self, pod: LabPod, folder: Path, tuning: Tuning, spawner: Executor) -> None:
-        """``spawner`` is the one thread that starts processes; it must last as long as they.
+    def __init__(
+        self, place: Place, title: str, folder: Path, tuning: ProcessTuning, spawner: Executor, capabilities: str = ""
+    ) -> None:
+        """``title`` is for messages. ``capabilities`` are what it may do beyond a user's rights, as setpriv(1) writes them.
 
+        ``spawner`` is the one thread that starts processes; it must last as long as they.
         Envoy asks the kernel to be ended with its parent, and to the kernel that is the thread which started it.
         """
-        self.pod = pod
+        self.place = place
         self.folder = folder
         self.admin = Admin(folder / ADMIN_SOCKET)
+        self._title = title
         self._tuning = tuning
+        rights = (f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}") if capabilities else ()
+        self._as_proxy = (*AS_PROXY, *rights, "--")
         self._spawner = spawner
         self._process: Process | None = None
         self._epoch = 0
@@ -74,7 +93,7 @@ class Proxy:
     def start(self) -> None:
         """Start it; returns at once."""
         self._epoch = 0
-        wrapper = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", PRIVATE_MEMORY, "sh", *AS_PROXY]
+        wrapper = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", PRIVATE_MEMORY, "sh", *self._as_proxy]
         self._process = self._spawn(wrapper)
 
     def await_ready(self, seconds: float) -> None:
@@ -101,7 +120,7 @@ class Proxy:
         deadline = time.monotonic() + seconds
         old = self._started()
         self._epoch += 1
-        wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", f"--root=/proc/{old.pid}/root", "setpriv", *AS_PROXY]
+        wrapper = ["nsenter", f"--mount=/proc/{old.pid}/ns/mnt", f"--root=/proc/{old.pid}/root", "setpriv", *self._as_proxy]
         self._process = self._spawn(wrapper)
         try:
             old.wait(max(0.0, deadline - time.monotonic()))
@@ -112,7 +131,7 @@ class Proxy:
 
     def _spawn(self, wrapper: Sequence[str]) -> Process:
         argv = [*wrapper, *command(self.folder, self._tuning, self._epoch)]
-        return self._spawner.submit(self.pod.start, argv, component=COMPONENT).result()
+        return self._spawner.submit(self.place.start, argv, component=COMPONENT).result()
 
     def _started(self) -> Process:
         if self._process is None:
@@ -129,7 +148,7 @@ class Proxy:
             time.sleep(POLL_SECONDS)
 
     def _where(self) -> str:
-        return f"Envoy of pod {self.pod.pod.ref} ({self.folder / BOOTSTRAP_FILE})"
+        return f"Envoy of {self._title} ({self.folder / BOOTSTRAP_FILE})"
 
     def last_words(self) -> str:
         """The end of its log, for messages."""
@@ -138,3 +157,11 @@ class Proxy:
         with self._process.log.open(errors="replace") as log:
             lines = [line.strip() for line in deque(log, LAST_WORDS) if line.strip()]
         return f"its last words: {' | '.join(lines)}" if lines else "it said nothing"
+
+
+class PodProxy(Proxy):
+    """The Envoy of one pod."""
+
+    def __init__(self, pod: LabPod, folder: Path, tuning: ProcessTuning, spawner: Executor) -> None:
+        super().__init__(pod, f"pod {pod.pod.ref}", folder, tuning, spawner)
+        self.pod = pod

@@ -1,6 +1,13 @@
 """Everything about a sidecar that may be chosen, in one value, so that a sweep can choose it and a report can print it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +50,25 @@ def parse(settings: str) -> Tuning:
 
     Raises ValueError saying what there is to choose.
     """
-    if settings in NAMED:
-        return NAMED[settings]
-    chosen: dict[str, int | bool] = {}
+    return chosen(settings, ISTIO_DEFAULTS, NAMED)
+
+
+def chosen(settings: str, defaults: Settings, named: Mapping[str, Settings]) -> Settings:
+    """The ``named`` settings of that name, else ``defaults`` with changes as ``name=value,…``.
+
+    Raises ValueError saying what there is to choose.
+    """
+    if settings in named:
+        return named[settings]
+    changes: dict[str, int | bool] = {}
     for each in settings.split(","):
         name, _, value = each.partition("=")
-        kind = next((field.type for field in fields(Tuning) if field.name == name), None)
+        kind = next((field.type for field in fields(defaults) if field.name == name), None)
         if kind is bool and value in ("true", "false"):
-            chosen[name] = value == "true"
+            changes[name] = value == "true"
         elif kind not in (None, bool) and value.isdecimal():
-            chosen[name] = int(value)
+            changes[name] = int(value)
         else:
-            known = ", ".join([*NAMED, *(f"{field.name}={'true' if field.type is bool else 'N'}" for field in fields(Tuning))])
-            raise ValueError(f"{each!r} is no setting; there are {known}")
-    return replace(ISTIO_DEFAULTS, **chosen)  # type: ignore[arg-type] # each value was read as its field's type
+            ways = (f"{field.name}={'true' if field.type is bool else 'N'}" for field in fields(defaults))
+            raise ValueError(f"{each!r} is no setting; there are {', '.join([*named, *ways])}")
+    return replace(defaults, **changes)

@@ -33,11 +33,13 @@ class AlreadyAttached(MeshError):
 class Options:
     """What may be chosen. ``hook`` None takes what the kernel has.
 
-    Without host routing every packet crosses the node's stack.
+    Without host routing every packet crosses the node's stack. With ``proxy`` the node has one, to which flows go whose
+    requests are judged.
     """
 
     hook: HookKind | None = None
     host_routing: bool = True
+    proxy: bool = False
 
 
 class Agent:
@@ -59,7 +61,7 @@ class Agent:
             self.kind = options.hook or kernel_kind(self._loaded.programs["from_pod"])
             self._routes = routes(node, lab, options.host_routing)
             self.maps["hops"].put_many({U32.pack(index): hop.pack() for index, hop in self._routes.hops.items()})
-            self.tables = Tables(self.maps, _endpoints(self._routes, identities))
+            self.tables = Tables(self.maps, _endpoints(self._routes, identities), proxy=options.proxy)
             undo.callback(self.tables.close)
             self._ring = EventRing(self.maps["events"])
             undo.callback(self._ring.close)

@@ -52,11 +52,11 @@ def _isolates(spec: CiliumSpec, direction: int) -> bool:
 def _rule_grants(
     rule: CiliumRule, direction: int, subjects: Sequence[Identity], namespace: str | None, cluster: Cluster, denies: bool
 ) -> Iterator[Grant]:
-    for port in wanted(rule, denies):
+    for port, requests in wanted(rule, denies):
         for group in _groups(rule, namespace, cluster):
             for subject_group, peer_group, number in _at_ends(port, direction, subjects, group, cluster):
                 if peer_group != frozenset():
-                    yield Grant(numbers(subject_group), direction, peer_group, number, rule.origin, denies)
+                    yield Grant(numbers(subject_group), direction, peer_group, number, rule.origin, denies, requests)
 
 
 def _at_ends(

@@ -1,4 +1,4 @@
-"""Which ports and ICMP messages a rule of Cilium's is about.
+"""Which ports and ICMP messages a rule of Cilium's is about, and of which requests it takes a closer look.
 
 Source: https://docs.cilium.io/en/stable/security/policy/language/#layer-4-examples, and RFC 792 and RFC 4443 for the types.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.mesh.grants import ICMPType, PolicyError, Ports
 from harness.mesh.portclasses import PortRange
-from harness.model.cilium import CiliumPort, CiliumRule, ICMPField, PortRule
+from harness.model.cilium import CiliumPort, CiliumRule, ICMPField, L7Rules, PortRule
 
 _ANY = ("TCP", "UDP")
 _TYPES = {
@@ -45,27 +45,48 @@ class NamedPort:
     protocols: tuple[str, ...]
 
 
-def wanted(rule: CiliumRule, denies: bool) -> list[Ports | NamedPort]:
-    """Everything that ``rule`` is about, None for all of it. Raises PolicyError."""
+Wanted = tuple[Ports | NamedPort, L7Rules | None]
+"""A port, and the rules that requests to it must meet, if there are any."""
+
+
+def wanted(rule: CiliumRule, denies: bool) -> list[Wanted]:
+    """Everything that ``rule`` is about, with None for all ports. Raises PolicyError."""
     if rule.ports and rule.icmps:
         raise PolicyError(rule.origin, "combining toPorts and icmps is not supported by Cilium; write two rules")
     if rule.ports:
         return [port for each in rule.ports for port in _of_port_rule(each, denies)]
     if rule.icmps:
-        return [_icmp(each) for fields in rule.icmps for each in fields]
-    return [None]
+        return [(_icmp(each), None) for fields in rule.icmps for each in fields]
+    return [(None, None)]
 
 
-def _of_port_rule(rule: PortRule, denies: bool) -> Iterator[Ports | NamedPort]:
-    if rule.rules is not None:
-        for name, rules in (("http", rule.rules.http), ("kafka", rule.rules.kafka)):
-            if rules is not None:
-                why = "a deny rule cannot look into requests" if denies else "this data plane does not parse requests"
-                raise PolicyError(rule.rules.origin, f"toPorts.rules.{name}: {why}; leave the rules out")
+def _of_port_rule(rule: PortRule, denies: bool) -> Iterator[Wanted]:
+    requests = _requests(rule, denies)
     if not rule.ports:
-        yield None
+        yield None, requests
     for port in rule.ports or ():
-        yield from _port(port)
+        for number in _port(port):
+            yield number, requests
+
+
+def _requests(rule: PortRule, denies: bool) -> L7Rules | None:
+    """The rules about requests; an empty list of them narrows nothing."""
+    if rule.rules is None:
+        return None
+    name = "kafka" if rule.rules.kafka is not None else "http"
+    if denies:
+        raise PolicyError(
+            rule.rules.origin, f"toPorts.rules.{name}: a deny rule cannot look into requests; leave the rules out"
+        )
+    if rule.rules.kafka is not None:
+        raise PolicyError(rule.rules.origin, "toPorts.rules.kafka: requests of Kafka are not parsed here; leave the rules out")
+    if not rule.rules.http:
+        return None
+    if not rule.ports or any(port.protocol != "TCP" or port.port == "0" for port in rule.ports):
+        raise PolicyError(
+            rule.rules.origin, "toPorts.rules.http: want ports of TCP beside the rules; write ports and protocol: TCP"
+        )
+    return rule.rules
 
 
 def _port(port: CiliumPort) -> Iterator[Ports | NamedPort]:

@@ -10,6 +10,7 @@ from harness.mesh.cidrclasses import Block
 from harness.mesh.errors import MeshError
 from harness.mesh.identity import Identity
 from harness.mesh.portclasses import PortRange
+from harness.model.cilium import L7Rules
 from harness.model.origin import Origin
 from harness.model.topology import Topology
 
@@ -41,7 +42,10 @@ Ports = PortRange | ICMPType | str | None
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One thing that one rule allows to each of its subjects; or ``denies`` them, whatever else allows it."""
+    """One thing that one rule allows to each of its subjects; or ``denies`` them, whatever else allows it.
+
+    ``requests`` are rules of which a request over the flow must meet one; None where the flow is allowed with all of them.
+    """
 
     subjects: frozenset[int]
     direction: int
@@ -49,6 +53,7 @@ class Grant:
     port: Ports
     origin: Origin
     denies: bool = False
+    requests: L7Rules | None = None
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import numpy as np
 
-SCHEMA = 3
+SCHEMA = 4
 """Part of every pin's path; counted up when a map's layout changes, for a reopened map must be what it was."""
 
 U32 = struct.Struct("=I")
@@ -14,7 +14,7 @@ ENDPOINT_ENTRIES = {4: struct.Struct("=4s12s"), 6: struct.Struct("=16s12s4x")}  
 HOP = struct.Struct("=IHH6s6s")  # ifindex, kind, MTU, destination MAC, source MAC
 SUBJECT = struct.Struct("=IHH")  # rule, shapes, class
 POLICY_ENTRY = struct.Struct("=IIHBBI")  # subject class, peer class, port class, protocol, direction, rule
-CONFIG = struct.Struct("=IIIIIIII")  # generation, seed, policy mask of each bank, endpoint mask of each bank and family
+CONFIG = struct.Struct("=IIIIIIIII")  # generation, seed, policy mask of each bank, endpoint mask of each bank and family, proxy
 CIDR_KEY = struct.Struct("=II16s")  # prefix length, bank, address
 DROP_EVENT = struct.Struct("=Q16s16sIIIII2s2sBBBBxxxx")
 
@@ -54,6 +54,12 @@ ICMP_PROTOCOLS = {4: 1, 6: 58}
 
 ENTRY_DENIES = 2
 """Added to the direction of a policy entry that denies."""
+
+RULE_REQUESTS = 0x8000_0000
+"""Added to the rule of a policy entry that allows requests, not the flow."""
+
+PROXY_MARK = 0x200
+"""What packets carry that belong to the node's proxy."""
 
 PEER_IS_CIDR = 0x8000_0000
 CIDR_BANK_BITS = 32

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from threading import Event, Lock, Thread
 
 from harness.lab.port import Lab
 from harness.mesh.agent import Agent, Options
 from harness.mesh.events import Drop
-from harness.mesh.grants import Cluster
+from harness.mesh.grants import Cluster, Granted
 from harness.mesh.identity import identities
 from harness.mesh.libbpf import BpfError
-from harness.mesh.policy import Compiled, compile_policies
+from harness.mesh.policy import Compiled, compile_policies, granted, tables_of
 from harness.mesh.rcu import wait_for_running_programs
+from harness.mesh.requests import RequestJudge
 from harness.model.cilium import Policy
 from harness.model.origin import Origin
 from harness.model.topology import Pod
@@ -26,9 +28,10 @@ DRAIN_SECONDS = 0.5
 class Mesh:
     """The agents of a lab. Made by ``attached``."""
 
-    def __init__(self, lab: Lab, agents: Sequence[Agent]) -> None:
+    def __init__(self, lab: Lab, agents: Sequence[Agent], judge: RequestJudge | None = None) -> None:
         self.lab = lab
         self.agents = agents
+        self._judge = judge
         self._cluster = Cluster.of(lab.topology, identities(lab.topology))
         self._policies: Sequence[Policy] = ()
         self._compiled: dict[int, Compiled] = {}
@@ -39,10 +42,11 @@ class Mesh:
         """Enforce exactly ``policies`` on every node; the generation that is in force now, and the seconds it took.
 
         First every node's idle bank is filled, then all are put in force one after the other, then the packets that
-        were on their way through the programs are waited for. Raises PolicyError before anything is changed.
+        were on their way through the programs are waited for. Who judges requests refuses meanwhile what either policy
+        refuses. Raises PolicyError before anything is changed.
         """
         started = time.monotonic()
-        generation = self._enforce(compile_policies(policies, self._cluster))
+        generation = self._enforce(*self._compile(policies))
         self._policies = policies
         seconds = time.monotonic() - started
         self._forget_drops()
@@ -57,26 +61,38 @@ class Mesh:
         started = time.monotonic()
         numbered = identities(self.lab.topology)
         self._cluster = Cluster.of(self.lab.topology, numbered)
-        compiled = compile_policies(self._policies, self._cluster)
+        compiled, result = self._compile(self._policies)
         for agent in self.agents:
             agent.follow(numbered)
-        generation = self._enforce(compiled)
+        generation = self._enforce(compiled, result)
         addresses = [ip for pod in removed for ip in pod.ips]
         for agent in self.agents:
             agent.tables.forget_flows(addresses)
+        if self._judge is not None:
+            self._judge.forget(addresses)
         seconds = time.monotonic() - started
         self._forget_drops()
         return generation, seconds
 
-    def _enforce(self, compiled: Compiled) -> int:
+    def _compile(self, policies: Sequence[Policy]) -> tuple[Compiled, Granted]:
+        result = granted(policies, self._cluster)
+        if self._judge is None:
+            return compile_policies(policies, self._cluster), result
+        return tables_of(result, self._cluster), result
+
+    def _enforce(self, compiled: Compiled, result: Granted) -> int:
         for agent in self.agents:
             agent.tables.stage(compiled)
+        if self._judge is not None:
+            self._judge.prepare(result, self._cluster)
         for agent in self.agents:
             agent.tables.flip()
         generation = self.agents[0].tables.generation if self.agents else 0
         self._compiled[generation] = compiled
         self._compiled.pop(generation - _GENERATIONS, None)
         wait_for_running_programs()
+        if self._judge is not None:
+            self._judge.settle()
         return generation
 
     def _forget_drops(self) -> None:
@@ -118,19 +134,21 @@ class Mesh:
 
 
 @contextmanager
-def attached(lab: Lab, options: Options) -> Iterator[Mesh]:
+def attached(lab: Lab, options: Options, judge: RequestJudge | None = None) -> Iterator[Mesh]:
     """The mesh in force on ``lab``, with no policy; left, nothing of it remains.
 
-    Programs meet filled tables from their first packet: nothing is dropped by attaching. Raises LoadFailed, BpfError.
+    Programs meet filled tables from their first packet: nothing is dropped by attaching. Without a ``judge`` policies that
+    look into requests are refused. Raises LoadFailed, BpfError, and what the judge raises.
     """
     by_pod = identities(lab.topology)
+    options = replace(options, proxy=judge is not None)
     with ExitStack() as undo:
         agents = []
         for node in lab.nodes:
             agent = Agent(node, lab, by_pod, options)
             undo.callback(agent.close)
             agents.append(agent)
-        mesh = Mesh(lab, agents)
+        mesh = Mesh(lab, agents, judge)
         mesh.apply(())
         for agent in agents:
             agent.attach()

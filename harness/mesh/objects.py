@@ -30,13 +30,14 @@ class LoadFailed(MeshError):
 
 @dataclass(frozen=True, slots=True)
 class TestRun:
-    """What a program did with a packet: its return code, the packet after it, and ns a repetition."""
+    """What a program did with a packet: its return code, the packet after it, ns a repetition, and the mark that it set."""
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
     code: int
     packet: bytes
     nanoseconds: int
+    mark: int
 
 
 class Program:
@@ -62,6 +63,7 @@ class Program:
         out = ctypes.create_string_buffer(len(packet) + 256)
         frame = ctypes.create_string_buffer(packet, len(packet))
         given = (ctypes.c_char * len(context)).from_buffer(context)
+        after = ctypes.create_string_buffer(len(context))
         options = TestRunOptions(
             sz=ctypes.sizeof(TestRunOptions),
             data_in=ctypes.addressof(frame),
@@ -70,10 +72,13 @@ class Program:
             data_size_out=len(out),
             ctx_in=ctypes.addressof(given),
             ctx_size_in=len(context),
+            ctx_out=ctypes.addressof(after),
+            ctx_size_out=len(after),
             repeat=repeat,
         )
         checked(library().bpf_prog_test_run_opts(self.fd, ctypes.byref(options)), f"test run of {self.name}")
-        return TestRun(int(options.retval), out.raw[: options.data_size_out], int(options.duration))
+        (mark,) = struct.unpack_from("=I", after, 8)
+        return TestRun(int(options.retval), out.raw[: options.data_size_out], int(options.duration), mark)
 
 
 @dataclass(frozen=True, slots=True)

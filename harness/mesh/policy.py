@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from harness.mesh import cidrclasses, cilium, networkpolicy, portclasses
 from harness.mesh.cidrclasses import Block, CidrClasses
-from harness.mesh.grants import EGRESS, INGRESS, Cluster, Grant, Granted, ICMPType
-from harness.mesh.layout import ENTRY_DENIES, ICMP_PROTOCOLS, PEER_IS_CIDR, PROTOCOLS
+from harness.mesh.grants import EGRESS, INGRESS, Cluster, Grant, Granted, ICMPType, PolicyError
+from harness.mesh.layout import ENTRY_DENIES, ICMP_PROTOCOLS, PEER_IS_CIDR, PROTOCOLS, RULE_REQUESTS
 from harness.mesh.portclasses import PortClasses, PortRange
 from harness.model.cilium import Policy
 from harness.model.origin import Origin
@@ -53,24 +53,34 @@ class Compiled:
     peers: dict[int, int]
     """The class of each identity as a peer; 0 (or none) for those whom no rule names."""
     entries: dict[Entry, int]
-    """The number of the rule that allows or denies."""
+    """The number of the rule that allows or denies; with RULE_REQUESTS where it allows only some requests."""
     ports: PortClasses
     cidrs: CidrClasses
     rules: tuple[Origin, ...]
 
     def rule(self, number: int) -> Origin | None:
         """Where rule ``number`` was written; None for 0."""
+        number &= ~RULE_REQUESTS
         return self.rules[number - 1] if 0 < number <= len(self.rules) else None
 
 
 def compile_policies(policies: Sequence[Policy], cluster: Cluster) -> Compiled:
-    """Compile ``policies`` for ``cluster``. Raises PolicyError.
+    """Compile ``policies`` for ``cluster``, where nobody looks into requests. Raises PolicyError."""
+    result = granted(policies, cluster)
+    for grant in result.grants:
+        if grant.requests is not None:
+            what = "toPorts.rules.http: this data plane does not parse requests; leave the rules out"
+            raise PolicyError(grant.requests.origin, what)
+    return tables_of(result, cluster)
+
+
+def tables_of(result: Granted, cluster: Cluster) -> Compiled:
+    """What was ``granted`` as tables. Flows that are allowed only by rules about requests are the node's proxy's.
 
     Identities that no rule tells apart are one class, as subjects and as peers: a policy over a thousand pods is an entry,
     not a million. Every identity is a subject in both directions, so that the kernel can tell "no policy isolates it" (open)
     from "never heard of" (closed).
     """
-    result = _granted(policies, cluster)
     numbers: dict[Origin, int] = {}
     ports = portclasses.classify(grant.port for grant in result.grants if isinstance(grant.port, PortRange))
     blocks = {grant.peers for grant in result.grants if isinstance(grant.peers, Block)}
@@ -85,7 +95,7 @@ def compile_policies(policies: Sequence[Policy], cluster: Cluster) -> Compiled:
         for direction in (EGRESS, INGRESS):
             key = (direction, identity.number)
             origin = result.isolated.get(key)
-            indices = tuple(index for index in held.get(key, ()) if origin or result.grants[index].denies)
+            indices = _counting(held.get(key, ()), result.grants, origin is not None)
             if origin is None and not indices:
                 subjects[key] = Subject(0, SUBJECT_KNOWN | SUBJECT_OPEN, 0)
                 continue
@@ -101,14 +111,32 @@ def compile_policies(policies: Sequence[Policy], cluster: Cluster) -> Compiled:
                     rule = numbers.setdefault(grant.origin, len(numbers) + 1)
                     for peer in reached[index]:
                         for port_class in port_classes:
-                            entries.setdefault(Entry(number, peer, port_class, protocol, way), rule)
+                            _enter(entries, Entry(number, peer, port_class, protocol, way), rule, grant)
                 isolating = numbers.setdefault(origin, len(numbers) + 1) if origin else 0
                 classes[signature] = Subject(isolating, shapes, number)
             subjects[key] = classes[signature]
     return Compiled(subjects, peers, entries, ports, cidrs, tuple(numbers))
 
 
-def _granted(policies: Sequence[Policy], cluster: Cluster) -> Granted:
+def _counting(held: Sequence[int], grants: Sequence[Grant], isolated: bool) -> tuple[int, ...]:
+    """The grants that make a difference to who is not isolated are denials, unless some narrow requests.
+
+    Those do so also where a policy isolates nobody (enableDefaultDeny), as Cilium documents it.
+    """
+    if isolated or any(grants[index].requests is not None for index in held):
+        return tuple(held)
+    return tuple(index for index in held if grants[index].denies)
+
+
+def _enter(entries: dict[Entry, int], entry: Entry, rule: int, grant: Grant) -> None:
+    """The first rule is named; but one that allows every request wins over those that look into them."""
+    if grant.requests is not None:
+        entries.setdefault(entry, rule | RULE_REQUESTS)
+    elif entries.get(entry, RULE_REQUESTS) & RULE_REQUESTS:
+        entries[entry] = rule
+
+
+def granted(policies: Sequence[Policy], cluster: Cluster) -> Granted:
     """Resolve ``policies`` over ``cluster``, each as its kind has it."""
     result = Granted()
     for policy in policies:

@@ -53,7 +53,8 @@ class Tables:
     ``endpoints`` are the addresses that the next ``stage`` writes, with the policy that is compiled for them.
     """
 
-    def __init__(self, maps: Mapping[str, Map], endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(self, maps: Mapping[str, Map], endpoints: Mapping[str, Endpoint], *, proxy: bool = False) -> None:
+        """``proxy``: the node has one, and sockets of its may be ends of pods' flows."""
         self._maps = maps
         self.endpoints = endpoints
         self._cidrs: list[dict[bytes, bytes]] = [{} for _ in range(BANKS)]
@@ -63,7 +64,8 @@ class Tables:
         self._peers = maps["peer_classes"].memory()
         self._ports = maps["port_classes"].memory()
         self._config = maps["mesh_config"].memory()
-        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), *[0] * (BANKS + BANKS * len(ENDPOINT_ENTRIES)))
+        masks = [0] * (BANKS + BANKS * len(ENDPOINT_ENTRIES))
+        CONFIG.pack_into(self._config, 0, 0, secrets.randbits(32), *masks, int(proxy))
         self._generation = ctypes.c_uint32.from_buffer(self._config)
 
     @property

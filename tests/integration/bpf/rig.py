@@ -15,7 +15,7 @@ from harness.mesh.grants import Cluster
 from harness.mesh.identity import identities
 from harness.mesh.layout import ENDPOINT_HOST, ENDPOINT_LOCAL, HOP_POD, HOP_STACK, HOP_WIRE, HOST_IDENTITY, U32
 from harness.mesh.objects import load
-from harness.mesh.policy import compile_policies
+from harness.mesh.policy import granted, tables_of
 from harness.mesh.routes import Hop
 from harness.mesh.tables import Endpoint, Tables
 from harness.model.cilium import Policy
@@ -50,12 +50,16 @@ TOPOLOGY = Topology(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``action`` is stack, redirect or drop; ``reason`` is the drop's name; ``packet`` is the frame afterwards."""
+    """``action`` is stack, redirect or drop; ``reason`` is the drop's name; ``packet`` is the frame afterwards.
+
+    ``mark`` is what rules of the node's stack may tell the packet by.
+    """
 
     action: str
     reason: str | None
     packet: Packet
     event: Drop | None
+    mark: int
 
     @property
     def passed(self) -> bool:
@@ -80,7 +84,7 @@ class Rig:
             for ip in TOPOLOGY.pod(ref).ips:
                 endpoints[ip] = Endpoint(numbered[ref].number, hop, flags)
         endpoints |= {ip: Endpoint(HOST_IDENTITY, 0, ENDPOINT_HOST) for ip in HOST.values()}
-        self.tables = Tables(self.maps, endpoints)
+        self.tables = Tables(self.maps, endpoints, proxy=True)
         self._ring = EventRing(self.maps["events"])
         self.apply()
 
@@ -99,7 +103,7 @@ class Rig:
 
     def apply(self, *policies: Policy) -> None:
         """Put exactly these policies in force."""
-        self._compiled = compile_policies(policies, self._cluster)
+        self._compiled = tables_of(granted(policies, self._cluster), self._cluster)
         self.tables.stage(self._compiled)
         self.tables.flip()
 
@@ -121,7 +125,9 @@ class Rig:
         done = self._loaded.programs[program].test_run(frame, ingress_ifindex=ifindex, gso_size=gso_size)
         events = self._ring.drain()
         event = events[-1] if events else None
-        return Outcome(_ACTIONS[done.code], reasons()[event.reason].name if event else None, Ether(done.packet), event)
+        return Outcome(
+            _ACTIONS[done.code], reasons()[event.reason].name if event else None, Ether(done.packet), event, done.mark
+        )
 
     def flood(self, source: dict[int, str], destination: dict[int, str], flows: int) -> None:
         """So many datagram flows, all different, from a pod of this node."""

@@ -20,7 +20,7 @@ C = {
     "subject": (layout.SUBJECT, ["rule", "shapes", "class"]),
     "policy_entry": (layout.POLICY_ENTRY, ["subject", "peer", "port_class", "protocol", "direction", "rule"]),
     "cidr_key": (layout.CIDR_KEY, ["prefix", "bank", "address"]),
-    "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None, None, None]),
+    "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None, None, None, "proxy"]),
 }
 """Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
 

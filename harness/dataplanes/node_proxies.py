@@ -1,0 +1,163 @@
+"""The Envoys of all nodes of a lab, as the mesh's judge of requests."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.dataplanes.scopes import Ground, grounds, scopes
+from harness.envoy.admission import Scope, requests
+from harness.envoy.ads import AdsServer
+from harness.envoy.errors import EnvoyError, NotAccepted
+from harness.envoy.node_denials import RefusedRequest
+from harness.envoy.node_envoy import NodeEnvoy
+from harness.envoy.node_rbac import Matcher, denials, name
+from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.transparent import attach_script, detach_script, ruleset
+from harness.lab.port import Lab, LabError
+from harness.lab.sockets import end_connections
+from harness.mesh.grants import Cluster, Granted
+from harness.mesh.layout import PROXY_MARK
+from harness.model.origin import Origin
+
+READY_SECONDS = 60.0
+CONVERGENCE_SECONDS = 30.0
+SOCKET = "xds.sock"
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What one Envoy judges by: ``refused`` is what it was told last, ``scopes`` what it was told to settle on."""
+
+    refused: Mapping[str, Matcher] = field(default_factory=dict)
+    scopes: Sequence[Scope] = ()
+    number: int = 0
+    next: Sequence[Scope] = ()
+    known: set[Ground] = field(default_factory=set)
+
+
+class NodeProxies:
+    """One Envoy a node; satisfies ``RequestJudge``. Methods raise EnvoyError and LabError."""
+
+    def __init__(self, lab: Lab, tuning: NodeTuning) -> None:
+        # a short name: paths of Unix sockets below it have 107 bytes
+        self.folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
+        self.folder.chmod(0o755)
+        self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+        self._server = AdsServer(self.folder / SOCKET)
+        (self.folder / SOCKET).chmod(0o666)
+        self.envoys = [self._made(lab, node, tuning) for node in range(len(lab.nodes))]
+        self._judged = {envoy: _Judged() for envoy in self.envoys}
+
+    def _made(self, lab: Lab, index: int, tuning: NodeTuning) -> NodeEnvoy:
+        folder = self.folder / str(index)
+        folder.mkdir()
+        return NodeEnvoy(lab.nodes[index], folder, self._server, tuning, self._spawner)
+
+    def start(self) -> None:
+        """Start every Envoy; when all serve, have the nodes' stacks hand them what is marked."""
+
+        def attach(envoy: NodeEnvoy) -> None:
+            envoy.start(READY_SECONDS)
+            envoy.node.run(["sh", "-c", attach_script(PROXY_MARK)], stdin=ruleset(PROXY_MARK))
+
+        self._each(attach)
+
+    def stop(self) -> None:
+        """End every Envoy, and take the rules away."""
+
+        def detach(envoy: NodeEnvoy) -> None:
+            envoy.stop()
+            with suppress(LabError):
+                envoy.node.run(["sh", "-c", detach_script(PROXY_MARK)], check=False)
+
+        try:
+            self._each(detach)
+        finally:
+            self._server.close()
+            self._spawner.shutdown()
+
+    def prepare(self, result: Granted, cluster: Cluster) -> None:
+        """Packets are judged by the policy in force, and soon by ``result``: refuse what either refuses."""
+        for envoy, judged in self._judged.items():
+            local = [ip for pod in envoy.node.pods for ip in pod.pod.ips]
+            judged.next = scopes(result, cluster, local, judged.known)
+        try:
+            self._each(lambda envoy: self._refuse(envoy, {**self._judged[envoy].refused, **self._next(envoy)}))
+        except BaseException as error:
+            with suppress(EnvoyError):
+                self._each(lambda envoy: self._refuse(envoy, self._now(envoy)))
+            raise self._blamed(error) from error
+
+    def settle(self) -> None:
+        """The policy that was prepared is in force: refuse what it refuses, and no more.
+
+        A connection between an Envoy and a backend, or the backend's Envoy, that was opened under another policy may be
+        cut by this one: where any node's has changed, later requests have new ones.
+        """
+        changed = False
+        for judged in self._judged.values():
+            if judged.next != judged.scopes:
+                judged.number, judged.scopes, changed = judged.number + 1, judged.next, True
+            judged.known |= grounds(judged.scopes)
+        self._each(lambda envoy: self._refuse(envoy, self._now(envoy), renew=changed))
+        for envoy in self.envoys:
+            envoy.refused.forget()
+
+    def forget(self, addresses: Iterable[str]) -> None:
+        """End connections of addresses that pods have given up."""
+        gone = set(addresses)
+        for envoy in self.envoys:
+            self._judged[envoy].known = {each for each in self._judged[envoy].known if each.address not in gone}
+            with envoy.node.entered():
+                end_connections(gone)
+
+    def latest_refusal(
+        self, source: str, destination: str, port: int, asked: tuple[str, str] | None
+    ) -> tuple[NodeEnvoy, RefusedRequest, Origin | None] | None:
+        """The Envoy that refused a request last, what it says, and where the rule was written; the client's node first."""
+        for envoy in sorted(self.envoys, key=lambda each: source not in _addresses(each)):
+            found = envoy.refused.latest(source, destination, port, asked)
+            if found is not None:
+                judged = self._judged[envoy]
+                named = {name(scope, index, _prefix(judged.number)): scope for index, scope in enumerate(judged.scopes)}
+                return envoy, found, named[found.policy].origin if found.policy in named else None
+        return None
+
+    def _blamed(self, error: BaseException) -> BaseException:
+        """``error`` with the line of the rule whose expression an Envoy quotes in refusing its configuration."""
+        if not isinstance(error, NotAccepted):
+            return error
+        asked = {rule for judged in self._judged.values() for rule in requests(judged.next)}
+        quoted = [rule for rule in asked for text in (rule.path, rule.method, rule.host) if text and str(error).endswith(text)]
+        return NotAccepted(f"{quoted[0].origin}: {error}") if quoted else error
+
+    def _now(self, envoy: NodeEnvoy) -> dict[str, Matcher]:
+        judged = self._judged[envoy]
+        return denials(judged.scopes, _prefix(judged.number))
+
+    def _next(self, envoy: NodeEnvoy) -> dict[str, Matcher]:
+        judged = self._judged[envoy]
+        return {} if judged.next == judged.scopes else denials(judged.next, _prefix(judged.number + 1))
+
+    def _refuse(self, envoy: NodeEnvoy, refused: Mapping[str, Matcher], *, renew: bool = False) -> None:
+        if renew or refused != self._judged[envoy].refused:
+            envoy.refuse(refused, CONVERGENCE_SECONDS, renew=renew)
+            self._judged[envoy].refused = refused
+
+    def _each(self, step: Callable[[NodeEnvoy], None]) -> None:
+        """One step at each Envoy, all at once; the first error is raised when all are through."""
+        with ThreadPoolExecutor(max(1, len(self.envoys))) as pool:
+            outcomes = [pool.submit(step, envoy) for envoy in self.envoys]
+        for outcome in outcomes:
+            outcome.result()
+
+
+def _prefix(number: int) -> str:
+    return f"{number}-"
+
+
+def _addresses(envoy: NodeEnvoy) -> set[str]:
+    return {ip for pod in envoy.node.pods for ip in pod.pod.ips}

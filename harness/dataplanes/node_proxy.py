@@ -1,0 +1,132 @@
+"""One Envoy a node, as Cilium has it: the eBPF mesh's programs judge packets, the node's Envoy judges requests.
+
+Only TCP to ports that a policy narrows by ``rules.http`` goes through an Envoy, once a node: the client's egress is judged at
+its node, the backend's ingress at its own, and both at once where the two are the same.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from harness.dataplanes.ebpf import Ebpf, EbpfAttachment, options
+from harness.dataplanes.envoy_restart import restart
+from harness.dataplanes.node_proxies import NodeProxies
+from harness.dataplanes.port import (
+    Attachment,
+    Component,
+    DataPlaneError,
+    Feature,
+    NotConverged,
+    RestartKind,
+    Revision,
+    Support,
+    Yes,
+)
+from harness.envoy.errors import EnvoyError
+from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
+from harness.envoy.process import COMPONENT
+from harness.lab.port import Lab, LabError, LabPod
+from harness.mesh.errors import MeshError
+from harness.mesh.mesh import Mesh, attached
+from harness.model.cilium import Policy
+from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.request import HTTPRequest
+from harness.model.topology import Pod
+
+
+class NodeProxyAttachment(EbpfAttachment):
+    """The mesh and the nodes' Envoys in force on a lab."""
+
+    plane = "node-proxy"
+
+    def __init__(self, mesh: Mesh, proxies: NodeProxies) -> None:
+        super().__init__(mesh)
+        self._proxies = proxies
+
+    def apply(self, policies: Sequence[Policy]) -> Revision:
+        return self._converged(lambda: super(NodeProxyAttachment, self).apply(policies))
+
+    def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
+        return self._converged(lambda: super(NodeProxyAttachment, self).pods_changed(added, removed))
+
+    def _converged(self, change: Callable[[], Revision]) -> Revision:
+        try:
+            return change()
+        except (EnvoyError, LabError) as error:
+            raise NotConverged(f"{self.plane}: requests are not judged as they should be: {error}") from error
+
+    def evidence(self, flow: Flow) -> Evidence | None:
+        """What an Envoy refused under the policies in force, else what the programs dropped."""
+        refusal = self._refusal(flow) if flow.protocol == "TCP" else None
+        return refusal or super().evidence(flow)
+
+    def _refusal(self, flow: Flow) -> Evidence | None:
+        request = flow.request
+        asked = (request.method, request.path) if isinstance(request, HTTPRequest) else None
+        source, destination = (self.address(end, flow.family) for end in (flow.source, flow.destination))
+        found = self._proxies.latest_refusal(source, destination, flow.port, asked)
+        if found is None:
+            return None
+        envoy, refused, rule = found
+        where = f"{refused.direction} on node {envoy.node.name}: {refused.method} {refused.path}"
+        return Evidence(self.plane, "rbac_access_denied", str(rule) if rule else None, where)
+
+    def components(self) -> Sequence[Component]:
+        """An Envoy a node, and the programs."""
+        envoys = [Component(COMPONENT, envoy.node, envoy.process.pids) for envoy in self._proxies.envoys]
+        return (*envoys, *super().components())
+
+    def restart(self, component: str, how: RestartKind) -> None:
+        """``component`` is ``proxy`` for every Envoy, one after another, a node's name for that node's, or ``bpf``."""
+        chosen = [envoy for envoy in self._proxies.envoys if component in (COMPONENT, envoy.node.name)]
+        if not chosen:
+            super().restart(component, how)
+        for envoy in chosen:
+            try:
+                restart(envoy.process, how)
+            except (EnvoyError, LabError) as error:
+                raise DataPlaneError(f"{self.plane}: {how} restart failed: {error}") from None
+
+
+class NodeProxy:
+    """The eBPF mesh with an Envoy on every node."""
+
+    def __init__(self, name: str = "node-proxy", title: str = "Node Envoys", tuning: NodeTuning = DEFAULTS) -> None:
+        self.name = name
+        self.title = title
+        self._tuning = tuning
+
+    def tuned(self, settings: str) -> "NodeProxy":
+        return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
+
+    def supports(self, feature: Feature) -> Support:
+        if feature is Feature.L7_HTTP:
+            return Yes(denies=Verdict.REJECTED)
+        return Ebpf().supports(feature)
+
+    @contextmanager
+    def attach(self, lab: Lab) -> Iterator[Attachment]:
+        entered = False
+        try:
+            with _running(lab, self._tuning) as proxies, attached(lab, options(), proxies) as mesh:
+                entered = True
+                yield NodeProxyAttachment(mesh, proxies)
+        except (MeshError, EnvoyError, LabError, OSError) as error:
+            if entered and not isinstance(error, (MeshError, EnvoyError)):
+                raise
+            raise DataPlaneError(f"{self.name} could not be {'detached' if entered else 'attached'}: {error}") from error
+
+
+@contextmanager
+def _running(lab: Lab, tuning: NodeTuning) -> Iterator[NodeProxies]:
+    """The Envoys, serving and fed by the nodes' stacks. Their files are kept where that failed, as errors name them."""
+    proxies = NodeProxies(lab, tuning)
+    try:
+        proxies.start()
+        yield proxies
+    finally:
+        proxies.stop()
+    shutil.rmtree(proxies.folder)
+
+
+DATA_PLANES = (NodeProxy(),)

@@ -1,0 +1,98 @@
+"""How a refused request looks to its client, and how Envoy says that it refused it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.envoy.filters import access_log
+
+BODY = "Access denied\r\n"
+"""What Cilium's proxy answers with the status 403."""
+
+REFUSED = "response.code_details.startsWith('rbac_access_denied')"
+"""In the Common Expression Language."""
+
+_EXPRESSION = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+_LOGGER = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+_NAME_BEFORE, _NAME_AFTER = "[", "]"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """One request that RBAC refused; ``policy`` is the name of the policy that did."""
+
+    source: str
+    destination: str
+    port: int
+    method: str
+    path: str
+    details: str
+
+    @property
+    def policy(self) -> str:
+        """As node_rbac.name() made it."""
+        return self.details.partition(_NAME_BEFORE)[2].partition(_NAME_AFTER)[0]
+
+    @property
+    def direction(self) -> str:
+        """Whose rules refused it: egress or ingress."""
+        return self.policy.split("-")[-2] if self.policy.count("-") else ""
+
+
+def denial_body() -> dict[str, Any]:
+    """The answer to a refused request, as ``LocalReplyConfig``; Envoy's other answers stay its own."""
+    return {"mappers": [{"filter": _refused(), "body_format_override": {"text_format_source": {"inline_string": BODY}}}]}
+
+
+def access_logs(path: str, *, everything: bool) -> list[dict[str, Any]]:
+    """A line for each refused request in the file ``path``; with ``everything`` one for each request on standard output."""
+    line = {
+        "source": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "destination": "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%",
+        "port": "%DOWNSTREAM_LOCAL_PORT%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(:PATH)%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+    }
+    refused = {
+        "name": "envoy.access_loggers.file",
+        "filter": _refused(),
+        "typed_config": {"@type": _LOGGER, "path": path, "log_format": {"json_format": line}},
+    }
+    return [refused, *access_log()] if everything else [refused]
+
+
+def _refused() -> dict[str, Any]:
+    return {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {"@type": _EXPRESSION, "expression": REFUSED},
+        }
+    }
+
+
+class RefusedRequests:
+    """Reads what one Envoy refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """Look no more at what was refused until now."""
+        self._forgotten = self._path.stat().st_size if self._path.exists() else 0
+
+    def latest(self, source: str, destination: str, port: int, asked: tuple[str, str] | None) -> RefusedRequest | None:
+        """The last refusal of a request from ``source`` to ``destination``:``port``: of any, or of that method and path."""
+        if not self._path.exists():
+            return None
+        with self._path.open() as log:
+            log.seek(self._forgotten)
+            lines = log.readlines()
+        for text in reversed(lines):
+            found = RefusedRequest(**json.loads(text))
+            same_flow = (found.source, found.destination, found.port) == (source, destination, port)
+            if same_flow and asked in (None, (found.method, found.path)):
+                return found
+        return None

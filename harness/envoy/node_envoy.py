@@ -1,0 +1,90 @@
+"""The Envoy of one node: its process, what it is told, and the proof that it does as it is told."""
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from itertools import count
+from pathlib import Path
+
+from harness.envoy import node_resources
+from harness.envoy.ads import AdsServer
+from harness.envoy.delivery import write_json
+from harness.envoy.errors import NotAccepted
+from harness.envoy.node_bootstrap import node_bootstrap
+from harness.envoy.node_denials import RefusedRequests
+from harness.envoy.node_rbac import Matcher
+from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.process import BOOTSTRAP_FILE, Proxy
+from harness.envoy.redirect import PROXY_ID
+from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, message
+from harness.lab.port import LabNode
+
+CAPABILITIES = "+net_raw"
+"""The least with which the kernel grants IP_TRANSPARENT: to listen for, and to speak from, addresses of pods."""
+
+DENIALS_FILE = "denials.log"
+POLL_SECONDS = 0.005
+CREATED = "listener_manager.listener_create_success"
+"""Counts each worker that has taken up a listener, after all that it was told before."""
+
+
+class NodeEnvoy:
+    """Methods raise EnvoyError. ``folder`` is its own; ``spawner`` as for ``Proxy``."""
+
+    def __init__(self, node: LabNode, folder: Path, server: AdsServer, tuning: NodeTuning, spawner: Executor) -> None:
+        self.node = node
+        self.refused = RefusedRequests(folder / DENIALS_FILE)
+        self._server = server
+        self._tuning = tuning
+        self._numbers = count(1)
+        self._cluster = message(node_resources.cluster(tuning))
+        self._listener = message(node_resources.listener(tuning, str(folder / DENIALS_FILE)))
+        self._mark: Message | None = None
+        self._routes = message(node_resources.routes({}))
+        write_json(folder / BOOTSTRAP_FILE, node_bootstrap(node.name, folder, server.path, tuning))
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, PROXY_ID, PROXY_ID)
+        self.process = Proxy(node, f"node {node.name}", folder, tuning, spawner, CAPABILITIES)
+        self._publish()
+
+    def start(self, seconds: float) -> None:
+        """Start it; returns when it takes connections."""
+        self.process.start()
+        self.process.await_ready(seconds)
+        self._server.await_accepted(self.node.name, seconds)
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        self.process.stop()
+        self._server.forget(self.node.name)
+
+    def refuse(self, denied: Mapping[str, Matcher], seconds: float, *, renew: bool = False) -> None:
+        """Refuse requests that a policy of ``denied`` matches, and no others; returns when every request is judged so.
+
+        That is for requests whose headers end from now on; on which connection they come makes no difference. Envoy accepts a
+        change in its main thread and passes it on to its workers, each of which does in order what it is passed: a listener
+        that listens nowhere, sent afterwards, is counted as taken up by each when the change has reached it.
+        With ``renew`` later requests go over new connections to their backends. Raises NotAccepted.
+        """
+        deadline = time.monotonic() + seconds
+        self._routes = message(node_resources.routes(denied))
+        if renew:
+            self._cluster = message(node_resources.cluster(self._tuning, next(self._numbers)))
+        self._publish()
+        self._server.await_accepted(self.node.name, seconds)
+        before = self._created()
+        self._mark = message(node_resources.mark(next(self._numbers)))
+        self._publish()
+        self._server.await_accepted(self.node.name, deadline - time.monotonic())
+        while self._created() < before + self._tuning.concurrency:
+            if time.monotonic() > deadline:
+                raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def _created(self) -> int:
+        return int(self.process.admin.statistics(f"^{CREATED}$").get(CREATED, 0))
+
+    def _publish(self) -> None:
+        listeners = [self._listener] if self._mark is None else [self._listener, self._mark]
+        self._server.publish(self.node.name, {CLUSTER: (self._cluster,), LISTENER: tuple(listeners), ROUTES: (self._routes,)})

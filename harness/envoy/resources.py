@@ -1,0 +1,79 @@
+"""Resources for Envoy as messages: dictionaries, in protobuf's JSON form, made into what goes over the wire.
+
+The library is imported on first use: it takes a second.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from harness.envoy.errors import EnvoyError
+
+CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+TYPES = (CLUSTER, LISTENER, ROUTES)
+"""In the order in which a change is sent, so that nothing names what is not there yet."""
+
+_PREFIX = "type.googleapis.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A resource as Envoy is sent it."""
+
+    name: str
+    type_url: str
+    value: bytes
+
+    def packed(self) -> Any:
+        """As ``google.protobuf.Any``."""
+        return _library("google.protobuf").Any(type_url=self.type_url, value=self.value)
+
+
+Snapshot = Mapping[str, Sequence[Message]]
+"""All resources of an Envoy by type."""
+
+
+def discovery() -> tuple[Any, Any]:
+    """The classes of DiscoveryRequest and DiscoveryResponse."""
+    package = _library("envoy.service.discovery.v3")
+    return package.DiscoveryRequest, package.DiscoveryResponse
+
+
+def short(type_url: str) -> str:
+    """The name of a type, for messages."""
+    return type_url.rpartition(".")[2]
+
+
+def message(resource: Mapping[str, Any]) -> Message:
+    """``resource``, whose ``@type`` says what it is. Raises EnvoyError for a field that its type lacks."""
+    body = dict(resource)
+    type_url = str(body.pop("@type"))
+    try:
+        packed = _any(resource)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EnvoyError(f"{type_url.removeprefix(_PREFIX)} {body.get('name')!r} is not one: {error!r}") from None
+    return Message(str(body["name"]), type_url, packed.value)
+
+
+def _library(package: str) -> Any:
+    return import_module(f"envoy_data_plane.{package}")
+
+
+def _any(resource: Mapping[str, Any]) -> Any:
+    for type_url in _types(resource):
+        package = type_url.removeprefix(_PREFIX).rpartition(".")[0]
+        _library(package)
+    return _library("google.protobuf").Any.from_dict(dict(resource))
+
+
+def _types(value: object) -> set[str]:
+    """Every ``@type`` inside, whose modules must be imported for the library to know them."""
+    if isinstance(value, Mapping):
+        own = {str(value["@type"])} if "@type" in value else set()
+        return own.union(*map(_types, value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(_types, value))
+    return set()

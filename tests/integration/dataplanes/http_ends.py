@@ -1,0 +1,164 @@
+"""Clients and a backend of HTTP for the tests of node proxies; their sockets live in the pods, their threads in the test."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from harness.lab.port import LabPod
+
+PORT = 8080
+SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as a backend read it: its head, and the address that it came from."""
+
+    head: bytes
+    peer: str
+
+    @property
+    def target(self) -> str:
+        return self.head.split(b" ", 2)[1].decode()
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines of its header."""
+        return self.head.split(b"\r\n")[1:-2]
+
+
+@dataclass
+class Backend:
+    """Answers every request with its pod's name, and remembers them; bodies are not read."""
+
+    name: str
+    listener: socket.socket
+    seen: list[Seen] = field(default_factory=list)
+    go: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
+    open: list[socket.socket] = field(default_factory=list)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, (host, *_) = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(connection)
+            peer = ip_address(host)
+            mapped = getattr(peer, "ipv4_mapped", None)
+            threading.Thread(target=self._answer, args=(connection, str(mapped or peer)), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, peer: str) -> None:
+        heads = b""
+        while True:
+            try:
+                heads += connection.recv(65536)
+            except OSError:
+                return
+            if not heads:
+                return
+            while b"\r\n\r\n" in heads:
+                head, _, heads = heads.partition(b"\r\n\r\n")
+                self.seen.append(Seen(head + b"\r\n\r\n", peer))
+                self.asked.set()
+                self.go.wait(SECONDS)
+                body = self.name.encode()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nServer: own\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def targets(self) -> list[str]:
+        """What was asked for since the last call."""
+        found, self.seen = [each.target for each in self.seen], []
+        return found
+
+    @contextmanager
+    def holding(self) -> Iterator[threading.Event]:
+        """Answers wait until the context is left; gives what is set once a request has come."""
+        self.asked.clear()
+        self.go.clear()
+        try:
+            yield self.asked
+        finally:
+            self.go.set()
+
+    def close(self) -> None:
+        # shut down first: a thread that waits keeps its socket, and with it the namespace, alive
+        for each in (self.listener, *self.open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextmanager
+def backend(pod: LabPod, port: int = PORT) -> Iterator[Backend]:
+    with pod.entered():
+        listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    served = Backend(pod.pod.ref, listener)
+    served.go.set()
+    thread = threading.Thread(target=served.serve, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        served.close()
+        thread.join()
+
+
+def connected(client: LabPod, server: LabPod, family: int = 4, port: int = PORT, seconds: float = SECONDS) -> socket.socket:
+    """A connection as a program in ``client`` opens it; closing is the caller's."""
+    with client.entered():
+        return socket.create_connection((server.pod.ip(family), port), timeout=seconds)
+
+
+@contextmanager
+def keep_alive(client: LabPod, server: LabPod, family: int = 4) -> Iterator[http.client.HTTPConnection]:
+    """One connection for several requests."""
+    connection = http.client.HTTPConnection(server.pod.ip(family), PORT, timeout=SECONDS)
+    connection.sock = connected(client, server, family)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+def ask(
+    connection: http.client.HTTPConnection, path: str = "/", method: str = "GET", headers: dict[str, str] | None = None
+) -> Answer:
+    connection.request(method, path, headers=headers or {})
+    response = connection.getresponse()
+    return Answer(response.status, response.read())
+
+
+def get(client: LabPod, server: LabPod, path: str = "/", family: int = 4, headers: dict[str, str] | None = None) -> Answer:
+    """One request on a connection of its own."""
+    with keep_alive(client, server, family) as connection:
+        return ask(connection, path, headers=headers)
+
+
+def raw(client: LabPod, server: LabPod, said: bytes, family: int = 4) -> bytes:
+    """What comes back to bytes as they are, up to the first answer's end."""
+    with connected(client, server, family) as connection:
+        connection.sendall(said)
+        try:
+            return connection.recv(65536)
+        except ConnectionResetError:
+            return b"reset"
+
+
+def reaches(client: LabPod, server: LabPod, family: int = 4) -> bool:
+    """Whether a connection opens within a second, before a SYN is sent again."""
+    try:
+        connected(client, server, family, seconds=0.9).close()
+    except TimeoutError:
+        return False
+    return True
