@@ -33,7 +33,7 @@ def _read(manifests: Sequence[Path], topology: Path, requests: Path, strict: boo
     faults: list[Fault] = []
     objects, cluster = None, None
     try:
-        objects = load_manifests(manifests, strict=strict)
+        objects = load_manifests(manifests, strict=strict, services=True)
     except ManifestError as error:
         faults += error.faults
     try:

@@ -33,12 +33,12 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     (networkpolicy.API_VERSION, networkpolicy.KIND): networkpolicy.network_policy,
     (cilium.API_VERSION, cilium.KIND): cilium.cilium_policy,
     (cilium.API_VERSION, cilium.CLUSTERWIDE_KIND): cilium.clusterwide_policy,
-    (service.API_VERSION, service.KIND): service.service,
     **{(version, gateway.KIND): gateway.gateway for version in gateway.VERSIONS},
     **{(version, gateway.GRANT_KIND): gateway.reference_grant for version in gateway.VERSIONS},
     **{(version, route.HTTP_KIND): route.http_route for version in route.HTTP_VERSIONS},
     **{(version, route.GRPC_KIND): route.grpc_route for version in route.GRPC_VERSIONS},
 }
+_SERVICES: Mapping[tuple[str, str], _Reader] = {(service.API_VERSION, service.KIND): service.service}
 _POLICIES = f"{networkpolicy.KIND} of {networkpolicy.API_VERSION} or {cilium.KIND} of {cilium.API_VERSION}"
 _ROUTES = f"{route.HTTP_KIND} or {route.GRPC_KIND} of {route.HTTP_VERSIONS[0]}"
 
@@ -81,27 +81,25 @@ class Loaded:
 
 
 def load_policies(paths: Sequence[Path]) -> Loaded:
-    """What data planes are to enforce: as ``load_manifests``, but no data plane has routes yet, which must be said.
-
-    Services are counted as not judged: pods are reached by their own addresses.
-    """
+    """What data planes are to enforce: as ``load_manifests``, but no data plane has routes yet, which must be said."""
     loaded = load_manifests(paths)
     routing = loaded.routing
     routes: list[_Object] = [*routing.gateways, *routing.http_routes, *routing.grpc_routes]
     what = "is enforced by no data plane yet; leave it out"
     refuse([Fault(each.origin, f"kind: {_kind(each)} {quoted(_name_of(each))} {what}") for each in routes])
-    counted = Counter({service.KIND: len(routing.services), gateway.GRANT_KIND: len(routing.grants)})
-    return Loaded(loaded.policies, loaded.not_judged + counted)
+    return Loaded(loaded.policies, loaded.not_judged + Counter({gateway.GRANT_KIND: len(routing.grants)}))
 
 
-def load_manifests(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
+def load_manifests(paths: Sequence[Path], *, strict: bool = False, services: bool = False) -> Loaded:
     """All that decides, of files and folders (with the folders in them). Raises ManifestError with all faults of all files.
 
-    If ``strict``, an object that carries neither policy nor routing is a fault too, and so are rules about requests.
+    If ``strict``, an object that carries neither policy nor routing is a fault too, and so are rules about requests. Services
+    are read only if ``services``: to who asks about pods they are bystanders, whatever they hold.
     """
     faults: list[Fault] = []
     objects: list[_Object] = []
     not_judged: list[tuple[str, Fault]] = []
+    readers = {**_READERS, **_SERVICES} if services else _READERS
     for path in paths:
         documents_here = 0
         for file in _files(path, faults):
@@ -113,7 +111,7 @@ def load_manifests(paths: Sequence[Path], *, strict: bool = False) -> Loaded:
                 continue
             for document in documents:
                 documents_here += 1
-                objects += _objects(document, (), faults, not_judged)
+                objects += _objects(document, (), readers, faults, not_judged)
         if not documents_here and not any(fault.origin.file == str(path) for fault in faults):
             what = "no Kubernetes object in this folder" if path.is_dir() else "the file is empty"
             faults.append(Fault(Origin(str(path), 1), f"{what}; write or name a manifest"))
@@ -157,6 +155,7 @@ def _files(path: Path, faults: list[Fault]) -> list[Path]:
 def _objects(
     document: Document,
     path: tuple[Step, ...],
+    readers: Mapping[tuple[str, str], _Reader],
     faults: list[Fault],
     not_judged: list[tuple[str, Fault]],
     implied: tuple[str, str] | tuple[None, None] = (None, None),
@@ -171,11 +170,11 @@ def _objects(
     if version is None or kind is None:
         return
     item = (version, kind.removesuffix("List"))
-    if (version, kind) in _READERS:
-        read = _READERS[version, kind](document, path, faults)
+    if (version, kind) in readers:
+        read = readers[version, kind](document, path, faults)
         if read is not None:
             yield read
-    elif (version, kind) == ("v1", "List") or item in _READERS:
+    elif (version, kind) == ("v1", "List") or item in readers:
         for name in sorted(value.keys() - _LIST_FIELDS):
             what = f"unknown field {quoted(name)}{suggestion(name, _LIST_FIELDS)}"
             faults.append(Fault(document.origin((*path, name)), f"{dotted(path)}: {what}" if path else what))
@@ -185,7 +184,7 @@ def _objects(
             return
         for position in range(len(items)):
             inside = (*path, "items", position)
-            yield from _objects(document, inside, faults, not_judged, item if item in _READERS else (None, None))
+            yield from _objects(document, inside, readers, faults, not_judged, item if item in readers else (None, None))
     elif _decides(version.partition("/")[0], kind):
         instead = f"an {_ROUTES}" if version.partition("/")[0].casefold() == GROUP else f"a {_POLICIES}"
         what = f"{kind} of {version} is not supported; write it as {instead}, or leave it out"

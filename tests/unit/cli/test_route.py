@@ -219,6 +219,7 @@ def test_explain_goes_on_with_a_folder_that_holds_routes(route: Route, tmp_path:
     result = CliRunner().invoke(app, arguments, standalone_mode=False)
     assert not result.return_value
     assert [each["verdict"] for each in json.loads(result.stdout)] == ["dropped"]
+    assert result.stderr == "not judged: 2 Service\n"
 
 
 def test_faults_of_manifests_and_topology_are_named_at_once_and_nothing_is_answered(route: Route) -> None:

@@ -119,7 +119,7 @@ KINDS = {
 def test_objects_of_known_kinds_are_read_or_refused(file: Path, kind: str, spec: dict[str, object], rule: object) -> None:
     whole = {"apiVersion": KINDS[kind], "kind": kind, "metadata": {"name": "p"}, "spec": {"rules": [rule]} | spec}
     file.write_text(json.dumps(whole))
-    read_or_refused(lambda path: load_manifests([path]), file)
+    read_or_refused(lambda path: load_manifests([path], services=True), file)
 
 
 @given(content=st.binary(max_size=64) | st.text("a:- \n\t[]{}&*!|>'\"%#?,1", max_size=64).map(str.encode))

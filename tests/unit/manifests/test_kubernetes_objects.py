@@ -84,11 +84,18 @@ spec: {parentRefs: [{group: "", kind: Service, name: web}]}
 
 def test_what_routes_is_read_beside_policies_and_a_class_of_gateways_is_counted(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(ROUTES + "---\n" + POLICY.format(name="first"))
-    loaded = load_manifests([tmp_path])
+    loaded = load_manifests([tmp_path], services=True)
     assert [each.name for each in loaded.policies] == ["first"]
     assert [each.ref for each in loaded.routing.services] == ["default/web"]
     assert [each.name for each in loaded.routing.http_routes] == ["web"]
     assert loaded.not_judged == Counter({"GatewayClass": 1})
+
+
+def test_services_are_not_looked_at_where_pods_are_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {anything: goes}\n")
+    assert load_manifests([tmp_path]).not_judged == load_policies([tmp_path]).not_judged == Counter({"Service": 1})
+    with pytest.raises(ManifestError):
+        load_manifests([tmp_path], services=True)
 
 
 def test_data_planes_have_no_routes_yet_so_they_are_refused_there_and_services_counted(tmp_path: Path) -> None:

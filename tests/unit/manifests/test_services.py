@@ -14,7 +14,7 @@ HEAD = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
 
 def load(folder: Path, text: str) -> tuple[Service, ...]:
     (folder / "s.yaml").write_text(text)
-    return load_manifests([folder / "s.yaml"]).routing.services
+    return load_manifests([folder / "s.yaml"], services=True).routing.services
 
 
 def refusal(folder: Path, text: str) -> list[str]:

@@ -74,7 +74,7 @@ GATEWAYS = gateway("same-namespace", "[{name: http, port: 80, protocol: HTTP}]")
 def router(folder: Path, manifests: str) -> Router:
     """The oracle for ``manifests``, beside the Services and the Gateway."""
     (folder / "m.yaml").write_text(SERVICES + GATEWAYS + manifests)
-    return Router(load_manifests([folder / "m.yaml"]).routing, CLUSTER)
+    return Router(load_manifests([folder / "m.yaml"], services=True).routing, CLUSTER)
 
 
 def ask(
