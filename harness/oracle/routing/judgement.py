@@ -40,7 +40,8 @@ class Router:
         self._backends = Backends(routing, topology)
         self._topology = topology
         self._labels = {each.name: each.labels for each in topology.namespaces}
-        self._attached: dict[tuple[str, int, str | None], list[Route]] = {}  # kept: there are many calls
+        self._attached: dict[tuple[str, int, str | None], list[Route]] = {}  # kept, and the next: there are many calls
+        self._accepted: dict[tuple[str, str], list[Route]] = {}
 
     def answer(self, call: Call) -> tuple[RouteAnswer, ...]:
         """All that may become of ``call``, each with its weight. Raises KeyError for an unknown pod, Service or Gateway."""
@@ -72,7 +73,12 @@ class Router:
     def _of_gateway(self, call: Call, request: Message) -> list[Route]:
         gateway = self._gateways[call.destination]
         taking = attachment.listener(gateway, call.port, request.hostname)
-        return [] if taking is None else attachment.of_listener(self._routes, gateway, taking, self._labels)
+        if taking is None:
+            return []
+        key = (gateway.ref, taking.name)
+        if key not in self._accepted:
+            self._accepted[key] = attachment.of_listener(self._routes, gateway, taking, self._labels)
+        return self._accepted[key]
 
     def _plain(self, service: Service, port: int, request: Message) -> RouteAnswer:
         """What a Service does by itself."""

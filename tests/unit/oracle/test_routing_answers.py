@@ -71,6 +71,8 @@ def test_a_request_that_is_no_call_matches_no_grpcroute(tmp_path: Path) -> None:
 def test_a_call_is_a_post_to_an_httproute(tmp_path: Path) -> None:
     oracle = router(tmp_path, mesh(f"matches: [{{method: POST, path: {{type: Exact, value: /{ECHO}/Echo}}}}], {V1}"))
     assert forwarded(ask(oracle, "mesh/echo", grpc=f"{ECHO}/Echo")).headers == {"content-type": "application/grpc"}
+    own = {"Content-Type": "application/grpc+json"}
+    assert forwarded(ask(oracle, "mesh/echo", grpc=f"{ECHO}/Echo", headers=own)).headers == own
 
 
 # Which routes apply to a Service
