@@ -28,9 +28,7 @@ def forwarded(answers: tuple[RouteAnswer, ...]) -> Forwarded:
 
 def grant(namespace: str, *, from_: str = "infra", kind: str = "HTTPRoute", to: str = '{group: "", kind: Service}') -> str:
     spec = f"{{from: [{{group: gateway.networking.k8s.io, kind: {kind}, namespace: {from_}}}], to: [{to}]}}"
-    head = (
-        f"apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {{name: g, namespace: {namespace}}}\n"
-    )
+    head = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\n"
     return f"{head}metadata: {{name: g, namespace: {namespace}}}\nspec: {spec}\n---\n"
 
 
