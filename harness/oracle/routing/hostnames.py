@@ -14,7 +14,7 @@ Specificity = tuple[int, int]
 def matches(pattern: str, host: str) -> bool:
     """Whether a request's ``host`` (in lower case, without its port) is one that ``pattern`` means."""
     if pattern.startswith(_WILDCARD):
-        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+        return host.endswith(pattern[1:])  # the dot included: not the domain itself
     return pattern == host
 
 

@@ -53,7 +53,7 @@ class Message:
         """The first value of a parameter of the query, as sent; None where it is not sent."""
         for pair in self.query.removeprefix("?").split("&"):
             sent, _, value = pair.partition("=")
-            if sent == name and pair:
+            if sent == name:
                 return value
         return None
 

@@ -38,8 +38,9 @@ def test_a_service_without_a_route_gets_its_requests_as_they_are_sent(tmp_path: 
 
 
 def test_a_service_without_endpoints_is_unavailable(tmp_path: Path) -> None:
-    oracle = router(tmp_path, service("mesh/none", 80, selector="app: none") + service("mesh/unselected", 80))
-    for name in ("none", "unselected"):
+    others = service("mesh/others", 80, selector="app: v1")  # whose pods are in other namespaces
+    oracle = router(tmp_path, service("mesh/none", 80, selector="app: none") + service("mesh/unselected", 80) + others)
+    for name in ("none", "unselected", "others"):
         assert shown(ask(oracle, f"mesh/{name}")) == 503
         assert shown(ask(oracle, f"mesh/{name}", grpc="a.B/C")) == "grpc 14"
 

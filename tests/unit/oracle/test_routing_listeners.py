@@ -61,7 +61,7 @@ def test_a_listener_accepts_what_it_allows(tmp_path: Path, allowed: str, expecte
 
 def test_the_more_specific_host_of_a_route_stands_before_every_path(tmp_path: Path) -> None:
     manifests = gateway("one", "[{name: http, port: 80, protocol: HTTP}]")
-    manifests += edge(1, "a", hosts="  hostnames: ['*.com', a.example.com]\n")
+    manifests += edge(1, "z", hosts="  hostnames: ['*.com', a.example.com]\n")
     manifests += edge(2, "b", hosts="  hostnames: ['*.example.com']\n")
     manifests += edge(3, "c").replace("rules: [{", "rules: [{matches: [{path: {type: Exact, value: /x}}], ")
     oracle = router(tmp_path, manifests)
