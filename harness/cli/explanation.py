@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.cli.status import say_not_judged
 from harness.manifests.errors import Fault, ManifestError
 from harness.manifests.flows import load_flows
-from harness.manifests.objects import Loaded, load_policies
+from harness.manifests.objects import Loaded, load_manifests
 from harness.manifests.requests import narrowed_rules
 from harness.manifests.topology import load_topology
 from harness.model.flow import Flow
@@ -33,7 +33,7 @@ def _read(manifests: Sequence[Path], topology: Path, flows: Path, strict: bool) 
     faults: list[Fault] = []
     policies, cluster, asked = Loaded(()), None, []
     try:
-        policies = load_policies(manifests, strict=strict)
+        policies = load_manifests(manifests, strict=strict)
     except ManifestError as error:
         faults += error.faults
     try:

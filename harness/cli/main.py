@@ -28,6 +28,7 @@ VERBS = {
     "conform": Verb("conform", "conform", "Run conformance cases on data planes."),
     "mutate": Verb("mutate", "mutate", "Test the conformance suite with seeded faults."),
     "explain": Verb("explain", "explain", "Say what should become of flows under policies, and which rule decides."),
+    "route": Verb("route", "route", "Say where requests to Services and Gateways should go, and which rule decides."),
     "report": Verb("report", "report", "Write the reports of finished runs anew."),
     "up": Verb("labs", "up", "Bring a scenario's pods up and leave them up."),
     "exec": Verb(

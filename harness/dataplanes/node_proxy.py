@@ -100,7 +100,7 @@ class NodeProxy:
         return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
 
     def supports(self, feature: Feature) -> Support:
-        if feature is Feature.L7_HTTP:
+        if feature in (Feature.L7_HTTP, Feature.POLICY_HTTP):
             return Yes(denies=Verdict.REJECTED)
         return Ebpf().supports(feature)
 

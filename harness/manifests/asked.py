@@ -1,18 +1,20 @@
 """Requests as users write them beside a flow: ``http``, ``grpc`` or ``kafka``."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from harness.manifests.errors import quoted, suggestion
+from harness.manifests.errors import found, quoted, suggestion
+from harness.manifests.gateway_fields import HeaderName
 from harness.manifests.shape import Shape, wrong
 from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest, Request
 
-# RFC 9110, section 5.6.2
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TARGET = re.compile(r"/[!-\"$-~]*")  # visible ASCII; a client keeps the fragment, which # begins, to itself
-_GRPC = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*", re.ASCII)
+_METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
+_GRPC_METHOD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*/[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_])?)(:[0-9]{1,5})?")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 # https://kafka.apache.org/protocol.html#protocol_api_keys, those that policies can name
 API_KEYS = (
@@ -25,34 +27,50 @@ API_KEYS = (
 
 
 def _method(text: str) -> str:
-    if not TOKEN.fullmatch(text):
-        raise wrong(f"want a method of HTTP, found {quoted(text)}")
+    if not _METHOD.fullmatch(text):
+        raise wrong(f"want a method such as GET, found {quoted(text)}")
     return text
 
 
 def _target(text: str) -> str:
-    if not _TARGET.fullmatch(text):
-        raise wrong(f"want a path that begins with / and is of visible ASCII without #, found {quoted(text)}")
+    if not text.startswith("/"):
+        raise wrong(f"want a path that begins with /, found {quoted(text)}")
+    if any(not "!" <= each <= "~" or each == "#" for each in text):
+        raise wrong(f"want a path of visible ASCII characters without #, found {quoted(text)}")
     return text
 
 
-def header_name(text: str) -> str:
-    """``text``, which names a header of HTTP."""
-    if not TOKEN.fullmatch(text):
-        raise wrong(f"want the name of a header, found {quoted(text)}")
+def _host(text: str) -> str:
+    if len(text) > 255 or not _HOST.fullmatch(text):
+        raise wrong(f"want a host such as shop.example.com or shop:8080, found {quoted(text)}")
     return text
 
 
-def header_value(text: str) -> str:
-    """``text``, which a header of HTTP can hold: no control characters, no space at its ends (RFC 9110, section 5.5)."""
-    if any(ord(each) < 0x20 or ord(each) == 0x7F for each in text) or text != text.strip(" "):
-        raise wrong(f"want a header's value, without control characters and spaces at its ends, found {quoted(text)}")
-    return text
-
-
-def _grpc_method(text: str) -> str:
-    if not _GRPC.fullmatch(text):
+def _call(text: str) -> str:
+    if not _GRPC_METHOD.fullmatch(text):
         raise wrong(f"want package.Service/Method, found {quoted(text)}")
+    return text
+
+
+def _value(text: str) -> str:
+    if not _VALUE.fullmatch(text) or text != text.strip():
+        raise wrong(f"want a value without control characters, or spaces at its ends, found {quoted(text)}")
+    return text
+
+
+def _values(value: object) -> tuple[str, ...]:
+    texts: list[Any] = value if isinstance(value, list) else [value]
+    if not texts:
+        raise wrong("empty; write a value, or leave the header out")
+    for each in texts:
+        if not isinstance(each, str):
+            raise wrong(f"want a string or a list of strings, found {found(each)}; quote it")
+    return tuple(_value(each) for each in texts)
+
+
+def _name(text: str) -> str:
+    if text.lower() == "host":
+        raise wrong("not a header here; write it as host, beside headers")
     return text
 
 
@@ -63,48 +81,46 @@ def api_name(text: str) -> str:
     return text
 
 
-def _header_values(written: str | list[str]) -> str | list[str]:
-    if not written and isinstance(written, list):
-        raise wrong("empty; write a value, or leave the header out")
-    for each in [written] if isinstance(written, str) else written:
-        header_value(each)
-    return written
-
-
-HeaderName = Annotated[str, AfterValidator(header_name)]
-HeaderValues = Annotated[str | list[str], AfterValidator(_header_values)]
+_Values = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_values),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+_Headers = dict[Annotated[HeaderName, AfterValidator(_name)], _Values]
+_Host = Annotated[str, AfterValidator(_host)]
 
 
 class HTTPShape(Shape):
-    """A request of HTTP/1.1."""
+    """A request of HTTP."""
 
     method: Annotated[str, AfterValidator(_method)] = "GET"
-    path: Annotated[str, AfterValidator(_target)] = Field(default="/", description="The path, with its query.")
-    host: Annotated[str, Field(min_length=1), AfterValidator(header_value)] | None = Field(
-        default=None, description="What Host says; the pod's NAME.NAMESPACE, or the address, if left out."
+    path: Annotated[str, AfterValidator(_target), Field(description="The request target, with its query.")] = "/"
+    host: _Host | None = Field(
+        default=None, description="The Host header; the name in the cluster of what is asked if left out."
     )
-    headers: dict[HeaderName, HeaderValues] = Field(
-        default={}, description="Names and values; a list of values is the header so many times."
-    )
+    headers: _Headers = Field(default={}, description="A header's value, or a list of values.")
 
     def value(self) -> HTTPRequest:
         """The request, as the model holds it."""
-        headers = [
-            (name, each)
-            for name, written in self.headers.items()
-            for each in ([written] if isinstance(written, str) else written)
-        ]
-        return HTTPRequest(self.method, self.path, self.host, tuple(headers))
+        return HTTPRequest(self.method, self.path, self.host, _pairs(self.headers))
 
 
 class GRPCShape(Shape):
     """A call of gRPC."""
 
-    method: Annotated[str, AfterValidator(_grpc_method)] = Field(description="package.Service/Method")
+    method: Annotated[str, AfterValidator(_call), Field(description="package.Service/Method.")]
+    host: _Host | None = Field(
+        default=None, description="The :authority; the name in the cluster of what is asked if left out."
+    )
+    headers: _Headers = Field(default={}, description="Metadata: a value, or a list of values.")
 
     def value(self) -> GRPCRequest:
         """The call, as the model holds it."""
-        return GRPCRequest(self.method)
+        return GRPCRequest(self.method, self.host, _pairs(self.headers))
+
+
+def _pairs(headers: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, values in headers.items() for value in values)
 
 
 class KafkaShape(Shape):

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from harness.manifests.asked import HeaderName, api_name, header_name
+from harness.manifests.asked import api_name
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import found, quoted, suggestion
+from harness.manifests.gateway_fields import HeaderName, header_name
 from harness.manifests.kubernetes import port_name
 from harness.manifests.shape import Shape, unsupported, wrong
 from harness.model.cilium import CiliumPort, HeaderMatch, HTTPRule, ICMPField, KafkaRule, L7Rules, PortRule

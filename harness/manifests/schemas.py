@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness.manifests.bench import ScenarioShape
+from harness.manifests.calls import CallShape
 from harness.manifests.case import CaseShape
 from harness.manifests.expectations import ExpectationsShape
 from harness.manifests.faults import FaultsShape
@@ -24,6 +25,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "conformance-expectations": TypeAdapter(ExpectationsShape),
     "faults": TypeAdapter(FaultsShape),
     "flows": TypeAdapter(list[AskedFlow]),
+    "requests": TypeAdapter(list[CallShape]),
     "topology": TypeAdapter(TopologyShape),
     "targets": TypeAdapter(TargetsShape),
 }

@@ -93,7 +93,9 @@ def _said(kind: str, context: Mapping[str, Any], value: object, fallback: str) -
         return f"want {_WANTED[kind]}, found {found(value)}{quote}"
     if kind in _COMPARED:
         words, bound = _COMPARED[kind]
-        return f"want {words} {context[bound]:g}, found {len(value) if isinstance(value, list) else found(value)}"
+        return f"want {words} {context[bound]:.12g}, found {len(value) if isinstance(value, list) else found(value)}"
+    if kind == "string_too_long" and isinstance(value, str):
+        return f"want at most {context['max_length']} characters, found {len(value)}"
     if kind == "literal_error":
         hint = nearest(value, _choices(context)) if isinstance(value, str) else ""
         return f"want {context['expected'].replace(chr(39), '')}, found {found(value)}{hint}"

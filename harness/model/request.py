@@ -21,9 +21,14 @@ class HTTPRequest:
 
 @dataclass(frozen=True, slots=True)
 class GRPCRequest:
-    """A call of gRPC; ``method`` is ``package.Service/Method``. On the wire it is a POST of HTTP/2 to ``/`` and that."""
+    """A call of gRPC; ``method`` is ``package.Service/Method``. On the wire it is a POST of HTTP/2 to ``/`` and that.
+
+    ``host`` (the ``:authority``) and ``headers`` (metadata) as of a request of HTTP.
+    """
 
     method: str
+    host: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"gRPC {self.method}"

@@ -21,7 +21,7 @@ def as_http(request: HTTPRequest | GRPCRequest) -> HTTPRequest:
     Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
     """
     if isinstance(request, GRPCRequest):
-        return HTTPRequest("POST", f"/{request.method}", None, _GRPC_HEADERS)
+        return HTTPRequest("POST", f"/{request.method}", request.host, (*_GRPC_HEADERS, *request.headers))
     return request
 
 

@@ -17,7 +17,20 @@ from harness.dataplanes.port import DataPlaneError
 from harness.lab.port import LabError
 
 RUN = "import sys; from harness.cli.main import main; sys.argv[0] = 'meshproof'; main()"
-HEAVY = {"scapy", "pandas", "numpy", "scipy", "matplotlib", "pyarrow", "yaml", "jinja2", "weasyprint", "cryptography", "bcc"}
+HEAVY = {
+    "scapy",
+    "pandas",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "pyarrow",
+    "yaml",
+    "jinja2",
+    "weasyprint",
+    "cryptography",
+    "bcc",
+    "re2",
+}
 """Not pydantic: some versions of typer use it themselves."""
 
 POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: a}\nspec: {podSelector: {}}\n"
@@ -28,7 +41,7 @@ def meshproof(*arguments: str, after: str = "") -> "subprocess.CompletedProcess[
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["explain", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["explain", "--help"], ["route", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     listing = "import json\natexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))"
     done = meshproof(*arguments, after=listing)

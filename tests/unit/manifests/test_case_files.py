@@ -116,7 +116,7 @@ FLOWS = {
     "{from: shop/a, to: shop/c, port: 1, verdict: rejects}":
         '.verdict: want forwarded, denied, dropped or rejected, found the string "rejects" (did you mean "rejected"?)',
     "{from: shop/a, to: shop/c, port: 1, http: {path: a}, verdict: denied}":
-        '.http.path: want a path that begins with / and is of visible ASCII without #, found "a"',
+        '.http.path: want a path that begins with /, found "a"',
     "{from: shop/a, to: shop/c, port: 1, protocol: UDP, http: {}, verdict: denied}":
         ".http: is asked over TCP, not UDP; remove it, or the protocol",
     "{from: shop/a, to: shop/c, port: 1, grpc: {method: a/b}, verdict: denied}":

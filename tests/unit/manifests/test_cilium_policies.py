@@ -185,15 +185,16 @@ def test_a_policy_written_twice_is_refused_by_its_kind(tmp_path: Path) -> None:
 
 ON_8080 = "egress: [{toPorts: [{ports: [{port: '8080', protocol: TCP}], rules: {%s: [%%s]}}]}]"
 HTTP, KAFKA = ON_8080 % "http", ON_8080 % "kafka"
+NO_NAME = "want a name of letters, digits and !#$%&'*+-.^_`|~, at most 256 characters"
 HTTP_AT, KAFKA_AT = "egress[0].toPorts[0].rules.http[0]", "egress[0].toPorts[0].rules.kafka[0]"
 RULES = {
     HTTP % "{path: 'a('}": f'{HTTP_AT}.path: no regular expression of RE2 (missing ): a(), found "a("',
     HTTP % "{method: '*'}": f"{HTTP_AT}.method: no regular expression of RE2 (no argument for repetition operator: *)"
         ', found "*"',
     HTTP % "{host: '(?=a)'}": f"{HTTP_AT}.host: no regular expression of RE2 (invalid perl operator: (?=), found \"(?=a)\"",
-    HTTP % "{headers: ['X:a']}": f'{HTTP_AT}.headers[0]: want the name of a header, found "X:a"',
+    HTTP % "{headers: ['X:a']}": f"{HTTP_AT}.headers[0]: {NO_NAME}, found \"X:a\"",
     HTTP % "{headers: ['X: ']}": f'{HTTP_AT}.headers[0]: want Name: VALUE, or a name alone, found "X: "',
-    HTTP % "{headerMatches: [{name: ''}]}": f'{HTTP_AT}.headerMatches[0].name: want the name of a header, found ""',
+    HTTP % "{headerMatches: [{name: ''}]}": f'{HTTP_AT}.headerMatches[0].name: {NO_NAME}, found ""',
     KAFKA % "{apiKey: prodce}": f'{KAFKA_AT}.apiKey: no API of Kafka is called "prodce" (did you mean "produce"?)',
     KAFKA % "{apiVersion: one}": f'{KAFKA_AT}.apiVersion: want a version (0 to 32767), found "one"',
     KAFKA % "{topic: a/b}":

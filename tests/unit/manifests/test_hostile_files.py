@@ -11,19 +11,26 @@ from hypothesis import strategies as st
 
 from harness.manifests import tree
 from harness.manifests.bench import load_bench
+from harness.manifests.calls import load_calls
 from harness.manifests.case import load_cases
 from harness.manifests.errors import ManifestError
 from harness.manifests.flows import load_flows
-from harness.manifests.objects import load_policies
+from harness.manifests.objects import load_manifests, load_policies
 from harness.manifests.targets import load_targets
 from harness.manifests.topology import load_topology
+from harness.model.origin import Origin
+from harness.model.routing import Routing
+from harness.model.service import Service, ServicePort
 from harness.model.topology import Namespace, Pod, Topology
 
 TOPOLOGY = Topology("t", ("n1",), (Namespace("shop"),), (Pod("a", "shop", "n1"),))
+HERE = Origin("m.yaml", 1)
+ROUTING = Routing(services=(Service(HERE, "a", "shop", (ServicePort(HERE, 80),)),))
 LOADERS: Mapping[str, Callable[[Path], object]] = {
     "scenario": lambda file: load_bench([file]),
     "case": lambda file: load_cases([file]),
     "flows": lambda file: load_flows(file, TOPOLOGY),
+    "requests": lambda file: load_calls(file, TOPOLOGY, ROUTING),
     "policies": lambda file: load_policies([file]),
     "targets": load_targets,
     "topology": load_topology,
@@ -34,6 +41,9 @@ FIELDS = [
     "items", "nodes", "namespaces", "pods", "labels", "ips", "title", "why", "topology", "client", "server", "apply",
     "endpointSelector", "fromEndpoints", "fromCIDRSet", "toEntities", "toPorts", "icmps", "fields", "type", "endPort", "rules",
     "ingressDeny", "specs", "status", "podIPs", "ip", "containers", "icmp", "protocol", "steps",
+    "parentRefs", "hostnames", "matches", "path", "value", "headers", "queryParams", "method", "filters", "requestRedirect",
+    "urlRewrite", "requestHeaderModifier", "requestMirror", "backendRef", "backendRefs", "weight", "timeouts", "retry", "codes",
+    "listeners", "allowedRoutes", "clusterIP", "targetPort", "http", "grpc", "host", "gateway", "creationTimestamp",
     "expect", "otherwise", "flows", "to", "verdict", "loads", "seconds", "rate", "targets", "id", "bound",
 ]  # fmt: skip
 VALUES = st.sampled_from(
@@ -53,6 +63,14 @@ VALUES = st.sampled_from(
         "TCP",
         "pair",
         "shop/a",
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+        "GRPCRoute",
+        "Gateway",
+        "Service",
+        "RegularExpression",
+        "ReplacePrefixMatch",
+        "/a",
     ]
 )
 data = st.recursive(
@@ -84,6 +102,24 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_data_of_any_shape_is_read_or_refused(load: Callable[[Path], object], file: Path, value: object) -> None:
     file.write_text(json.dumps(value, allow_nan=True))
     read_or_refused(load, file)
+
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+KINDS = {
+    "Service": "v1",
+    "HTTPRoute": GATEWAY_API,
+    "GRPCRoute": GATEWAY_API,
+    "Gateway": GATEWAY_API,
+    "ReferenceGrant": GATEWAY_API,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(spec=st.dictionaries(st.sampled_from(FIELDS), data, max_size=4), rule=st.dictionaries(st.sampled_from(FIELDS), data))
+def test_objects_of_known_kinds_are_read_or_refused(file: Path, kind: str, spec: dict[str, object], rule: object) -> None:
+    whole = {"apiVersion": KINDS[kind], "kind": kind, "metadata": {"name": "p"}, "spec": {"rules": [rule]} | spec}
+    file.write_text(json.dumps(whole))
+    read_or_refused(lambda path: load_manifests([path], services=True), file)
 
 
 @given(content=st.binary(max_size=64) | st.text("a:- \n\t[]{}&*!|>'\"%#?,1", max_size=64).map(str.encode))

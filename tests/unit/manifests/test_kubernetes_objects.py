@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.manifests.errors import ManifestError
-from harness.manifests.objects import load_policies
+from harness.manifests.objects import load_manifests, load_policies
 
 POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}}}\nspec: {{podSelector: {{}}}}\n"
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {anything: goes}\n"
@@ -46,7 +46,6 @@ def test_a_users_folder_is_read_whole_and_in_order(tmp_path: Path) -> None:
         ("networking.k8s.io/v1", "FuturePolicy"),
         ("networking.k8s.io/v1beta1", "NetworkPolicy"),
         ("extensions/v1beta1", "NetworkPolicy"),
-        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
         ("projectcalico.org/v3", "GlobalNetworkPolicy"),
         ("security.istio.io/v1", "AuthorizationPolicy"),
         ("v1", "NetworkPolicy"),
@@ -64,6 +63,49 @@ def test_a_kind_that_decides_but_is_not_supported_is_refused_by_name(tmp_path: P
         f"PATH:3: kind: {kind} of {version} is not supported; "
         "write it as a NetworkPolicy of networking.k8s.io/v1 or CiliumNetworkPolicy of cilium.io/v2, or leave it out"
     ]
+
+
+ROUTES = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: mesh}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec: {parentRefs: [{group: "", kind: Service, name: web}]}
+"""
+
+
+def test_what_routes_is_read_beside_policies_and_a_class_of_gateways_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(ROUTES + "---\n" + POLICY.format(name="first"))
+    loaded = load_manifests([tmp_path], services=True)
+    assert [each.name for each in loaded.policies] == ["first"]
+    assert [each.ref for each in loaded.routing.services] == ["default/web"]
+    assert [each.name for each in loaded.routing.http_routes] == ["web"]
+    assert loaded.not_judged == Counter({"GatewayClass": 1})
+
+
+def test_services_are_not_looked_at_where_pods_are_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {anything: goes}\n")
+    assert load_manifests([tmp_path]).not_judged == load_policies([tmp_path]).not_judged == Counter({"Service": 1})
+    with pytest.raises(ManifestError):
+        load_manifests([tmp_path], services=True)
+
+
+def test_data_planes_have_no_routes_yet_so_they_are_refused_there_and_services_counted(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(ROUTES)
+    assert refusal(file) == [
+        'PATH:11: kind: HTTPRoute "default/web" is enforced by no data plane yet; leave it out',
+    ]
+    file.write_text(ROUTES[: ROUTES.index("---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute")])
+    assert load_policies([file]).not_judged == Counter({"Service": 1, "GatewayClass": 1})
 
 
 def test_an_unsupported_kind_inside_a_list_is_refused_with_its_line(tmp_path: Path) -> None:
