@@ -2,6 +2,7 @@
 
 import pytest
 from http_ends import Answer, Backend, ask, get, keep_alive, raw, reaches
+from records import recorded
 from request_policies import POLICY, egress, http, http_headers, ingress, rule
 
 from harness.dataplanes.port import Attachment
@@ -50,7 +51,7 @@ def test_who_may_not_connect_is_dropped_not_answered(
 ) -> None:
     plane.apply([ingress(app, rule("client", PUBLIC))])
     assert not reaches(pair_lab.pod("evil/stranger"), pair_lab.pod(f"shop/{app}"), family)
-    found = plane.evidence(Flow("evil/stranger", f"shop/{app}", 8080, family=family))
+    found = recorded(plane, Flow("evil/stranger", f"shop/{app}", 8080, family=family))
     assert found is not None
     assert (found.plane, found.reason, found.rule) == ("node-proxy", "policy_ingress", str(POLICY))
 
@@ -116,6 +117,15 @@ def test_hosts_and_headers(
     assert get(client, pair_lab.pod("shop/server"), headers=asked).status == status
 
 
+@pytest.mark.parametrize(("wanted", "status"), [("X-Role: user", 403), ("X-Role: user,admin", 200), ("X-Role: admin", 403)])
+def test_a_header_that_comes_twice_is_one_value(
+    plane: Attachment, pair_lab: Lab, client: LabPod, wanted: str, status: int
+) -> None:
+    plane.apply([ingress("server", rule("client", http(None, None, None, wanted)))])
+    head = b"GET / HTTP/1.1\r\nHost: b\r\nX-Role: user\r\nX-Role: admin\r\n\r\n"
+    assert raw(client, pair_lab.pod("shop/server"), head).startswith(b"HTTP/1.1 %d " % status)
+
+
 def test_a_request_reaches_the_backend_as_it_was_sent(
     plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend]
 ) -> None:
@@ -161,7 +171,7 @@ def test_a_refused_request_proves_its_reason(plane: Attachment, pair_lab: Lab, c
     get(client, server, "/private?x=1", family)
     asked = Flow("shop/client", "shop/server", 8080, family=family, request=HTTPRequest(path="/private?x=1"))
     for each in (flow, asked):
-        found = plane.evidence(each)
+        found = recorded(plane, each)
         assert found is not None
         assert (found.plane, found.reason, found.rule) == ("node-proxy", "rbac_access_denied", str(POLICY))
         assert found.detail == "ingress on node n2: GET /private?x=1"
