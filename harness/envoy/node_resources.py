@@ -164,6 +164,7 @@ def _connection_manager(tuning: NodeTuning, folder: Path) -> Resource:
         "preserve_external_request_id": True,
         "skip_xff_append": True,
         "stream_idle_timeout": "0s",
+        "proxy_100_continue": True,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "local_reply_config": denial_body(),
         "access_log": access_logs(folder, everything=tuning.access_log),

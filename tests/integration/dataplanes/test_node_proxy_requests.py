@@ -132,7 +132,7 @@ def test_a_request_reaches_the_backend_as_it_was_sent(
     plane.apply([ingress("server", rule("client", http()))])
     head = (
         b"GET /a//b/../%2e%61?q=%20 HTTP/1.1\r\nHost: Back.End:8080\r\nX-CaseD: Kept\r\nx-request-id: mine\r\n"
-        b"X-Forwarded-For: 192.0.2.7\r\nAccept: */*\r\n\r\n"
+        b"X-Forwarded-For: 10.1.2.3\r\nAccept: */*\r\n\r\n"
     )
     answer = raw(client, pair_lab.pod("shop/server"), head)
     (seen,) = backends["server"].seen
@@ -150,6 +150,30 @@ def test_a_clients_own_forwarded_proto_is_passed_on_and_none_is_added(
     first, second = backends["server"].seen
     assert sorted(first.lines) == [b"A: b", b"Host: b", b"X-Forwarded-Proto: https"]
     assert second.lines == [b"Host: b"]
+
+
+def test_envoys_own_headers_are_taken_from_nobody(
+    plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend]
+) -> None:
+    """They would choose retries and timeouts; also where the client claims to be inside."""
+    plane.apply([ingress("server", rule("client", http()))])
+    own = b"x-envoy-upstream-rq-timeout-ms: 1\r\nx-envoy-retry-on: 5xx\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: b\r\nX-Forwarded-For: 10.0.0.1\r\n%s\r\n" % own
+    assert b"200 OK" in raw(client, pair_lab.pod("shop/server"), head)
+    (seen,) = backends["server"].seen
+    assert seen.lines == [b"Host: b", b"X-Forwarded-For: 10.0.0.1"]
+
+
+def test_a_client_that_asks_before_it_sends_is_answered_by_the_backend(
+    plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend]
+) -> None:
+    plane.apply([ingress("server", rule("client", http("/a")))])
+    server = pair_lab.pod("shop/server")
+    head = b"POST %s HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    assert raw(client, server, head % b"/b").startswith(b"HTTP/1.1 403 ")
+    assert raw(client, server, head % b"/a").startswith(b"HTTP/1.1 200 ")
+    (seen,) = backends["server"].seen
+    assert b"Expect: 100-continue" in seen.lines
 
 
 @pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n\r\n"])
