@@ -1,7 +1,7 @@
 """The Envoys of all nodes of a lab, as the mesh's judge of requests."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,8 @@ from harness.envoy.ads import AdsServer
 from harness.envoy.errors import EnvoyError, NotAccepted
 from harness.envoy.node_denials import RefusedRequest
 from harness.envoy.node_envoy import NodeEnvoy
-from harness.envoy.node_rbac import Matcher, denials, name
+from harness.envoy.node_rbac import name
+from harness.envoy.node_rules import NONE, NodeRules, rules_of
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.transparent import attach_script, detach_script, ruleset
 from harness.lab.port import Lab, LabError
@@ -29,9 +30,9 @@ SOCKET = "xds.sock"
 
 @dataclass(slots=True)
 class _Judged:
-    """What one Envoy judges by: ``refused`` is what it was told last, ``scopes`` what it was told to settle on."""
+    """What one Envoy judges by: ``rules`` are what it was told last, ``scopes`` those that it was told to settle on."""
 
-    refused: Mapping[str, Matcher] = field(default_factory=dict)
+    rules: NodeRules = NONE
     scopes: Sequence[Scope] = ()
     number: int = 0
     next: Sequence[Scope] = ()
@@ -85,10 +86,10 @@ class NodeProxies:
             local = [ip for pod in envoy.node.pods for ip in pod.pod.ips]
             judged.next = scopes(result, cluster, local, judged.known)
         try:
-            self._each(lambda envoy: self._refuse(envoy, {**self._judged[envoy].refused, **self._next(envoy)}))
+            self._each(lambda envoy: self._tell(envoy, self._next(envoy)))
         except BaseException as error:
             with suppress(EnvoyError):
-                self._each(lambda envoy: self._refuse(envoy, self._now(envoy)))
+                self._each(lambda envoy: self._tell(envoy, self._now(envoy)))
             raise self._blamed(error) from error
 
     def settle(self) -> None:
@@ -102,7 +103,7 @@ class NodeProxies:
             if judged.next != judged.scopes:
                 judged.number, judged.scopes, changed = judged.number + 1, judged.next, True
             judged.known |= grounds(judged.scopes)
-        self._each(lambda envoy: self._refuse(envoy, self._now(envoy), renew=changed))
+        self._each(lambda envoy: self._tell(envoy, self._now(envoy), renew=changed))
         for envoy in self.envoys:
             envoy.refused.forget()
 
@@ -134,18 +135,20 @@ class NodeProxies:
         quoted = [rule for rule in asked for text in (rule.path, rule.method, rule.host) if text and str(error).endswith(text)]
         return NotAccepted(f"{quoted[0].origin}: {error}") if quoted else error
 
-    def _now(self, envoy: NodeEnvoy) -> dict[str, Matcher]:
+    def _now(self, envoy: NodeEnvoy) -> NodeRules:
         judged = self._judged[envoy]
-        return denials(judged.scopes, _prefix(judged.number))
+        return rules_of(judged.scopes, _prefix(judged.number))
 
-    def _next(self, envoy: NodeEnvoy) -> dict[str, Matcher]:
+    def _next(self, envoy: NodeEnvoy) -> NodeRules:
         judged = self._judged[envoy]
-        return {} if judged.next == judged.scopes else denials(judged.next, _prefix(judged.number + 1))
+        if judged.next == judged.scopes:
+            return judged.rules
+        return rules_of(judged.next, _prefix(judged.number + 1)).refusing_also(judged.rules)
 
-    def _refuse(self, envoy: NodeEnvoy, refused: Mapping[str, Matcher], *, renew: bool = False) -> None:
-        if renew or refused != self._judged[envoy].refused:
-            envoy.refuse(refused, CONVERGENCE_SECONDS, renew=renew)
-            self._judged[envoy].refused = refused
+    def _tell(self, envoy: NodeEnvoy, rules: NodeRules, *, renew: bool = False) -> None:
+        if renew or rules != self._judged[envoy].rules:
+            envoy.judge_by(rules, CONVERGENCE_SECONDS, renew=renew)
+            self._judged[envoy].rules = rules
 
     def _each(self, step: Callable[[NodeEnvoy], None]) -> None:
         """One step at each Envoy, all at once; the first error is raised when all are through."""

@@ -9,6 +9,10 @@ from harness.envoy.node_tuning import NodeTuning
 
 CONTROL_PLANE = "control-plane"
 
+RUNTIME = {"envoy.reloadable_features.rbac_match_headers_individually": False}
+"""A header that comes several times is one value, with commas, as Cilium reads it. Else one right value among wrong ones would
+do, which is what a rule that denies wants: these allow, and a backend may go by another of the values."""
+
 
 def node_bootstrap(node: str, folder: Path, server: Path, tuning: NodeTuning) -> dict[str, Any]:
     """The bootstrap of the Envoy of ``node``, which asks the xDS server on the Unix socket ``server``."""
@@ -30,6 +34,7 @@ def node_bootstrap(node: str, folder: Path, server: Path, tuning: NodeTuning) ->
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": [_control_plane(server)]},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
         **statistics,
     }
 

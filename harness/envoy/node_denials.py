@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy.filters import access_log
+from harness.envoy.node_headers import MISMATCHES
 
 BODY = "Access denied\r\n"
 """What Cilium's proxy answers with the status 403."""
+
+DENIALS_FILE, MISMATCHES_FILE = "denials.log", "mismatches.log"
 
 REFUSED = "response.code_details.startsWith('rbac_access_denied')"
 """In the Common Expression Language."""
@@ -45,22 +48,36 @@ def denial_body() -> dict[str, Any]:
     return {"mappers": [{"filter": _refused(), "body_format_override": {"text_format_source": {"inline_string": BODY}}}]}
 
 
-def access_logs(path: str, *, everything: bool) -> list[dict[str, Any]]:
-    """A line for each refused request in the file ``path``; with ``everything`` one for each request on standard output."""
+def access_logs(folder: Path, *, everything: bool) -> list[dict[str, Any]]:
+    """A line in DENIALS_FILE for each refused request, and one in MISMATCHES_FILE for each of which a rule says LOG.
+
+    With ``everything`` also one for each request on standard output.
+    """
     line = {
         "source": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
         "destination": "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%",
         "port": "%DOWNSTREAM_LOCAL_PORT%",
         "method": "%REQ(:METHOD)%",
         "path": "%REQ(:PATH)%",
-        "details": "%RESPONSE_CODE_DETAILS%",
     }
-    refused = {
+    logs = [
+        _file(folder / DENIALS_FILE, _refused(), {**line, "details": "%RESPONSE_CODE_DETAILS%"}),
+        _file(folder / MISMATCHES_FILE, _mismatched(), {**line, "wanted": f"%DYNAMIC_METADATA({MISMATCHES})%"}),
+    ]
+    return [*logs, *access_log()] if everything else logs
+
+
+def _file(path: Path, chosen: dict[str, Any], line: dict[str, str]) -> dict[str, Any]:
+    return {
         "name": "envoy.access_loggers.file",
-        "filter": _refused(),
-        "typed_config": {"@type": _LOGGER, "path": path, "log_format": {"json_format": line}},
+        "filter": chosen,
+        "typed_config": {"@type": _LOGGER, "path": str(path), "log_format": {"json_format": line}},
     }
-    return [refused, *access_log()] if everything else [refused]
+
+
+def _mismatched() -> dict[str, Any]:
+    noted = {"filter": MISMATCHES, "path": [{"key": "any"}], "value": {"bool_match": True}}
+    return {"metadata_filter": {"matcher": noted, "match_if_key_not_found": False}}
 
 
 def _refused() -> dict[str, Any]:
@@ -75,8 +92,8 @@ def _refused() -> dict[str, Any]:
 class RefusedRequests:
     """Reads what one Envoy refused."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / DENIALS_FILE
         self._forgotten = 0
 
     def forget(self) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from itertools import count
 from pathlib import Path
@@ -13,7 +12,7 @@ from harness.envoy.delivery import write_json
 from harness.envoy.errors import NotAccepted
 from harness.envoy.node_bootstrap import node_bootstrap
 from harness.envoy.node_denials import RefusedRequests
-from harness.envoy.node_rbac import Matcher
+from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
 from harness.envoy.redirect import PROXY_ID
@@ -23,7 +22,6 @@ from harness.lab.port import LabNode
 CAPABILITIES = "+net_raw"
 """The least with which the kernel grants IP_TRANSPARENT: to listen for, and to speak from, addresses of pods."""
 
-DENIALS_FILE = "denials.log"
 POLL_SECONDS = 0.005
 CREATED = "listener_manager.listener_create_success"
 """Counts each worker that has taken up a listener, after all that it was told before."""
@@ -34,14 +32,14 @@ class NodeEnvoy:
 
     def __init__(self, node: LabNode, folder: Path, server: AdsServer, tuning: NodeTuning, spawner: Executor) -> None:
         self.node = node
-        self.refused = RefusedRequests(folder / DENIALS_FILE)
+        self.refused = RefusedRequests(folder)
         self._server = server
         self._tuning = tuning
         self._numbers = count(1)
         self._cluster = message(node_resources.cluster(tuning))
-        self._listener = message(node_resources.listener(tuning, str(folder / DENIALS_FILE)))
+        self._listener = message(node_resources.listener(tuning, folder))
         self._mark: Message | None = None
-        self._routes = message(node_resources.routes({}))
+        self._routes = message(node_resources.routes(NONE, tuning))
         write_json(folder / BOOTSTRAP_FILE, node_bootstrap(node.name, folder, server.path, tuning))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
@@ -59,8 +57,8 @@ class NodeEnvoy:
         self.process.stop()
         self._server.forget(self.node.name)
 
-    def refuse(self, denied: Mapping[str, Matcher], seconds: float, *, renew: bool = False) -> None:
-        """Refuse requests that a policy of ``denied`` matches, and no others; returns when every request is judged so.
+    def judge_by(self, rules: NodeRules, seconds: float, *, renew: bool = False) -> None:
+        """Judge requests by ``rules``; returns when every request is judged so.
 
         That is for requests whose headers end from now on; on which connection they come makes no difference. Envoy accepts a
         change in its main thread and passes it on to its workers, each of which does in order what it is passed: a listener
@@ -68,7 +66,7 @@ class NodeEnvoy:
         With ``renew`` later requests go over new connections to their backends. Raises NotAccepted.
         """
         deadline = time.monotonic() + seconds
-        self._routes = message(node_resources.routes(denied))
+        self._routes = message(node_resources.routes(rules, self._tuning))
         if renew:
             self._cluster = message(node_resources.cluster(self._tuning, next(self._numbers)))
         self._publish()

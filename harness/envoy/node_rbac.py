@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.envoy.admission import Admission, Direction, Peers, Scope
 from harness.envoy.http_rules import header_matchers
+from harness.model.cilium import HTTPRule
 
 Matcher = dict[str, Any]
 NOBODY = "0.0.0.0/32"
@@ -43,14 +44,14 @@ _PRINCIPALS = _Side("and_ids", "or_ids", "ids", "not_id", "direct_remote_ip")
 _ANY: Matcher = {"any": True}
 
 
-def denials(scopes: Sequence[Scope], prefix: str = "") -> dict[str, Matcher]:
-    """RBAC policies by name: ``prefix``, direction and position among ``scopes``. A scope that refuses nothing has none."""
-    found = {name(scope, index, prefix): _denial(scope) for index, scope in enumerate(scopes)}
+def denials(scopes: Sequence[Scope], direction: Direction, prefix: str = "") -> dict[str, Matcher]:
+    """RBAC policies of one direction by ``name``. A scope that refuses nothing has none."""
+    found = {name(scope, index, prefix): _denial(scope) for index, scope in enumerate(scopes) if scope.direction is direction}
     return {policy: matcher for policy, matcher in found.items() if matcher is not None}
 
 
 def name(scope: Scope, index: int, prefix: str = "") -> str:
-    """What Envoy calls the policy of ``scope`` when it refuses by it."""
+    """What Envoy calls the policy of the scope at ``index`` when it refuses by it: ``prefix``, direction and index."""
     return f"{prefix}{scope.direction}-{index}"
 
 
@@ -59,18 +60,39 @@ def rules(policies: Mapping[str, Matcher]) -> Matcher:
     return {"action": "DENY", "policies": dict(policies)}
 
 
-def _denial(scope: Scope) -> Matcher | None:
-    side = _PRINCIPALS if scope.direction is Direction.INGRESS else _PERMISSIONS
-    refused = _refused(scope, side)
-    if refused is None:
+def taking(scope: Scope, admission: Admission, rule: HTTPRule) -> Matcher | None:
+    """The policy that matches requests in ``scope`` which ``rule`` of ``admission`` takes.
+
+    None where there are none, since another rule takes its peers' flows with all their requests.
+    """
+    side = _side(scope)
+    everything = [each.peers for each in scope.admissions if each.requests is None and not each.denies]
+    if None in everything:
         return None
+    parts = [] if admission.peers is None else [_peers(side, admission.peers)]
+    parts += [side.none([_peers(side, peers) for peers in everything])] if everything else []
+    return _about(scope, side.all([*parts, _request(side, header_matchers(rule))]))
+
+
+def _denial(scope: Scope) -> Matcher | None:
+    refused = _refused(scope, _side(scope))
+    return None if refused is None else _about(scope, refused)
+
+
+def _side(scope: Scope) -> _Side:
+    """Where the scope's peers are."""
+    return _PRINCIPALS if scope.direction is Direction.INGRESS else _PERMISSIONS
+
+
+def _about(scope: Scope, condition: Matcher) -> Matcher:
+    """The policy that matches what in ``scope`` meets ``condition``, which is written for its side."""
     ports: Matcher = {"destination_port_range": {"start": scope.first, "end": scope.last + 1}}
     if scope.first == scope.last:
         ports = {"destination_port": scope.first}
     if scope.direction is Direction.INGRESS:
         subjects = [_PERMISSIONS.all([ports, _within(_PERMISSIONS, scope.subjects)])]
-        return {"permissions": subjects, "principals": [refused]}
-    return {"permissions": [_PERMISSIONS.all([ports, refused])], "principals": [_within(_PRINCIPALS, scope.subjects)]}
+        return {"permissions": subjects, "principals": [condition]}
+    return {"permissions": [_PERMISSIONS.all([ports, condition])], "principals": [_within(_PRINCIPALS, scope.subjects)]}
 
 
 def _refused(scope: Scope, side: _Side) -> Matcher | None:

@@ -5,11 +5,13 @@ the client's own address. Requests go on as they came but for what docs/decision
 route configuration, since Envoy asks that for each request, also on connections that are open.
 """
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.envoy import filters, node_rbac
+from harness.envoy.admission import Direction
 from harness.envoy.node_denials import access_logs, denial_body
+from harness.envoy.node_rules import NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.transparent import LOOPBACK, PORT
 from harness.envoy.tuning import Tuning
@@ -23,7 +25,6 @@ REQUESTS = "requests"
 BACKEND = "backend"
 """The cluster that leads to where the client meant to go."""
 
-RBAC = "envoy.filters.http.rbac"
 UNBOUNDED = 2**32 - 1
 OWN_HEADER = "x-forwarded-proto"
 """Envoy adds it to a request that lacks it, by which it chooses the scheme; nothing turns that off."""
@@ -72,8 +73,8 @@ def cluster(tuning: NodeTuning, number: int = 0) -> Resource:
     return described
 
 
-def listener(tuning: NodeTuning, log: str) -> Resource:
-    """Takes what TPROXY hands over. Refused requests are written to the file ``log``."""
+def listener(tuning: NodeTuning, folder: Path) -> Resource:
+    """Takes what TPROXY hands over. What is refused is written to files in ``folder``, and what else rules have logged."""
     addresses = [{"socket_address": {"address": LOOPBACK[family], "port_value": PORT}} for family in (4, 6)]
     described: Resource = {
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -82,7 +83,7 @@ def listener(tuning: NodeTuning, log: str) -> Resource:
         "address": addresses[0],
         "additional_addresses": [{"address": addresses[1]}],
         "listener_filters": [_listener_filter("original_dst", "OriginalDst"), _listener_filter("original_src", "OriginalSrc")],
-        "filter_chains": [{"name": REQUESTS, "filters": [_connection_manager(tuning, log)]}],
+        "filter_chains": [{"name": REQUESTS, "filters": [_connection_manager(tuning, folder)]}],
     }
     if tuning.exact_balance:
         described["connection_balance_config"] = {"exact_balance": {}}
@@ -102,23 +103,32 @@ def mark(number: int) -> Resource:
     }
 
 
-def routes(denied: Mapping[str, node_rbac.Matcher]) -> Resource:
-    """Every request to its backend, unless a policy of ``denied`` matches it."""
+def routes(rules: NodeRules, tuning: NodeTuning) -> Resource:
+    """Every request to its backend, unless ``rules`` refuse it."""
+    judged: Resource = {}
+    for direction in Direction:
+        refused = {"rules": node_rbac.rules(rules.refused[direction])}
+        judged[_rules_filter(direction)] = {"@type": f"{FILTERS}.http.rbac.v3.RBACPerRoute", "rbac": refused}
+        if rules.headers[direction]:
+            chain = {"filters": list(rules.headers[direction])}
+            kind = f"{FILTERS}.http.filter_chain.v3.FilterChainConfigPerRoute"
+            judged[_headers_filter(direction)] = {"@type": kind, "filter_chain": chain}
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": REQUESTS,
-        "typed_per_filter_config": {
-            RBAC: {"@type": f"{FILTERS}.http.rbac.v3.RBACPerRoute", "rbac": {"rules": node_rbac.rules(denied)}}
-        },
-        "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [_route()]}],
+        "typed_per_filter_config": judged,
+        "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [_route(tuning)]}],
         "request_headers_to_remove": [KEPT_HEADER],
     }
 
 
-def _route() -> Resource:
+def _route(tuning: NodeTuning) -> Resource:
+    action: Resource = {"cluster": BACKEND, "timeout": "0s"}
+    if tuning.retries:
+        action["retry_policy"] = {"retry_on": filters.RETRY_ON, "num_retries": tuning.retries}
     return {
         "match": {"prefix": "/"},
-        "route": {"cluster": BACKEND, "timeout": "0s"},
+        "route": action,
         "request_headers_to_remove": [OWN_HEADER],
         "request_headers_to_add": [_copied(KEPT_HEADER, OWN_HEADER)],
     }
@@ -135,14 +145,13 @@ def _listener_filter(name: str, kind: str) -> Resource:
     }
 
 
-def _connection_manager(tuning: NodeTuning, log: str) -> Resource:
+def _connection_manager(tuning: NodeTuning, folder: Path) -> Resource:
     manager: Resource = {
         "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": REQUESTS,
         "rds": {"config_source": _ADS, "route_config_name": REQUESTS},
         "http_filters": [
-            # refuses everything where the route configuration does not say what it refuses
-            {"name": RBAC, "typed_config": {"@type": f"{FILTERS}.http.rbac.v3.RBAC", "rules": {"action": "ALLOW"}}},
+            *(each for direction in Direction for each in _judging(direction)),
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {"@type": f"{FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},
@@ -155,12 +164,38 @@ def _connection_manager(tuning: NodeTuning, log: str) -> Resource:
         "preserve_external_request_id": True,
         "skip_xff_append": True,
         "stream_idle_timeout": "0s",
+        "proxy_100_continue": True,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "local_reply_config": denial_body(),
-        "access_log": access_logs(log, everything=tuning.access_log),
+        "access_log": access_logs(folder, everything=tuning.access_log),
         **_path_options(tuning),
     }
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+
+
+def _judging(direction: Direction) -> list[Resource]:
+    """The filters of one end's rules. Those of the client's are asked first: the backend's see what they made of the request.
+
+    The first refuses everything where the route configuration does not say what it refuses.
+    """
+    return [
+        {
+            "name": _rules_filter(direction),
+            "typed_config": {"@type": f"{FILTERS}.http.rbac.v3.RBAC", "rules": {"action": "ALLOW"}},
+        },
+        {
+            "name": _headers_filter(direction),
+            "typed_config": {"@type": f"{FILTERS}.http.filter_chain.v3.FilterChainConfig"},
+        },
+    ]
+
+
+def _rules_filter(direction: Direction) -> str:
+    return f"{direction}-rules"
+
+
+def _headers_filter(direction: Direction) -> str:
+    return f"{direction}-headers"
 
 
 def _path_options(tuning: NodeTuning) -> Resource:

@@ -20,6 +20,7 @@ class NodeTuning:
     all_statistics: bool = False
     exact_balance: bool = False
     buffer_bytes: int | None = None
+    retries: int = 2
     drain_seconds: int = 1
     handover_seconds: int = 2
 

@@ -44,15 +44,15 @@ class Tool:
 
 
 TOOLS = (
-    Tool("clang", "clang", "the data planes ebpf and ebpf-sockmap"),
-    Tool("bpftool", "bpftool", "the data planes ebpf and ebpf-sockmap"),
+    Tool("clang", "clang", "the data planes ebpf, ebpf-sockmap and node-proxy"),
+    Tool("bpftool", "bpftool", "the data planes ebpf, ebpf-sockmap and node-proxy"),
     Tool("gcc", "gcc libc6-dev", "every load with latency figures: the generator is compiled here"),
     Tool("nginx", "nginx-light", "every benchmark: it is the server"),
     Tool("wrk", "wrk", "loads of the kind `maximum`"),
     Tool("iperf3", "iperf3", "loads of the kind `bulk`"),
     Tool("tcpdump", "tcpdump", "captures on the wires between nodes"),
     Tool("ip", "iproute2", "looking into a lab by hand"),
-    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls and nftables"),
+    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls, node-proxy and nftables"),
     Tool("setpriv", "util-linux", "programs that must not run as root, so the sidecars"),
 )
 
@@ -80,7 +80,7 @@ def _kernel() -> Finding:
     return Finding(
         "kernel", kernel.version() >= OLDEST_KERNEL, f"Linux {platform.release()}",
         f"install Linux {OLDEST_KERNEL[0]}.{OLDEST_KERNEL[1]} or newer (Debian 12 ships 6.1)",
-        "labs (cgroup.kill is missing) and the data planes ebpf and ebpf-sockmap",
+        "labs (cgroup.kill is missing) and the data planes ebpf, ebpf-sockmap and node-proxy",
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _btf() -> Finding:
     return Finding(
         "kernel types (BTF)", BTF.exists(), f"{BTF} is {'there' if BTF.exists() else 'missing'}",
         "run a kernel built with CONFIG_DEBUG_INFO_BTF=y, such as Debian's own",
-        "the data planes ebpf and ebpf-sockmap, and counts of kernel events",
+        "the data planes ebpf, ebpf-sockmap and node-proxy, and counts of kernel events",
     )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _cgroup2() -> Finding:
 
 def _bpffs() -> Finding:
     mends = "run as root, on a kernel built with CONFIG_BPF_SYSCALL=y"
-    lost = "the data planes ebpf and ebpf-sockmap: their programs are pinned there"
+    lost = "the data planes ebpf, ebpf-sockmap and node-proxy: their programs are pinned there"
     folder = Path(tempfile.mkdtemp(prefix="meshproof-"))
     try:
         mount(b"bpf", folder, b"bpf")
@@ -156,7 +156,7 @@ def _libbpf() -> Finding:
     found = facts.libbpf()
     return Finding(
         "libbpf", found != "not installed", found, "sudo apt-get install libbpf1 libbpf-dev",
-        "the data planes ebpf and ebpf-sockmap",
+        "the data planes ebpf, ebpf-sockmap and node-proxy",
     )  # fmt: skip
 
 

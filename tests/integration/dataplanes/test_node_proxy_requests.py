@@ -2,6 +2,7 @@
 
 import pytest
 from http_ends import Answer, Backend, ask, get, keep_alive, raw, reaches
+from records import recorded
 from request_policies import POLICY, egress, http, http_headers, ingress, rule
 
 from harness.dataplanes.port import Attachment
@@ -50,7 +51,7 @@ def test_who_may_not_connect_is_dropped_not_answered(
 ) -> None:
     plane.apply([ingress(app, rule("client", PUBLIC))])
     assert not reaches(pair_lab.pod("evil/stranger"), pair_lab.pod(f"shop/{app}"), family)
-    found = plane.evidence(Flow("evil/stranger", f"shop/{app}", 8080, family=family))
+    found = recorded(plane, Flow("evil/stranger", f"shop/{app}", 8080, family=family))
     assert found is not None
     assert (found.plane, found.reason, found.rule) == ("node-proxy", "policy_ingress", str(POLICY))
 
@@ -116,13 +117,22 @@ def test_hosts_and_headers(
     assert get(client, pair_lab.pod("shop/server"), headers=asked).status == status
 
 
+@pytest.mark.parametrize(("wanted", "status"), [("X-Role: user", 403), ("X-Role: user,admin", 200), ("X-Role: admin", 403)])
+def test_a_header_that_comes_twice_is_one_value(
+    plane: Attachment, pair_lab: Lab, client: LabPod, wanted: str, status: int
+) -> None:
+    plane.apply([ingress("server", rule("client", http(None, None, None, wanted)))])
+    head = b"GET / HTTP/1.1\r\nHost: b\r\nX-Role: user\r\nX-Role: admin\r\n\r\n"
+    assert raw(client, pair_lab.pod("shop/server"), head).startswith(b"HTTP/1.1 %d " % status)
+
+
 def test_a_request_reaches_the_backend_as_it_was_sent(
     plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend]
 ) -> None:
     plane.apply([ingress("server", rule("client", http()))])
     head = (
         b"GET /a//b/../%2e%61?q=%20 HTTP/1.1\r\nHost: Back.End:8080\r\nX-CaseD: Kept\r\nx-request-id: mine\r\n"
-        b"X-Forwarded-For: 192.0.2.7\r\nAccept: */*\r\n\r\n"
+        b"X-Forwarded-For: 10.1.2.3\r\nAccept: */*\r\n\r\n"
     )
     answer = raw(client, pair_lab.pod("shop/server"), head)
     (seen,) = backends["server"].seen
@@ -140,6 +150,30 @@ def test_a_clients_own_forwarded_proto_is_passed_on_and_none_is_added(
     first, second = backends["server"].seen
     assert sorted(first.lines) == [b"A: b", b"Host: b", b"X-Forwarded-Proto: https"]
     assert second.lines == [b"Host: b"]
+
+
+def test_envoys_own_headers_are_taken_from_nobody(
+    plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend]
+) -> None:
+    """They would choose retries and timeouts; also where the client claims to be inside."""
+    plane.apply([ingress("server", rule("client", http()))])
+    own = b"x-envoy-upstream-rq-timeout-ms: 1\r\nx-envoy-retry-on: 5xx\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: b\r\nX-Forwarded-For: 10.0.0.1\r\n%s\r\n" % own
+    assert b"200 OK" in raw(client, pair_lab.pod("shop/server"), head)
+    (seen,) = backends["server"].seen
+    assert seen.lines == [b"Host: b", b"X-Forwarded-For: 10.0.0.1"]
+
+
+def test_a_client_that_asks_before_it_sends_is_answered_by_the_backend(
+    plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend]
+) -> None:
+    plane.apply([ingress("server", rule("client", http("/a")))])
+    server = pair_lab.pod("shop/server")
+    head = b"POST %s HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    assert raw(client, server, head % b"/b").startswith(b"HTTP/1.1 403 ")
+    assert raw(client, server, head % b"/a").startswith(b"HTTP/1.1 200 ")
+    (seen,) = backends["server"].seen
+    assert b"Expect: 100-continue" in seen.lines
 
 
 @pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n\r\n"])
@@ -161,7 +195,7 @@ def test_a_refused_request_proves_its_reason(plane: Attachment, pair_lab: Lab, c
     get(client, server, "/private?x=1", family)
     asked = Flow("shop/client", "shop/server", 8080, family=family, request=HTTPRequest(path="/private?x=1"))
     for each in (flow, asked):
-        found = plane.evidence(each)
+        found = recorded(plane, each)
         assert found is not None
         assert (found.plane, found.reason, found.rule) == ("node-proxy", "rbac_access_denied", str(POLICY))
         assert found.detail == "ingress on node n2: GET /private?x=1"

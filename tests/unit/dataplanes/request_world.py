@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from harness.dataplanes.scopes import Ground, scopes
-from harness.envoy.admission import Scope
+from harness.envoy.admission import Direction, Scope
 from harness.envoy.node_rbac import denials
 from harness.mesh.grants import Cluster
 from harness.mesh.identity import identities
@@ -57,7 +57,7 @@ def refuses(found: Sequence[Scope], asked: Asked) -> bool:
 
 def refusing(found: Sequence[Scope], asked: Asked) -> list[str]:
     """The policies by which Envoy refuses a request."""
-    return [name for name, policy in denials(found).items() if _matches(policy, asked)]
+    return [name for direction in Direction for name, policy in denials(found, direction).items() if _matches(policy, asked)]
 
 
 def _matches(policy: Mapping[str, Any], asked: Asked) -> bool:

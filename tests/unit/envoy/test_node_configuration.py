@@ -10,7 +10,8 @@ import pytest
 from harness.dataplanes import find
 from harness.envoy import node_resources
 from harness.envoy.node_bootstrap import node_bootstrap
-from harness.envoy.node_denials import RefusedRequests
+from harness.envoy.node_denials import DENIALS_FILE, RefusedRequests
+from harness.envoy.node_rules import NONE
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import command
 from harness.envoy.resources import message
@@ -24,13 +25,14 @@ OTHERS = {
     "all_statistics": True,
     "exact_balance": True,
     "buffer_bytes": 32768,
+    "retries": 0,
     "drain_seconds": 7,
     "handover_seconds": 9,
 }
 
 
 def told(tuning: NodeTuning) -> list[dict[str, Any]]:
-    return [node_resources.cluster(tuning), node_resources.listener(tuning, "/log"), node_resources.routes({})]
+    return [node_resources.cluster(tuning), node_resources.listener(tuning, FOLDER), node_resources.routes(NONE, tuning)]
 
 
 def everything(tuning: NodeTuning) -> str:
@@ -62,7 +64,7 @@ def test_a_cluster_of_another_number_is_another() -> None:
 
 
 def test_requests_are_passed_on_as_they_come() -> None:
-    [chain] = node_resources.listener(DEFAULTS, "/log")["filter_chains"]
+    [chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
     manager = chain["filters"][0]["typed_config"]
     assert manager["normalize_path"] is False
     assert manager["generate_request_id"] is False
@@ -84,8 +86,8 @@ def refusal(**changes: object) -> str:
 
 
 def test_refused_requests_are_found_by_flow_and_by_what_was_asked(tmp_path: Path) -> None:
-    log = tmp_path / "denials.log"
-    refused = RefusedRequests(log)
+    log = tmp_path / DENIALS_FILE
+    refused = RefusedRequests(tmp_path)
     flow = ("10.0.0.1", "10.0.0.2", 80)
     assert refused.latest(*flow, None) is None
     log.write_text(refusal() + refusal(path="/b", method="PUT") + refusal(source="10.0.0.9", path="/c"))

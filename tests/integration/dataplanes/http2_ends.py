@@ -1,0 +1,95 @@
+"""A client and a backend of HTTP/2 without TLS (prior knowledge), on sockets inside pods."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, RequestReceived, ResponseReceived, StreamEnded
+from http_ends import SECONDS, Answer
+
+from harness.lab.port import LabPod
+
+
+@dataclass
+class Http2Backend:
+    """Answers every request with status 200 and its pod's name."""
+
+    name: str
+    listener: socket.socket
+    paths: list[str] = field(default_factory=list)
+    open: list[socket.socket] = field(default_factory=list)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(connection)
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        state = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        state.initiate_connection()
+        connection.sendall(state.data_to_send())
+        while True:
+            try:
+                said = connection.recv(65536)
+            except OSError:
+                return
+            if not said:
+                return
+            for event in state.receive_data(said):
+                if isinstance(event, RequestReceived):
+                    self.paths.append(dict(event.headers)[":path"])
+                    state.send_headers(event.stream_id, [(":status", "200")])
+                    state.send_data(event.stream_id, self.name.encode(), end_stream=True)
+            connection.sendall(state.data_to_send())
+
+
+@contextmanager
+def http2_backend(pod: LabPod, port: int) -> Iterator[Http2Backend]:
+    with pod.entered():
+        listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    served = Http2Backend(pod.pod.ref, listener)
+    thread = threading.Thread(target=served.serve, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        for each in (listener, *served.open):
+            each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        thread.join()
+
+
+class Http2Client:
+    """Several requests over one connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(SECONDS)
+        self._connection = connection
+        self._state = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self._state.initiate_connection()
+
+    def ask(self, path: str, method: str = "GET") -> Answer:
+        stream = self._state.get_next_available_stream_id()
+        asked = [(":method", method), (":path", path), (":authority", "backend"), (":scheme", "http")]
+        self._state.send_headers(stream, asked, end_stream=True)
+        status, body = 0, b""
+        while True:
+            self._connection.sendall(self._state.data_to_send())
+            said = self._connection.recv(65536)
+            assert said, "the connection was closed"
+            for event in self._state.receive_data(said):
+                if isinstance(event, ResponseReceived):
+                    status = int(dict(event.headers)[":status"])
+                elif isinstance(event, DataReceived):
+                    body += event.data
+                    self._state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, StreamEnded) and event.stream_id == stream:
+                    return Answer(status, body)
