@@ -16,6 +16,7 @@ from harness.envoy.node_envoy import NodeEnvoy
 from harness.envoy.node_rbac import name
 from harness.envoy.node_rules import NONE, NodeRules, rules_of
 from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.paths import normalised
 from harness.envoy.transparent import attach_script, detach_script, ruleset
 from harness.lab.port import Lab, LabError
 from harness.lab.sockets import end_connections
@@ -47,6 +48,7 @@ class NodeProxies:
         self.folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
         self.folder.chmod(0o755)
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+        self._normalises = tuning.normalize_path
         self._server = AdsServer(self.folder / SOCKET)
         (self.folder / SOCKET).chmod(0o666)
         self.envoys = [self._made(lab, node, tuning) for node in range(len(lab.nodes))]
@@ -126,6 +128,10 @@ class NodeProxies:
                 named = {name(scope, index, _prefix(judged.number)): scope for index, scope in enumerate(judged.scopes)}
                 return envoy, found, named[found.policy].origin if found.policy in named else None
         return None
+
+    def path(self, target: str) -> str:
+        """What the Envoys write down as the path of a request for ``target``."""
+        return normalised(target) if self._normalises else target
 
     def _blamed(self, error: BaseException) -> BaseException:
         """``error`` with the line of the rule whose expression an Envoy quotes in refusing its configuration."""

@@ -62,7 +62,7 @@ class NodeProxyAttachment(EbpfAttachment):
 
     def _refusal(self, flow: Flow) -> Evidence | None:
         request = flow.request
-        asked = (request.method, request.path) if isinstance(request, HTTPRequest) else None
+        asked = (request.method, self._proxies.path(request.path)) if isinstance(request, HTTPRequest) else None
         source, destination = (self.address(end, flow.family) for end in (flow.source, flow.destination))
         found = self._proxies.latest_refusal(source, destination, flow.port, asked)
         if found is None:

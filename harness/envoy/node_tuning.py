@@ -15,7 +15,7 @@ class NodeTuning:
     """
 
     concurrency: int = 2
-    normalize_path: bool = False
+    normalize_path: bool = True
     access_log: bool = False
     all_statistics: bool = False
     exact_balance: bool = False

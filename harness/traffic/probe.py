@@ -113,7 +113,7 @@ def _ask(
     if len(said) != len(asked):
         raise not_understood("probe", done.stdout)
     return [
-        replace(judge(line, server.pod.ref, flow.protocol), nonce=nonce)
+        replace(judge(line, server.pod.ref, flow.protocol, bodiless=_bodiless(flow)), nonce=nonce)
         for line, (flow, server), nonce in zip(said, asked, nonces, strict=True)
     ]
 
@@ -152,13 +152,20 @@ def _head(flow: Flow) -> str:
     return f" {CRLF.join(lines).encode().hex()}"
 
 
-def judge(line: str, meant: str, protocol: str = "TCP") -> Observation:
-    """The verdict on a line that the prober printed, where ``meant`` is the pod that should have answered."""
+def _bodiless(flow: Flow) -> bool:
+    return isinstance(flow.request, HTTPRequest) and flow.request.method == "HEAD"
+
+
+def judge(line: str, meant: str, protocol: str = "TCP", *, bodiless: bool = False) -> Observation:
+    """The verdict on a line that the prober printed, where ``meant`` is the pod that should have answered.
+
+    ``bodiless``: the answer has no body, so that it cannot say who gave it.
+    """
     try:
         what, how, took, body = line.split()
         seconds = float(took)
         if what == "answered":
-            answer = "" if body == "-" else bytes.fromhex(body).decode(errors="replace").strip()
+            answer = meant if bodiless else "" if body == "-" else bytes.fromhex(body).decode(errors="replace").strip()
             return _judge_answer(int(how), answer, meant, protocol, seconds)
         verdict, text = {
             "refused": (Verdict.REJECTED, f"{how} after {took} s"),

@@ -20,7 +20,7 @@ from harness.envoy.transparent import attach_script, detach_script, ruleset
 FOLDER, SOCKET = Path("/folder"), Path("/xds.sock")
 OTHERS = {
     "concurrency": 5,
-    "normalize_path": True,
+    "normalize_path": False,
     "access_log": True,
     "all_statistics": True,
     "exact_balance": True,
@@ -44,7 +44,7 @@ def test_every_setting_reaches_envoy(setting: str) -> None:
     assert everything(replace(DEFAULTS, **{setting: OTHERS[setting]})) != everything(DEFAULTS)
 
 
-@pytest.mark.parametrize("tuning", [DEFAULTS, replace(DEFAULTS, normalize_path=True, access_log=True, buffer_bytes=1)])
+@pytest.mark.parametrize("tuning", [DEFAULTS, replace(DEFAULTS, normalize_path=False, access_log=True, buffer_bytes=1)])
 def test_every_field_is_one_of_its_type(tuning: NodeTuning) -> None:
     assert [message(each).name for each in [*told(tuning), node_resources.mark(70000)]] == [
         "backend", "requests", "requests", "mark-70000",
@@ -53,7 +53,7 @@ def test_every_field_is_one_of_its_type(tuning: NodeTuning) -> None:
 
 def test_settings_are_read_as_the_sidecars_are() -> None:
     assert parse("defaults") is DEFAULTS
-    assert parse("concurrency=1,normalize_path=true") == NodeTuning(concurrency=1, normalize_path=True)
+    assert parse("concurrency=1,normalize_path=false") == NodeTuning(concurrency=1, normalize_path=False)
     with pytest.raises(ValueError, match="'fast' is no setting; there are defaults, concurrency=N, normalize_path=true"):
         parse("fast")
     assert find("node-proxy@concurrency=1").name == "node-proxy@concurrency=1"
@@ -66,7 +66,7 @@ def test_a_cluster_of_another_number_is_another() -> None:
 def test_requests_are_passed_on_as_they_come() -> None:
     [chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
     manager = chain["filters"][0]["typed_config"]
-    assert manager["normalize_path"] is False
+    assert manager["normalize_path"] is True  # before rules are asked: decision 0090
     assert manager["generate_request_id"] is False
     assert manager["http_filters"][-1]["typed_config"]["suppress_envoy_headers"] is True
 

@@ -111,10 +111,11 @@ def test_a_request_is_sent_as_the_flow_has_it(request_: HTTPRequest, lines: list
     assert (seen.verdict, seen.status) == (Verdict.FORWARDED, 200)
 
 
-def test_an_answer_to_head_is_over_with_its_head(local: LocalPod) -> None:
-    with serving(say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")) as port:
+@pytest.mark.parametrize(("status", "verdict"), [(200, Verdict.FORWARDED), (403, Verdict.REJECTED)])
+def test_an_answer_to_head_is_over_with_its_head(status: int, verdict: Verdict, local: LocalPod) -> None:
+    with serving(say(b"HTTP/1.1 %d Status\r\nContent-Length: 9\r\n\r\n" % status)) as port:
         seen = probe(Flow("test/local", "test/local", port, request=HTTPRequest("HEAD")), local, local)
-    assert (seen.verdict, seen.status) == (Verdict.REJECTED, 403)
+    assert (seen.verdict, seen.status) == (verdict, status)
 
 
 def test_flow_of_an_unknown_pod_is_named() -> None:
