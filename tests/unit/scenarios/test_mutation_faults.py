@@ -20,7 +20,7 @@ FLAGS = ("-fsyntax-only", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", "-D_
 SAME_NODE_PATH = ("sockmap.bpf.c", "session.h")
 SUBJECTS = {
     "ports", "cidr", "selectors", "namespaces", "entities", "direction", "default-deny", "deny-precedence", "icmp", "ipv6",
-    "identity", "churn", "convergence", "conntrack", "revocation", "fragments", "sockmap", "nftables", "sidecar",
+    "identity", "churn", "convergence", "conntrack", "revocation", "fragments", "sockmap", "nftables", "sidecar", "requests",
 }  # fmt: skip
 
 
