@@ -14,6 +14,7 @@ import pytest
 from http_ends import SECONDS, Backend, ask, asking, backend, connected, get, keep_alive
 from request_policies import http, ingress, rule
 
+from harness.dataplanes.ebpf import HOOK, HOST_ROUTING
 from harness.dataplanes.node_proxy import NodeProxy
 from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
 from harness.envoy.transparent import PORT
@@ -131,6 +132,28 @@ def test_leaving_leaves_nothing(lab: Lab) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in running)
     with NodeProxy().attach(lab):
         pass
+
+
+@pytest.mark.parametrize("way", [{HOOK: "clsact"}, {HOST_ROUTING: "0"}], ids=["clsact", "through the stack"])
+def test_it_works_by_each_way_of_attaching_and_forwarding(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, way: dict[str, str]
+) -> None:
+    for name, value in way.items():
+        monkeypatch.setenv(name, value)
+    client = lab.pod("shop/client")
+    with (
+        NodeProxy().attach(lab) as attachment,
+        backend(lab.pod("shop/server")) as server,
+        backend(lab.pod("shop/neighbour")) as neighbour,
+    ):
+        for family in (4, 6):
+            attachment.apply(NARROW)
+            for each in (server, neighbour):
+                assert [get(client, lab.pod(each.name), path, family).status for path in ("/a", "/b")] == [200, 403]
+            attachment.apply(())
+            for each in (server, neighbour):
+                assert get(client, lab.pod(each.name), "/b", family).status == 200
+                assert each.targets() == ["/a", "/b"]
 
 
 def test_pods_do_not_reach_envoy_but_by_redirection(plane: Attachment, pair_lab: Lab, client: LabPod) -> None:
