@@ -83,7 +83,7 @@ def listener(tuning: NodeTuning, folder: Path) -> Resource:
         "address": addresses[0],
         "additional_addresses": [{"address": addresses[1]}],
         "listener_filters": [_listener_filter("original_dst", "OriginalDst"), _listener_filter("original_src", "OriginalSrc")],
-        "filter_chains": [{"name": REQUESTS, "filters": [_connection_manager(tuning, folder)]}],
+        "filter_chains": [_to_itself(), {"name": REQUESTS, "filters": [_connection_manager(tuning, folder)]}],
     }
     if tuning.exact_balance:
         described["connection_balance_config"] = {"exact_balance": {}}
@@ -143,6 +143,13 @@ def _listener_filter(name: str, kind: str) -> Resource:
         "name": f"envoy.filters.listener.{name}",
         "typed_config": {"@type": f"{FILTERS}.listener.{name}.v3.{kind}"},
     }
+
+
+def _to_itself() -> Resource:
+    """Ends connections to the listener's own address, which programs of the node may open: it would call itself for ever."""
+    ranges = [{"address_prefix": address, "prefix_len": 32 if family == 4 else 128} for family, address in LOOPBACK.items()]
+    closing = {"name": "close", "typed_config": {"@type": f"{FILTERS}.network.direct_response.v3.Config"}}
+    return {"name": "itself", "filter_chain_match": {"prefix_ranges": ranges}, "filters": [closing]}
 
 
 def _connection_manager(tuning: NodeTuning, folder: Path) -> Resource:

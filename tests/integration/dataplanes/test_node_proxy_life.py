@@ -17,7 +17,7 @@ from request_policies import http, ingress, rule
 from harness.dataplanes.ebpf import HOOK, HOST_ROUTING
 from harness.dataplanes.node_proxy import NodeProxy
 from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
-from harness.envoy.transparent import PORT
+from harness.envoy.transparent import LOOPBACK, PORT
 from harness.lab import netns
 from harness.lab.port import Lab, LabPod
 from harness.lab.processes import started
@@ -164,6 +164,14 @@ def test_pods_do_not_reach_envoy_but_by_redirection(plane: Attachment, pair_lab:
     for address in own:
         with client.entered(), pytest.raises(ConnectionRefusedError):
             socket.create_connection((address, PORT), timeout=SECONDS)
+
+
+@pytest.mark.parametrize("address", LOOPBACK.values())
+def test_who_calls_envoys_own_address_on_the_node_is_hung_up_on(plane: Attachment, client: LabPod, address: str) -> None:
+    with client.node.entered():
+        connection = socket.create_connection((address, PORT), timeout=SECONDS)
+    with connection:
+        assert connection.recv(100) == b""
 
 
 def test_requests_of_an_addresss_next_owner_are_judged_as_its_own(lab: Lab) -> None:

@@ -65,7 +65,7 @@ def test_a_cluster_of_another_number_is_another() -> None:
 
 
 def test_requests_are_passed_on_as_they_come() -> None:
-    [chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
+    [_, chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
     manager = chain["filters"][0]["typed_config"]
     assert manager["normalize_path"] is False
     assert manager["generate_request_id"] is False
@@ -106,7 +106,7 @@ def test_refused_requests_are_found_by_flow_and_by_what_was_asked(tmp_path: Path
 @pytest.mark.parametrize("direction", list(Direction))
 def test_where_no_rules_have_come_everything_is_refused(direction: Direction) -> None:
     """An RBAC filter without rules would let everything pass; one whose rules allow nothing does not."""
-    [chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
+    [_, chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
     filters = {each["name"]: each["typed_config"] for each in chain["filters"][0]["typed_config"]["http_filters"]}
     packed = library("google.protobuf").Any.from_dict(filters[f"{direction}-rules"])
     assert packed.unpack().rules is not None, "also as it is sent"
