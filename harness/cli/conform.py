@@ -27,7 +27,7 @@ from harness.report.conformance_text import plane_lines, unexpected_lines
 from harness.report.convergence import Convergence
 
 CONTROL = "plain"
-DATA_PLANES = ("sidecar-mtls", "ebpf", "ebpf-sockmap", "nftables")
+DATA_PLANES = ("sidecar-mtls", "node-proxy", "ebpf", "ebpf-sockmap", "nftables")
 
 
 @dataclass(frozen=True, slots=True)

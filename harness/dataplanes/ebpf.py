@@ -99,14 +99,14 @@ class EbpfAttachment:
 
     def restart(self, component: str, how: RestartKind) -> None:
         if component != "bpf":
-            raise DataPlaneError(f"ebpf has no component {component!r}; it has only bpf")
+            raise DataPlaneError(f"{self.plane} has no component {component!r} that could be restarted")
         if how is not RestartKind.HOT:
-            raise DataPlaneError(f"ebpf has no process that a {how} restart could stop; its programs are replaced hot")
+            raise DataPlaneError(f"{self.plane}: bpf has no process that a {how} restart could stop; programs are replaced hot")
         try:
             for agent in self._mesh.agents:
                 agent.reload()
         except MeshError as error:
-            raise DataPlaneError(f"ebpf: the programs were not replaced: {error}") from error
+            raise DataPlaneError(f"{self.plane}: the programs were not replaced: {error}") from error
 
 
 class Ebpf:

@@ -31,9 +31,12 @@ SOCKET = "xds.sock"
 
 @dataclass(slots=True)
 class _Judged:
-    """What one Envoy judges by: ``rules`` are what it was told last, ``scopes`` those that it was told to settle on."""
+    """What one Envoy judges by: ``scopes`` are those in force, ``next`` those that are to be.
 
-    rules: NodeRules = NONE
+    ``told`` is what it has accepted, None where that is not known.
+    """
+
+    told: NodeRules | None = NONE
     scopes: Sequence[Scope] = ()
     number: int = 0
     next: Sequence[Scope] = ()
@@ -51,13 +54,12 @@ class NodeProxies:
         self._normalises = tuning.normalize_path
         self._server = AdsServer(self.folder / SOCKET)
         (self.folder / SOCKET).chmod(0o666)
-        self.envoys = [self._made(lab, node, tuning) for node in range(len(lab.nodes))]
+        self.envoys: list[NodeEnvoy] = []
+        for index, node in enumerate(lab.nodes):
+            folder = self.folder / str(index)
+            folder.mkdir()
+            self.envoys.append(NodeEnvoy(node, folder, self._server, tuning, self._spawner))
         self._judged = {envoy: _Judged() for envoy in self.envoys}
-
-    def _made(self, lab: Lab, index: int, tuning: NodeTuning) -> NodeEnvoy:
-        folder = self.folder / str(index)
-        folder.mkdir()
-        return NodeEnvoy(lab.nodes[index], folder, self._server, tuning, self._spawner)
 
     def start(self) -> None:
         """Start every Envoy; when all serve, have the nodes' stacks hand them what is marked."""
@@ -147,14 +149,17 @@ class NodeProxies:
 
     def _next(self, envoy: NodeEnvoy) -> NodeRules:
         judged = self._judged[envoy]
+        told = judged.told or self._now(envoy)
         if judged.next == judged.scopes:
-            return judged.rules
-        return rules_of(judged.next, _prefix(judged.number + 1)).refusing_also(judged.rules)
+            return told
+        return rules_of(judged.next, _prefix(judged.number + 1)).refusing_also(told)
 
     def _tell(self, envoy: NodeEnvoy, rules: NodeRules, *, renew: bool = False) -> None:
-        if renew or rules != self._judged[envoy].rules:
+        judged = self._judged[envoy]
+        if renew or rules != judged.told:
+            judged.told = None
             envoy.judge_by(rules, CONVERGENCE_SECONDS, renew=renew)
-            self._judged[envoy].rules = rules
+            judged.told = rules
 
     def _each(self, step: Callable[[NodeEnvoy], None]) -> None:
         """One step at each Envoy, all at once; the first error is raised when all are through."""

@@ -37,10 +37,9 @@ from harness.model.topology import Pod
 class NodeProxyAttachment(EbpfAttachment):
     """The mesh and the nodes' Envoys in force on a lab."""
 
-    plane = "node-proxy"
-
-    def __init__(self, mesh: Mesh, proxies: NodeProxies) -> None:
+    def __init__(self, plane: str, mesh: Mesh, proxies: NodeProxies) -> None:
         super().__init__(mesh)
+        self.plane = plane
         self._proxies = proxies
 
     def apply(self, policies: Sequence[Policy]) -> Revision:
@@ -110,7 +109,7 @@ class NodeProxy:
         try:
             with _running(lab, self._tuning) as proxies, attached(lab, options(), proxies) as mesh:
                 entered = True
-                yield NodeProxyAttachment(mesh, proxies)
+                yield NodeProxyAttachment(self.name, mesh, proxies)
         except (MeshError, EnvoyError, LabError, OSError) as error:
             if entered and not isinstance(error, (MeshError, EnvoyError)):
                 raise

@@ -1,17 +1,17 @@
 """An xDS server: aggregated discovery (ADS) over gRPC, state of the world, on a Unix socket.
 
 One snapshot an Envoy, sent whenever it changes; what an Envoy says of it is remembered, so that a change can be awaited.
+gRPC is imported when a server is made, so that nobody needs it who has no node proxies.
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
 """
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Any
-
-import grpc
 
 from harness.envoy.ads_stream import Stream
 from harness.envoy.errors import EnvoyError, NotAccepted
@@ -28,10 +28,15 @@ class AdsServer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        try:
+            self._grpc = grpc = import_module("grpc")
+            request, _ = discovery()
+        except ImportError as error:
+            what = f"{error.name} is not installed in this Python environment; install grpcio and envoy-data-plane"
+            raise EnvoyError(what) from None
         self._changed = Condition()
         self._snapshots: dict[str, Snapshot] = {}
         self._streams: list[Stream] = []
-        request, _ = discovery()
         handler = grpc.stream_stream_rpc_method_handler(self._serve, request.parse, bytes)
         self._server = grpc.server(ThreadPoolExecutor(STREAMS, "ads"))
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
@@ -112,5 +117,5 @@ class AdsServer:
                 with self._changed:
                     stream.heard(request)
                     self._changed.notify_all()
-        except grpc.RpcError:  # the Envoy has gone
+        except self._grpc.RpcError:  # the Envoy has gone
             self._close(stream)

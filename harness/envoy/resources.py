@@ -29,7 +29,7 @@ class Message:
 
     def packed(self) -> Any:
         """As ``google.protobuf.Any``."""
-        return _library("google.protobuf").Any(type_url=self.type_url, value=self.value)
+        return library("google.protobuf").Any(type_url=self.type_url, value=self.value)
 
 
 Snapshot = Mapping[str, Sequence[Message]]
@@ -38,7 +38,7 @@ Snapshot = Mapping[str, Sequence[Message]]
 
 def discovery() -> tuple[Any, Any]:
     """The classes of DiscoveryRequest and DiscoveryResponse."""
-    package = _library("envoy.service.discovery.v3")
+    package = library("envoy.service.discovery.v3")
     return package.DiscoveryRequest, package.DiscoveryResponse
 
 
@@ -58,15 +58,16 @@ def message(resource: Mapping[str, Any]) -> Message:
     return Message(str(body["name"]), type_url, packed.value)
 
 
-def _library(package: str) -> Any:
+def library(package: str) -> Any:
+    """A package of messages, by its name in protobuf."""
     return import_module(f"envoy_data_plane.{package}")
 
 
 def _any(resource: Mapping[str, Any]) -> Any:
     for type_url in _types(resource):
         package = type_url.removeprefix(_PREFIX).rpartition(".")[0]
-        _library(package)
-    return _library("google.protobuf").Any.from_dict(dict(resource))
+        library(package)
+    return library("google.protobuf").Any.from_dict(dict(resource))
 
 
 def _types(value: object) -> set[str]:

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -116,8 +116,9 @@ def connected(client: LabPod, server: LabPod, family: int = 4, port: int = PORT,
 
 @contextmanager
 def keep_alive(client: LabPod, server: LabPod, family: int = 4) -> Iterator[http.client.HTTPConnection]:
-    """One connection for several requests."""
+    """One connection for several requests; it is not opened again."""
     connection = http.client.HTTPConnection(server.pod.ip(family), PORT, timeout=SECONDS)
+    connection.auto_open = 0  # else from the namespace of the test
     connection.sock = connected(client, server, family)
     try:
         yield connection
@@ -162,3 +163,21 @@ def reaches(client: LabPod, server: LabPod, family: int = 4) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+@contextmanager
+def asking(work: Callable[[], None]) -> Iterator[None]:
+    """``work`` over and over, in a thread."""
+    stop = threading.Event()
+
+    def go() -> None:
+        while not stop.is_set():
+            work()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

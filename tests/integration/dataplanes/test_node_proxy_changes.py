@@ -1,16 +1,13 @@
 """A change of policy reaches connections that are open, and lets nothing through that neither policy allows."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from itertools import count
 
 import pytest
-from http_ends import Backend, ask, get, keep_alive
+from http_ends import Backend, ask, asking, get, keep_alive
 from request_policies import egress, http, ingress, rule
 
-from harness.dataplanes.port import Attachment, DataPlaneError
+from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
 from harness.lab.port import Lab, LabPod
 from harness.model.cilium import CiliumPolicy, CiliumPort, CiliumRule, HTTPRule, KafkaRule, L7Rules, PortRule
 from harness.model.origin import Origin
@@ -96,24 +93,6 @@ def test_what_an_envoy_still_holds_is_refused_when_its_client_may_no_longer_conn
     assert backends["neighbour"].targets() == ["/a", "/later"]
 
 
-@contextmanager
-def asking(work: Callable[[], None]) -> Iterator[None]:
-    """``work`` over and over, in a thread."""
-    stop = threading.Event()
-
-    def go() -> None:
-        while not stop.is_set():
-            work()
-
-    thread = threading.Thread(target=go)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 POLICIES: dict[str, tuple[list[CiliumPolicy], list[CiliumPolicy]]] = {
     "at one end or the other": (
         [ingress("server", rule("client", http("/public/.*")))],
@@ -187,6 +166,7 @@ def test_a_policy_that_cannot_be_enforced_is_refused_by_name_and_changes_nothing
     plane.apply([ingress("server", rule("client", http("/a")))])
     with pytest.raises(DataPlaneError, match=words):
         plane.apply([policy])
+    plane.restart("proxy", RestartKind.COLD)  # what it is told by then is not what it refused
     assert [get(client, pair_lab.pod("shop/server"), path).status for path in ("/a", "/b")] == [200, 403]
     plane.apply([ingress("server", rule("client", http("/b")))])
     assert [get(client, pair_lab.pod("shop/server"), path).status for path in ("/a", "/b")] == [403, 200]

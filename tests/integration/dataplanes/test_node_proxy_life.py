@@ -3,18 +3,21 @@
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from itertools import cycle
 from pathlib import Path
 
 import pytest
-from http_ends import SECONDS, ask, backend, connected, get, keep_alive
+from http_ends import SECONDS, Backend, ask, asking, backend, connected, get, keep_alive
 from request_policies import http, ingress, rule
 
+from harness.dataplanes.ebpf import HOOK, HOST_ROUTING
 from harness.dataplanes.node_proxy import NodeProxy
 from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
-from harness.envoy.transparent import PORT
+from harness.envoy.transparent import LOOPBACK, PORT
 from harness.lab import netns
 from harness.lab.port import Lab, LabPod
 from harness.lab.processes import started
@@ -72,13 +75,28 @@ def test_one_nodes_proxy_can_be_restarted_and_programs_only_hot(plane: Attachmen
         plane.restart("envoy", RestartKind.HOT)
 
 
-def test_a_hot_restart_loses_no_request(plane: Attachment, pair_lab: Lab, client: LabPod) -> None:
+@pytest.mark.parametrize("app", ["server", "neighbour"])
+def test_a_hot_restart_loses_no_request_and_lets_none_through(
+    plane: Attachment, pair_lab: Lab, client: LabPod, backends: dict[str, Backend], app: str
+) -> None:
+    """Requests one after another on connections that are kept as long as the proxy keeps them."""
     plane.apply(NARROW)
-    server = pair_lab.pod("shop/server")
-    with keep_alive(client, server) as connection:
-        assert ask(connection, "/a").status == 200
+    seen: dict[str, list[int]] = {"/a": [], "/b": []}
+    paths = cycle(seen)
+
+    def work() -> None:
+        with keep_alive(client, pair_lab.pod(f"shop/{app}")) as connection:
+            while connection.sock is not None and not stop.is_set():
+                path = next(paths)
+                seen[path].append(ask(connection, path).status)
+
+    stop = threading.Event()
+    with asking(work):
         plane.restart("proxy", RestartKind.HOT)
-    assert [get(client, server, path).status for path in ("/a", "/b")] == [200, 403]
+        stop.set()
+    assert len(seen["/a"]) > 10
+    assert {path: set(found) for path, found in seen.items()} == {"/a": {200}, "/b": {403}}
+    assert set(backends[app].targets()) == {"/a"}
 
 
 @pytest.mark.parametrize("app", ["server", "neighbour"])
@@ -116,6 +134,28 @@ def test_leaving_leaves_nothing(lab: Lab) -> None:
         pass
 
 
+@pytest.mark.parametrize("way", [{HOOK: "clsact"}, {HOST_ROUTING: "0"}], ids=["clsact", "through the stack"])
+def test_it_works_by_each_way_of_attaching_and_forwarding(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, way: dict[str, str]
+) -> None:
+    for name, value in way.items():
+        monkeypatch.setenv(name, value)
+    client = lab.pod("shop/client")
+    with (
+        NodeProxy().attach(lab) as attachment,
+        backend(lab.pod("shop/server")) as server,
+        backend(lab.pod("shop/neighbour")) as neighbour,
+    ):
+        for family in (4, 6):
+            attachment.apply(NARROW)
+            for each in (server, neighbour):
+                assert [get(client, lab.pod(each.name), path, family).status for path in ("/a", "/b")] == [200, 403]
+            attachment.apply(())
+            for each in (server, neighbour):
+                assert get(client, lab.pod(each.name), "/b", family).status == 200
+                assert each.targets() == ["/a", "/b"]
+
+
 def test_pods_do_not_reach_envoy_but_by_redirection(plane: Attachment, pair_lab: Lab, client: LabPod) -> None:
     plane.apply(NARROW)
     listed = client.node.run(["ip", "-brief", "address", "show", "dev", "lo"]).stdout.split()
@@ -124,6 +164,14 @@ def test_pods_do_not_reach_envoy_but_by_redirection(plane: Attachment, pair_lab:
     for address in own:
         with client.entered(), pytest.raises(ConnectionRefusedError):
             socket.create_connection((address, PORT), timeout=SECONDS)
+
+
+@pytest.mark.parametrize("address", LOOPBACK.values())
+def test_who_calls_envoys_own_address_on_the_node_is_hung_up_on(plane: Attachment, client: LabPod, address: str) -> None:
+    with client.node.entered():
+        connection = socket.create_connection((address, PORT), timeout=SECONDS)
+    with connection:
+        assert connection.recv(100) == b""
 
 
 def test_requests_of_an_addresss_next_owner_are_judged_as_its_own(lab: Lab) -> None:

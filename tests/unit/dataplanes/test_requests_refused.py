@@ -121,6 +121,14 @@ def test_blocks_mean_the_worlds_addresses_alone() -> None:
     assert not refuses(found, Asked("client", method="POST"))
 
 
+def test_a_named_port_is_what_the_destination_calls_so() -> None:
+    named = (PortRule(RULE, (CiliumPort(RULE, "http", None, "TCP"),), L7Rules(REQUESTS, http=(GET,))),)
+    for way, subject in (("ingress", "server"), ("egress", "client")):
+        found = scopes_of([policy(CiliumRule(RULE, entities=("cluster",), ports=named), subject=subject, way=way)])
+        assert refuses(found, Asked(method="POST"))
+        assert not refuses(found, Asked(port=81, method="POST"))
+
+
 def test_only_pods_of_the_node_are_subjects() -> None:
     assert scopes_of([policy(rule("client", GET), subject="other")]) == []
     assert scopes_of([policy(rule("client", GET))], local=LOCAL[:2]) == []

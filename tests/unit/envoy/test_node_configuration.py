@@ -9,12 +9,13 @@ import pytest
 
 from harness.dataplanes import find
 from harness.envoy import node_resources
+from harness.envoy.admission import Direction
 from harness.envoy.node_bootstrap import node_bootstrap
 from harness.envoy.node_denials import DENIALS_FILE, RefusedRequests
 from harness.envoy.node_rules import NONE
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import command
-from harness.envoy.resources import message
+from harness.envoy.resources import library, message
 from harness.envoy.transparent import attach_script, detach_script, ruleset
 
 FOLDER, SOCKET = Path("/folder"), Path("/xds.sock")
@@ -64,7 +65,7 @@ def test_a_cluster_of_another_number_is_another() -> None:
 
 
 def test_requests_are_passed_on_as_they_come() -> None:
-    [chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
+    [_, chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
     manager = chain["filters"][0]["typed_config"]
     assert manager["normalize_path"] is True  # before rules are asked: decision 0090
     assert manager["generate_request_id"] is False
@@ -100,3 +101,13 @@ def test_refused_requests_are_found_by_flow_and_by_what_was_asked(tmp_path: Path
     assert refused.latest(*flow, ("GET", "/b")) is None
     refused.forget()
     assert refused.latest(*flow, None) is None
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_where_no_rules_have_come_everything_is_refused(direction: Direction) -> None:
+    """An RBAC filter without rules would let everything pass; one whose rules allow nothing does not."""
+    [_, chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
+    filters = {each["name"]: each["typed_config"] for each in chain["filters"][0]["typed_config"]["http_filters"]}
+    packed = library("google.protobuf").Any.from_dict(filters[f"{direction}-rules"])
+    assert packed.unpack().rules is not None, "also as it is sent"
+    assert packed.unpack().rules.policies == {}

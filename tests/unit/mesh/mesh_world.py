@@ -5,8 +5,8 @@ from ipaddress import ip_address
 
 from harness.mesh.grants import EGRESS, INGRESS, Cluster
 from harness.mesh.identity import identities
-from harness.mesh.layout import ENTRY_DENIES, ICMP_PROTOCOLS, PEER_IS_CIDR, PROTOCOLS
-from harness.mesh.policy import SUBJECT_OPEN, Compiled, Entry, compile_policies
+from harness.mesh.layout import ENTRY_DENIES, ICMP_PROTOCOLS, PEER_IS_CIDR, PROTOCOLS, RULE_REQUESTS
+from harness.mesh.policy import SUBJECT_OPEN, Compiled, Entry, compile_policies, granted, tables_of
 from harness.model.cilium import Policy
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
 
@@ -55,13 +55,20 @@ class World:
 
         Pods by name, others by address; of ICMP the port is the type.
         """
-        compiled = self.compile(*policies)
+        return "dropped" not in self._answers(self.compile(*policies), source, destination, port, protocol, family)
+
+    def answer(self, policies: Sequence[Policy], source: str, destination: str, port: int = 80, family: int = 4) -> str:
+        """The same of TCP where somebody looks into requests: dropped, proxied, or allowed past the proxy."""
+        compiled = tables_of(granted(policies, self.cluster), self.cluster)
+        answers = self._answers(compiled, source, destination, port, "TCP", family)
+        return "dropped" if "dropped" in answers else "proxied" if "proxied" in answers else "allowed"
+
+    def _answers(self, compiled: Compiled, source: str, destination: str, port: int, protocol: str, family: int) -> list[str]:
+        """Of each end that is a pod."""
         ends = [self._end(compiled, name, family) for name in (source, destination)]
         what = self._port(compiled, port, protocol, family)
-        for direction, (subject, peer) in ((EGRESS, ends), (INGRESS, ends[::-1])):
-            if subject[0] and not self._judge(compiled, direction, subject[0], peer, what):
-                return False
-        return True
+        judged = ((EGRESS, ends), (INGRESS, ends[::-1]))
+        return [self._judge(compiled, direction, subject[0], peer, what) for direction, (subject, peer) in judged if subject[0]]
 
     def _end(self, compiled: Compiled, name: str, family: int) -> tuple[int, int]:
         """Identity (0 outside) and CIDR class."""
@@ -78,7 +85,7 @@ class World:
         return next((number for first, last, number in spans if first <= port <= last), 0), PROTOCOLS[protocol]
 
     @staticmethod
-    def _judge(compiled: Compiled, direction: int, subject: int, peer: tuple[int, int], port: tuple[int, int]) -> bool:
+    def _judge(compiled: Compiled, direction: int, subject: int, peer: tuple[int, int], port: tuple[int, int]) -> str:
         known = compiled.subjects[direction, subject]
         ports = [port] if port[0] else []
         ports += [(0, port[1]), (0, 0)]
@@ -86,11 +93,15 @@ class World:
         peers = [0, *([peer_class] if peer_class else []), *([PEER_IS_CIDR | peer[1]] if peer[1] else [])]
         keys = [(number, what) for number in peers for what in ports]
 
-        def found(way: int, bits: int) -> bool:
-            return bool(known.shapes & bits) and any(
-                Entry(known.number, who, *what, way) in compiled.entries for who, what in keys
-            )
+        def found(way: int, bits: int) -> list[int]:
+            entries = [Entry(known.number, who, *what, way) for who, what in keys]
+            return [compiled.entries[entry] for entry in entries if entry in compiled.entries] if known.shapes & bits else []
 
         if found(direction | ENTRY_DENIES, DENY_SHAPES):
-            return False
-        return bool(known.shapes & SUBJECT_OPEN) or found(direction, ALLOW_SHAPES)
+            return "dropped"
+        allowing = found(direction, ALLOW_SHAPES)
+        if any(not rule & RULE_REQUESTS for rule in allowing):
+            return "allowed"
+        if allowing:
+            return "proxied"
+        return "allowed" if known.shapes & SUBJECT_OPEN else "dropped"

@@ -1,6 +1,8 @@
 """Rules about requests in the mesh's tables: they allow requests, not flows; who looks into none is not told of them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mesh_world import World
 
 from harness.mesh.grants import EGRESS, INGRESS, PolicyError
@@ -78,3 +80,40 @@ def test_without_a_judge_of_requests_the_policy_is_refused(world: World) -> None
 def test_requests_are_those_of_tcp_ports(world: World, port: str, protocol: str | None) -> None:
     with pytest.raises(PolicyError, match=r"^requests\.yaml:20: toPorts\.rules\.http: want ports of TCP"):
         compiled(world, policy(rule(ONE, port, protocol)))
+
+
+PEERS = {
+    "web": {"endpoints": (LabelSelector({"app": "web"}),)},
+    "db": {"endpoints": (LabelSelector({"app": "db"}),)},
+    "pods": {"entities": ("cluster",)},
+    "outside": {"cidrs": ("192.0.2.0/24",)},
+    "all": {"entities": ("all",)},
+}
+MEANT = {"pods": {"web", "db"}, "all": {"web", "db", "outside"}}
+ENDS = {"web": "shop/web", "outside": "192.0.2.7"}
+PORTS = st.sampled_from([None, (80, 80), (80, 82), (81, 81), (1, 65535)])
+
+
+@st.composite
+def drawn_rules(draw: st.DrawFn) -> tuple[CiliumRule, str, tuple[int, int] | None, bool]:
+    peer, span, narrows = draw(st.sampled_from(list(PEERS))), draw(PORTS), draw(st.booleans())
+    if span is None:
+        return CiliumRule(RULE, **PEERS[peer]), peer, None, False
+    first, last = span
+    ports = (CiliumPort(RULE, str(first), None if first == last else last, "TCP"),)
+    rules = L7Rules(REQUESTS, http=ONE) if narrows else None
+    return CiliumRule(RULE, ports=(PortRule(RULE, ports, rules),), **PEERS[peer]), peer, span, narrows
+
+
+@given(st.lists(drawn_rules(), max_size=4), st.booleans(), st.sampled_from(["web", "outside"]), st.integers(79, 83))
+def test_a_flow_is_the_proxys_if_all_rules_that_allow_it_look_into_requests(
+    drawn: list[tuple[CiliumRule, str, tuple[int, int] | None, bool]], isolates: bool, source: str, port: int
+) -> None:
+    policies = [policy(each[0], isolates=isolates) for each in drawn]
+    about = [
+        narrows
+        for _, peer, span, narrows in drawn
+        if source in MEANT.get(peer, {peer}) and (span is None or span[0] <= port <= span[1])
+    ]
+    expected = "dropped" if drawn and isolates and not about else "proxied" if about and all(about) else "allowed"
+    assert World().answer(policies, ENDS[source], "shop/db", port) == expected

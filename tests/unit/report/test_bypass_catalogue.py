@@ -6,7 +6,7 @@ from harness.model.case import CaseOutcome
 from harness.report.bypass import catalogue
 
 CONFORMANCE = SCENARIOS / "conformance"
-PLANES = ("sidecar-mtls", "ebpf", "ebpf-sockmap", "nftables")
+PLANES = ("sidecar-mtls", "node-proxy", "ebpf", "ebpf-sockmap", "nftables")
 DOCUMENT = SCENARIOS.parent / "docs" / "conformance.md"
 
 
