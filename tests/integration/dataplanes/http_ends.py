@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -120,6 +121,8 @@ def keep_alive(client: LabPod, server: LabPod, family: int = 4) -> Iterator[http
     connection = http.client.HTTPConnection(server.pod.ip(family), PORT, timeout=SECONDS)
     connection.auto_open = 0  # else from the namespace of the test
     connection.sock = connected(client, server, family)
+    # what policy dropped would be sent again, and arrive under the policies of a later test
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     try:
         yield connection
     finally:
