@@ -36,7 +36,7 @@ class NodeEnvoy:
 
     def __init__(self, node: LabNode, folder: Path, server: AdsServer, tuning: NodeTuning, spawner: Executor) -> None:
         self.node = node
-        self.refused = RefusedRequests(folder)
+        self._refused = RefusedRequests(folder)
         self._server = server
         self._tuning = tuning
         self._numbers = count(1)
@@ -84,13 +84,22 @@ class NodeEnvoy:
                 raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
             time.sleep(POLL_SECONDS)
 
-    def latest_refusal(self, source: str, destination: str, port: int, asked: tuple[str, str] | None) -> RefusedRequest | None:
-        """As ``RefusedRequests.latest``. Envoy counts a refusal before it answers, and writes it down a moment after."""
+    def latest_refusal(self, flow: tuple[str, str, int], asked: tuple[str, str] | None) -> RefusedRequest | None:
+        """As ``RefusedRequests.latest`` of all that Envoy has refused by now."""
+        self._await_records()
+        return self._refused.latest(*flow, asked)
+
+    def forget_refusals(self) -> None:
+        """Look no more at what was refused until now."""
+        self._await_records()
+        self._refused.forget()
+
+    def _await_records(self) -> None:
+        """Envoy counts a refusal before it answers, and writes it down a moment after."""
         deadline = time.monotonic() + RECORD_SECONDS
         counted = int(self.process.admin.statistics(f"^{DENIED}$").get(DENIED, 0)) if self.process.pids else 0
-        while self.refused.written() < counted and time.monotonic() < deadline:
+        while self._refused.written() < counted and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        return self.refused.latest(source, destination, port, asked)
 
     def _created(self) -> int:
         return int(self.process.admin.statistics(f"^{CREATED}$").get(CREATED, 0))
