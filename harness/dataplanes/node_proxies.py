@@ -109,7 +109,7 @@ class NodeProxies:
             judged.known |= grounds(judged.scopes)
         self._each(lambda envoy: self._tell(envoy, self._now(envoy), renew=changed))
         for envoy in self.envoys:
-            envoy.refused.forget()
+            envoy.forget_refusals()
 
     def forget(self, addresses: Iterable[str]) -> None:
         """End connections of addresses that pods have given up."""
@@ -124,7 +124,7 @@ class NodeProxies:
     ) -> tuple[NodeEnvoy, RefusedRequest, Origin | None] | None:
         """The Envoy that refused a request last, what it says, and where the rule was written; the client's node first."""
         for envoy in sorted(self.envoys, key=lambda each: source not in _addresses(each)):
-            found = envoy.refused.latest(source, destination, port, asked)
+            found = envoy.latest_refusal((source, destination, port), asked)
             if found is not None:
                 judged = self._judged[envoy]
                 named = {name(scope, index, _prefix(judged.number)): scope for index, scope in enumerate(judged.scopes)}

@@ -100,6 +100,10 @@ class RefusedRequests:
         """Look no more at what was refused until now."""
         self._forgotten = self._path.stat().st_size if self._path.exists() else 0
 
+    def written(self) -> int:
+        """How many refusals there are in the file, of all times."""
+        return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+
     def latest(self, source: str, destination: str, port: int, asked: tuple[str, str] | None) -> RefusedRequest | None:
         """The last refusal of a request from ``source`` to ``destination``:``port``: of any, or of that method and path."""
         if not self._path.exists():

@@ -11,7 +11,7 @@ from harness.envoy.ads import AdsServer
 from harness.envoy.delivery import write_json
 from harness.envoy.errors import NotAccepted
 from harness.envoy.node_bootstrap import node_bootstrap
-from harness.envoy.node_denials import RefusedRequests
+from harness.envoy.node_denials import RefusedRequest, RefusedRequests
 from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
@@ -23,6 +23,10 @@ CAPABILITIES = "+net_raw"
 """The least with which the kernel grants IP_TRANSPARENT: to listen for, and to speak from, addresses of pods."""
 
 POLL_SECONDS = 0.005
+RECORD_SECONDS = 1.0
+"""For Envoy to write down what it has refused."""
+
+DENIED = "http.requests.rbac.denied"
 CREATED = "listener_manager.listener_create_success"
 """Counts each worker that has taken up a listener, after all that it was told before."""
 
@@ -32,7 +36,7 @@ class NodeEnvoy:
 
     def __init__(self, node: LabNode, folder: Path, server: AdsServer, tuning: NodeTuning, spawner: Executor) -> None:
         self.node = node
-        self.refused = RefusedRequests(folder)
+        self._refused = RefusedRequests(folder)
         self._server = server
         self._tuning = tuning
         self._numbers = count(1)
@@ -78,6 +82,23 @@ class NodeEnvoy:
         while self._created() < before + self._tuning.concurrency:
             if time.monotonic() > deadline:
                 raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def latest_refusal(self, flow: tuple[str, str, int], asked: tuple[str, str] | None) -> RefusedRequest | None:
+        """As ``RefusedRequests.latest`` of all that Envoy has refused by now."""
+        self._await_records()
+        return self._refused.latest(*flow, asked)
+
+    def forget_refusals(self) -> None:
+        """Look no more at what was refused until now."""
+        self._await_records()
+        self._refused.forget()
+
+    def _await_records(self) -> None:
+        """Envoy counts a refusal before it answers, and writes it down a moment after."""
+        deadline = time.monotonic() + RECORD_SECONDS
+        counted = int(self.process.admin.statistics(f"^{DENIED}$").get(DENIED, 0)) if self.process.pids else 0
+        while self._refused.written() < counted and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
     def _created(self) -> int:

@@ -1,9 +1,10 @@
 """What becomes of headers that differ from what a rule names, where the rule says so."""
 
 import json
+import time
 
 import pytest
-from http_ends import Backend, ask, get, keep_alive
+from http_ends import SECONDS, Backend, ask, get, keep_alive
 from request_policies import REQUESTS, egress, http, ingress, rule
 
 from harness.dataplanes.port import Attachment
@@ -100,12 +101,21 @@ def test_a_refused_request_is_not_changed_but_refused(plane: Attachment, pair_la
     assert get(client, pair_lab.pod("shop/server"), "/b").status == 403
 
 
+def written(lab: Lab, last: str) -> list[str]:
+    """The lines of all logs of mismatches, once one of them has ``last``: Envoy writes it a moment after its answer."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        logs = [path.read_text() for path in lab.folder.glob(f"envoy-*/*/{MISMATCHES_FILE}")]
+        if any(last in text for text in logs) or time.monotonic() > deadline:
+            return [line for text in logs for line in text.splitlines()]
+        time.sleep(0.01)
+
+
 def test_a_mismatch_is_logged_where_a_rule_says_so(plane: Attachment, pair_lab: Lab, client: LabPod) -> None:
     plane.apply([ingress("server", rule("client", changing(HeaderMatch("X-Token", "42", "LOG"))))])
     server = pair_lab.pod("shop/server")
     get(client, server, "/right", headers={"X-Token": "42"})
     get(client, server, "/wrong", headers={"X-Token": "41"})
-    written = [path.read_text() for path in pair_lab.folder.glob(f"envoy-*/*/{MISMATCHES_FILE}")]
-    (line,) = [json.loads(line) for text in written for line in text.splitlines() if "/wrong" in line or "/right" in line]
+    (line,) = [json.loads(line) for line in written(pair_lab, "/wrong") if "/wrong" in line or "/right" in line]
     assert (line["source"], line["path"]) == (client.pod.ip(4), "/wrong")
     assert line["wanted"]["X-Token"] == "42"

@@ -2,7 +2,6 @@
 
 import pytest
 from http_ends import Answer, Backend, ask, get, keep_alive, raw, reaches
-from records import recorded
 from request_policies import POLICY, egress, http, http_headers, ingress, rule
 
 from harness.dataplanes.port import Attachment
@@ -51,7 +50,7 @@ def test_who_may_not_connect_is_dropped_not_answered(
 ) -> None:
     plane.apply([ingress(app, rule("client", PUBLIC))])
     assert not reaches(pair_lab.pod("evil/stranger"), pair_lab.pod(f"shop/{app}"), family)
-    found = recorded(plane, Flow("evil/stranger", f"shop/{app}", 8080, family=family))
+    found = plane.evidence(Flow("evil/stranger", f"shop/{app}", 8080, family=family))
     assert found is not None
     assert (found.plane, found.reason, found.rule) == ("node-proxy", "policy_ingress", str(POLICY))
 
@@ -136,7 +135,7 @@ def test_a_refused_request_proves_its_reason(plane: Attachment, pair_lab: Lab, c
     get(client, server, "/private?x=1", family)
     asked = Flow("shop/client", "shop/server", 8080, family=family, request=HTTPRequest(path="/private?x=1"))
     for each in (flow, asked):
-        found = recorded(plane, each)
+        found = plane.evidence(each)
         assert found is not None
         assert (found.plane, found.reason, found.rule) == ("node-proxy", "rbac_access_denied", str(POLICY))
         assert found.detail == "ingress on node n2: GET /private?x=1"
