@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.campaign.conformance_features import needs
 from harness.campaign.coverage_situations import situations
 from harness.campaign.topologies import topologies
+from harness.dataplanes.port import Feature
 from harness.judge.conformance import admitted
 from harness.lab.addressing import plan
 from harness.model.case import Case
@@ -67,21 +69,33 @@ def ask_all(cases: Iterable[Case]) -> dict[str, Asked]:
 
 
 def coverage(cases: Sequence[Case], faults: Sequence[Fault]) -> list[CaseCoverage]:
-    """For each case its pairs, what it alone asks or notices, and the faults that name it as the one to find them."""
+    """For each case its pairs, what it alone asks or notices, and the faults that name it as the one to find them.
+
+    Cases about requests are compared with one another only, and so are the others.
+    """
     found = ask_all(cases)
-    pairs = Counter(pair for each in found.values() for pair in each.pairs)
-    noticed = Counter(name for each in found.values() for name in each.noticed)
+    kinds = {case.id: about_requests(case) for case in cases}
+    asking = Counter((kinds[case], each) for case, asked in found.items() for each in asked.all)
+
+    def only(case: Case, each: Pair | Noticed) -> bool:
+        return asking[kinds[case.id], each] == 1
+
     return [
         CaseCoverage(
             case=case.id,
             generated=case.generated,
             pairs=tuple(sorted(found[case.id].pairs)),
-            own=tuple(sorted(pair for pair in found[case.id].pairs if pairs[pair] == 1)),
-            alone=tuple(sorted(name for name in found[case.id].noticed if noticed[name] == 1)),
+            own=tuple(sorted(pair for pair in found[case.id].pairs if only(case, pair))),
+            alone=tuple(sorted(name for name in found[case.id].noticed if only(case, name))),
             kills=named_faults(case.id, faults),
         )
         for case in cases
     ]
+
+
+def about_requests(case: Case) -> bool:
+    """Whether its policies have rules about requests. Few data planes can be asked such a case: it stands for no other."""
+    return not needs(case).keys().isdisjoint((Feature.POLICY_HTTP, Feature.POLICY_KAFKA))
 
 
 def named_faults(case: str, faults: Sequence[Fault]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.campaign.coverage import ask_all, irredundant
+from harness.campaign.coverage import about_requests, ask_all, irredundant
 from harness.manifests.case import load_cases
 from harness.model.case import Case
 from harness.oracle import casebook
@@ -21,7 +21,8 @@ def chosen(by_hand: Sequence[Case]) -> list[casebook.GeneratedCase]:
     with TemporaryDirectory() as folder:
         casebook.write(Path(folder), made)
         candidates = ask_all(load_cases([Path(folder)]))
-    kept = set(irredundant(ask_all(by_hand), candidates))
+    beside = [case for case in by_hand if not about_requests(case)]
+    kept = set(irredundant(ask_all(beside), candidates))
     return [case for case in made if f"{casebook.AREA}/{case.name}" in kept]
 
 
