@@ -33,12 +33,12 @@ def up(topology: Topology, *, keep: bool = False) -> Iterator[NetnsLab]:
     planned = plan(topology)
     lab = None
     try:
-        with signals_deferred():
+        # One shield over making and taking down again: between two of them a second signal would find nobody in charge.
+        with signals_deferred() as arrived:
             lab = NetnsLab(_claim(planned, keep), planned)
-        construction = Construction(lab.record, planned)
-        in_own_thread(construction.build, on_signal=construction.stop)
+            _build(lab, arrived)
     except BaseException as error:
-        if lab is not None:
+        if lab is not None and lab.record.folder.exists():
             _down(lab)
         if isinstance(error, OSError):
             raise LabError(f"the lab could not be made: {error}; nothing is left of it") from error
@@ -153,6 +153,18 @@ def _claim(planned: Plan, keep: bool) -> LabRecord:
         made = LabRecord(record.FORMAT, name, os.getpid(), boot, start, keep, planned.topology, namespaces, str(cgroup))
         record.write(made)
     return made
+
+
+def _build(lab: NetnsLab, arrived: Sequence[int]) -> None:
+    """Make what the record names; nothing is left where that fails, or where a signal has ``arrived``."""
+    construction = Construction(lab.record, lab.plan)
+    complete = False
+    try:
+        in_own_thread(construction.build, on_signal=construction.stop)
+        complete = not arrived
+    finally:
+        if not complete:
+            _down(lab)
 
 
 def _down(lab: NetnsLab) -> None:

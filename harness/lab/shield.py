@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
@@ -13,15 +13,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def signals_deferred(on_arrival: Callable[[], None] = lambda: None) -> Iterator[None]:
+def signals_deferred(on_arrival: Callable[[], None] = lambda: None) -> Iterator[Sequence[int]]:
     """Signals that end a program wait until the context is left; ``on_arrival`` is called at once, and must not raise.
 
-    In a thread other than the main one, where no handler runs, there is nothing to defer.
+    Yields the numbers of those that have arrived so far. In a thread other than the main one, where no handler runs, there
+    is nothing to defer.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     arrived: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield arrived
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
@@ -32,7 +33,7 @@ def signals_deferred(on_arrival: Callable[[], None] = lambda: None) -> Iterator[
     for each in before:
         signal.signal(each, note)
     try:
-        yield
+        yield arrived
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from harness.lab.command import run
 from harness.lab.port import LabError
 
 TAKES_DOWN = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 began, ended = map(pathlib.Path, sys.argv[1:])
 try:
     began.touch()
@@ -20,6 +22,14 @@ try:
 except KeyboardInterrupt:
     ended.write_text("taken down")
 """
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """SIGINT interrupts, also where a shell that starts the tests in its background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def ends_by_itself(folder: Path) -> tuple[list[str], Path, Path]:
