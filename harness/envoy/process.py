@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Protocol
 
 from harness.envoy.admin import Admin
 from harness.envoy.binary import envoy_binary
 from harness.envoy.bootstrap import ADMIN_SOCKET
 from harness.envoy.errors import EnvoyError
 from harness.envoy.redirect import PROXY_ID
+from harness.envoy.tuning import EnvoyTuning
 from harness.lab.port import LabPod, Place, Process
 
 COMPONENT = "proxy"
@@ -35,20 +35,7 @@ machine; / itself cannot be asked for that in a chroot, where it is no mount poi
 AS_PROXY = (f"--reuid={PROXY_ID}", f"--regid={PROXY_ID}", "--clear-groups")
 
 
-class ProcessTuning(Protocol):
-    """What may be chosen of a process (harness/envoy/tuning.py says what each means)."""
-
-    @property
-    def concurrency(self) -> int: ...
-
-    @property
-    def drain_seconds(self) -> int: ...
-
-    @property
-    def handover_seconds(self) -> int: ...
-
-
-def command(folder: Path, tuning: ProcessTuning, epoch: int) -> list[str]:
+def command(folder: Path, tuning: EnvoyTuning, epoch: int) -> list[str]:
     """Envoy's command line; ``epoch`` counts hot restarts."""
     options = {
         "--config-path": folder / BOOTSTRAP_FILE,
@@ -67,7 +54,7 @@ class Proxy:
     """One Envoy; its configuration lies in ``folder``. Methods raise EnvoyError."""
 
     def __init__(
-        self, place: Place, title: str, folder: Path, tuning: ProcessTuning, spawner: Executor, capabilities: str = ""
+        self, place: Place, title: str, folder: Path, tuning: EnvoyTuning, spawner: Executor, capabilities: str = ""
     ) -> None:
         """``title`` is for messages. ``capabilities`` are what it may do beyond a user's rights, as setpriv(1) writes them.
 
@@ -162,6 +149,6 @@ class Proxy:
 class PodProxy(Proxy):
     """The Envoy of one pod."""
 
-    def __init__(self, pod: LabPod, folder: Path, tuning: ProcessTuning, spawner: Executor) -> None:
+    def __init__(self, pod: LabPod, folder: Path, tuning: EnvoyTuning, spawner: Executor) -> None:
         super().__init__(pod, f"pod {pod.pod.ref}", folder, tuning, spawner)
         self.pod = pod

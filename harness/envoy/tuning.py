@@ -1,4 +1,4 @@
-"""Everything about a sidecar that may be chosen, in one value, so that a sweep can choose it and a report can print it."""
+"""Everything about an Envoy that may be chosen, in one value, so that a sweep can choose it and a report can print it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -10,30 +10,38 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """Settings of one Envoy. Each field reaches Envoy's configuration or command line.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvoyTuning:
+    """What may be chosen of any Envoy. Each field reaches its configuration or command line.
 
-    ``trust_port_names`` takes the protocol of a declared container port from its name, as Istio does
-    (``http…``, ``http2…``, ``grpc…``, ``tcp…``); other ports, and all without it, are sniffed.
-    ``mtls_http2`` carries HTTP/1.1 requests between sidecars as HTTP/2 streams (Istio's ``h2UpgradePolicy``).
-    ``buffer_bytes`` is the soft limit on each connection's buffers; None leaves Envoy's 1 MiB.
-    ``retries`` counts attempts after the first one for requests that no server has begun on.
+    ``concurrency`` is the number of worker threads. ``buffer_bytes`` is the soft limit on each connection's buffers; None
+    leaves Envoy's 1 MiB. ``retries`` counts attempts after the first one for requests that no server has begun on.
     ``drain_seconds`` is how long connections of a replaced policy, or of a process that is being
     replaced, may live on; ``handover_seconds`` is when a hot restart ends the old process.
     """
 
     concurrency: int = 2
-    trust_port_names: bool = True
-    mtls_http2: bool = False
     access_log: bool = False
-    request_ids: bool = True
     all_statistics: bool = False
     exact_balance: bool = False
     buffer_bytes: int | None = None
     retries: int = 2
     drain_seconds: int = 1
     handover_seconds: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning(EnvoyTuning):
+    """Settings of one sidecar.
+
+    ``trust_port_names`` takes the protocol of a declared container port from its name, as Istio does
+    (``http…``, ``http2…``, ``grpc…``, ``tcp…``); other ports, and all without it, are sniffed.
+    ``mtls_http2`` carries HTTP/1.1 requests between sidecars as HTTP/2 streams (Istio's ``h2UpgradePolicy``).
+    """
+
+    trust_port_names: bool = True
+    mtls_http2: bool = False
+    request_ids: bool = True
 
 
 ISTIO_DEFAULTS = Tuning()

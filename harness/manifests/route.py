@@ -6,7 +6,7 @@ and of the experimental one ``port`` of parents and ``retry``.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from harness.manifests.route_filters import GRPCFilters, HTTPFilters, filter_val
 from harness.manifests.route_matches import GRPCMatchShape, HTTPMatchShape
 from harness.manifests.route_refs import BackendObjectShape, Parents, parents_differ
 from harness.manifests.shape import Shape, checked, unsupported, wrong
+from harness.model.origin import Origin
 from harness.model.route import BackendRef, GRPCRoute, GRPCRouteRule, HTTPRoute, HTTPRouteRule, ParentReference, Retry, Timeouts
 
 HTTP_KIND, GRPC_KIND = "HTTPRoute", "GRPCRoute"
@@ -177,15 +178,8 @@ def http_route(document: Document, path: _Path, faults: list[Fault]) -> HTTPRout
     if shape is None:
         return None
     at, rules = (*path, "spec", "rules"), shape.spec.rules
-    return HTTPRoute(
-        origin=document.origin((*path, "kind")),
-        name=shape.metadata.name,
-        namespace=shape.metadata.namespace or "default",  # as kubectl does without -n
-        parent_refs=_parents(document, path, shape.spec),
-        hostnames=None if shape.spec.hostnames is None else tuple(shape.spec.hostnames),
-        rules=None if rules is None else tuple(_http_rule(document, (*at, i), rule) for i, rule in enumerate(rules)),
-        created=shape.metadata.creation_timestamp,
-    )
+    written = None if rules is None else tuple(_http_rule(document, (*at, i), rule) for i, rule in enumerate(rules))
+    return HTTPRoute(rules=written, **_head(document, path, shape.metadata, shape.spec))
 
 
 def grpc_route(document: Document, path: _Path, faults: list[Fault]) -> GRPCRoute | None:
@@ -194,15 +188,30 @@ def grpc_route(document: Document, path: _Path, faults: list[Fault]) -> GRPCRout
     if shape is None:
         return None
     at, rules = (*path, "spec", "rules"), shape.spec.rules
-    return GRPCRoute(
-        origin=document.origin((*path, "kind")),
-        name=shape.metadata.name,
-        namespace=shape.metadata.namespace or "default",
-        parent_refs=_parents(document, path, shape.spec),
-        hostnames=None if shape.spec.hostnames is None else tuple(shape.spec.hostnames),
-        rules=None if rules is None else tuple(_grpc_rule(document, (*at, i), rule) for i, rule in enumerate(rules)),
-        created=shape.metadata.creation_timestamp,
-    )
+    written = None if rules is None else tuple(_grpc_rule(document, (*at, i), rule) for i, rule in enumerate(rules))
+    return GRPCRoute(rules=written, **_head(document, path, shape.metadata, shape.spec))
+
+
+class _Head(TypedDict):
+    """What routes of both kinds have."""
+
+    origin: Origin
+    name: str
+    namespace: str
+    parent_refs: tuple[ParentReference, ...] | None
+    hostnames: tuple[str, ...] | None
+    created: str | None
+
+
+def _head(document: Document, path: _Path, metadata: RouteMetadata, spec: _Spec) -> _Head:
+    return {
+        "origin": document.origin((*path, "kind")),
+        "name": metadata.name,
+        "namespace": metadata.namespace or "default",  # as kubectl does without -n
+        "parent_refs": _parents(document, path, spec),
+        "hostnames": None if spec.hostnames is None else tuple(spec.hostnames),
+        "created": metadata.creation_timestamp,
+    }
 
 
 def _parents(document: Document, path: _Path, spec: _Spec) -> tuple[ParentReference, ...] | None:
