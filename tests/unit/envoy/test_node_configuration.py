@@ -55,7 +55,7 @@ def test_every_field_is_one_of_its_type(tuning: NodeTuning) -> None:
 def test_settings_are_read_as_the_sidecars_are() -> None:
     assert parse("defaults") is DEFAULTS
     assert parse("concurrency=1,normalize_path=false") == NodeTuning(concurrency=1, normalize_path=False)
-    with pytest.raises(ValueError, match="'fast' is no setting; there are defaults, concurrency=N, .*, normalize_path=true"):
+    with pytest.raises(ValueError, match=r"'fast' is no setting; there are defaults, concurrency=N, .*, normalize_path=true"):
         parse("fast")
     assert find("node-proxy@concurrency=1").name == "node-proxy@concurrency=1"
 

@@ -3,27 +3,14 @@
 from pathlib import Path
 
 import pytest
+from routing_files import load, refusal
 
-from harness.manifests.errors import ManifestError
-from harness.manifests.objects import load_manifests
 from harness.model.origin import Origin
 from harness.model.policy import LabelSelector
 from harness.model.route import AllowedRoutes, Gateway, GrantFrom, GrantTo, Listener, ReferenceGrant, RouteKind
-from harness.model.routing import Routing
 
 GATEWAY = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: edge, namespace: infra}\n"
 GRANT = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: g}\n"
-
-
-def load(folder: Path, text: str) -> Routing:
-    (folder / "g.yaml").write_text(text)
-    return load_manifests([folder / "g.yaml"]).routing
-
-
-def refusal(folder: Path, text: str) -> list[str]:
-    with pytest.raises(ManifestError) as refused:
-        load(folder, text)
-    return [str(fault).removeprefix(f"{folder / 'g.yaml'}:") for fault in refused.value.faults]
 
 
 def test_every_field_reaches_the_model_with_its_line(tmp_path: Path) -> None:
@@ -56,7 +43,7 @@ spec:
     )
 
     def at(line: int) -> Origin:
-        return Origin(str(tmp_path / "g.yaml"), line)
+        return Origin(str(tmp_path / "r.yaml"), line)
 
     selected = AllowedRoutes(
         "Selector",
