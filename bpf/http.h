@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * HTTP/1.1 message heads, by a grammar stricter than any server's: what it takes, everybody reads alike (RFC 9112).
+ *
+ * What it does not take is not judged wrong; it is left to the proxy. So whatever is unusual may be refused here:
+ * obsolete folding, bare LF, white space before colons, bytes above 127, hop-by-hop headers, every escape in a path.
+ */
+#pragma once
+
+#include "net.h"
+
+#define HEAD_BYTES 1024 /* longest head that is read */
+#define NAME_WORDS 4 /* longest header name that is known: 32 bytes */
+#define METHOD_BYTES 8
+
+/* Where in a head the next byte stands. */
+enum head_state {
+	HEAD_METHOD,
+	HEAD_TARGET,
+	HEAD_VERSION, /* of a request, after the target */
+	HEAD_STATUS_VERSION, /* of a response, at its start */
+	HEAD_STATUS,
+	HEAD_PHRASE,
+	HEAD_LINE_FEED,
+	HEAD_LINE, /* the start of a header, or the end */
+	HEAD_NAME,
+	HEAD_BEFORE_VALUE,
+	HEAD_VALUE,
+	HEAD_LAST_LINE_FEED,
+	HEAD_READ, /* the whole of it */
+	HEAD_STRANGE, /* not of this grammar */
+};
+
+/* Headers that say where a message ends, or that a proxy changes. */
+enum known_header {
+	HEADER_OTHER,
+	HEADER_HOST,
+	HEADER_CONTENT_LENGTH,
+	HEADER_CONNECTION, /* keep-alive is taken, and nothing else */
+	HEADER_STRANGE, /* the message is the proxy's to read */
+};
+
+struct head {
+	__u64 name[NAME_WORDS]; /* of the header that is being read, in lower case */
+	__u64 method; /* its bytes, the first in the lowest */
+	__u32 length; /* Content-Length */
+	__u32 bytes; /* of the head, once it is read */
+	__u32 status;
+	__u16 target; /* offset */
+	__u16 target_bytes;
+	__u16 count; /* bytes of what is being read */
+	__u8 state; /* enum head_state */
+	__u8 header; /* enum known_header */
+	__u8 hosts;
+	__u8 lengths;
+	__u8 last; /* the byte before */
+	__u8 spaced; /* a value's last byte is white space */
+	__u8 query; /* the target's query has begun */
+	__u8 pad;
+};
+
+/* A head that is being read, and its bytes. Programs interrupt each other, so there is one for each depth. */
+struct reading {
+	struct head head;
+	__u8 bytes[HEAD_BYTES];
+};
+
+#define READING_DEPTH 4
+
+struct readings {
+	__u32 depth;
+	__u32 pad;
+	struct reading at[READING_DEPTH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct readings);
+} readings SEC(".maps");
+
+/* Room to read a head in, until reading_end(); NULL where too many programs have interrupted each other. */
+static __always_inline struct reading *reading_begin(void)
+{
+	__u32 first = 0, depth;
+	struct readings *all = bpf_map_lookup_elem(&readings, &first);
+
+	if (!all)
+		return NULL;
+	depth = all->depth;
+	if (depth >= READING_DEPTH)
+		return NULL;
+	all->depth = depth + 1;
+	return &all->at[depth];
+}
+
+static __always_inline void reading_end(void)
+{
+	__u32 first = 0;
+	struct readings *all = bpf_map_lookup_elem(&readings, &first);
+
+	if (all)
+		all->depth -= 1;
+}
+
+/* tchar of RFC 9110, as two words of bits. */
+static __always_inline bool is_token(__u8 c)
+{
+	if (c >= 128)
+		return false;
+	if (c < 64)
+		return 0x03FF6CFA00000000ULL >> c & 1;
+	return 0x57FFFFFFC7FFFFFEULL >> (c - 64) & 1;
+}
+
+/* Bytes that a path and query may have here: unreserved, sub-delims, and `:@/?` of RFC 3986. No escapes. */
+static __always_inline bool is_plain(__u8 c)
+{
+	if (c >= 128)
+		return false;
+	if (c < 64)
+		return 0xAFFFFFD200000000ULL >> c & 1;
+	return 0x47FFFFFE87FFFFFFULL >> (c - 64) & 1;
+}
+
+static __always_inline bool is_digit(__u8 c)
+{
+	return c >= '0' && c <= '9';
+}
+
+#define WORD(a, b, c, d, e, f, g, h)                                                                                   \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 |   \
+	 (__u64)(g) << 48 | (__u64)(h) << 56)
+
+static __always_inline __u8 classify(const struct head *h)
+{
+	__u64 a = h->name[0], b = h->name[1], c = h->name[2];
+
+	if (a == WORD('h', 'o', 's', 't', 0, 0, 0, 0))
+		return HEADER_HOST;
+	if (a == WORD('c', 'o', 'n', 't', 'e', 'n', 't', '-') && b == WORD('l', 'e', 'n', 'g', 't', 'h', 0, 0))
+		return HEADER_CONTENT_LENGTH;
+	if (a == WORD('c', 'o', 'n', 'n', 'e', 'c', 't', 'i') && b == WORD('o', 'n', 0, 0, 0, 0, 0, 0))
+		return HEADER_CONNECTION;
+	if ((a == WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') && b == WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') && c == 'g') ||
+	    (a == WORD('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') && b == WORD('v', 'e', 0, 0, 0, 0, 0, 0)) ||
+	    (a == WORD('p', 'r', 'o', 'x', 'y', '-', 'c', 'o') && b == WORD('n', 'n', 'e', 'c', 't', 'i', 'o', 'n')) ||
+	    a == WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', 0) || a == WORD('e', 'x', 'p', 'e', 'c', 't', 0, 0) ||
+	    a == WORD('t', 'e', 0, 0, 0, 0, 0, 0) || a == WORD('t', 'r', 'a', 'i', 'l', 'e', 'r', 0) ||
+	    a == WORD('x', '-', 'e', 'n', 'v', 'o', 'y', '-') || a == WORD('x', '-', 'n', 'o', 'd', 'e', '-', 'p') ||
+	    (a == WORD('x', '-', 'f', 'o', 'r', 'w', 'a', 'r') && b == WORD('d', 'e', 'd', '-', 'p', 'r', 'o', 't')) ||
+	    (a == WORD('h', 't', 't', 'p', '2', '-', 's', 'e') && b == WORD('t', 't', 'i', 'n', 'g', 's', 0, 0)))
+		return HEADER_STRANGE;
+	return HEADER_OTHER;
+}
+
+/* The bytes of "HTTP/1.1" in turn. */
+static __always_inline bool is_version(__u32 index, __u8 c)
+{
+	return index < 8 && (__u8)(WORD('H', 'T', 'T', 'P', '/', '1', '.', '1') >> (index * 8)) == c;
+}
+
+static __always_inline bool is_keep_alive(__u32 index, __u8 c)
+{
+	if (index < 8)
+		return (__u8)(WORD('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') >> (index * 8)) == (c | 0x20);
+	return index == 8 ? (c | 0x20) == 'v' : index == 9 && (c | 0x20) == 'e';
+}
+
+/* A path in its normal form has no empty, `.` or `..` elements: after a slash comes neither a slash nor a dot. */
+static __always_inline bool is_normal(const struct head *h, __u8 c)
+{
+	return h->query || h->last != '/' || (c != '/' && c != '.');
+}
+
+static __always_inline __u8 end_of_value(struct head *h)
+{
+	if (h->spaced)
+		return HEAD_STRANGE;
+	if (h->header == HEADER_HOST && !h->count)
+		return HEAD_STRANGE;
+	if (h->header == HEADER_CONTENT_LENGTH && !h->count)
+		return HEAD_STRANGE;
+	if (h->header == HEADER_CONNECTION && h->count != 10)
+		return HEAD_STRANGE;
+	return HEAD_LINE_FEED;
+}
+
+static __always_inline __u8 value_byte(struct head *h, __u8 c)
+{
+	if (c == '\r')
+		return end_of_value(h);
+	if (c < ' ' || c > '~')
+		return HEAD_STRANGE;
+	if (h->header == HEADER_CONTENT_LENGTH) {
+		if (!is_digit(c) || h->count >= 9)
+			return HEAD_STRANGE;
+		h->length = h->length * 10 + (c - '0');
+	}
+	if (h->header == HEADER_HOST && (c == ' ' || c == ',' || c == '@' || c == '/'))
+		return HEAD_STRANGE;
+	if (h->header == HEADER_CONNECTION && !is_keep_alive(h->count, c))
+		return HEAD_STRANGE;
+	h->count += 1;
+	h->spaced = c == ' ';
+	return HEAD_VALUE;
+}
+
+static __always_inline __u8 name_byte(struct head *h, __u8 c)
+{
+	__u32 at = h->count;
+
+	if (c == ':') {
+		h->header = classify(h);
+		h->count = 0;
+		h->spaced = 0;
+		if (h->header == HEADER_STRANGE)
+			return HEAD_STRANGE;
+		if (h->header == HEADER_HOST && h->hosts++)
+			return HEAD_STRANGE;
+		if (h->header == HEADER_CONTENT_LENGTH && h->lengths++)
+			return HEAD_STRANGE;
+		return HEAD_BEFORE_VALUE;
+	}
+	if (!is_token(c))
+		return HEAD_STRANGE;
+	if (c >= 'A' && c <= 'Z')
+		c |= 0x20;
+	/* Names that go on after the known ones' length have a last word that no known one has. */
+	if (at < 8 * NAME_WORDS)
+		h->name[at / 8 & (NAME_WORDS - 1)] |= (__u64)c << at % 8 * 8;
+	h->count = at + 1;
+	return HEAD_NAME;
+}
+
+static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
+{
+	switch (h->state) {
+	case HEAD_METHOD:
+		if (c == ' ' && h->count) {
+			h->count = 0;
+			h->target = index + 1;
+			return HEAD_TARGET;
+		}
+		if (c < 'A' || c > 'Z' || h->count >= METHOD_BYTES)
+			return HEAD_STRANGE;
+		h->method |= (__u64)c << h->count % 8 * 8;
+		h->count += 1;
+		return HEAD_METHOD;
+	case HEAD_TARGET:
+		if (c == ' ' && h->count) {
+			h->target_bytes = h->count;
+			h->count = 0;
+			return HEAD_VERSION;
+		}
+		if (!h->count ? c != '/' : !is_plain(c) || !is_normal(h, c))
+			return HEAD_STRANGE;
+		if (c == '?')
+			h->query = 1;
+		h->count += 1;
+		return HEAD_TARGET;
+	case HEAD_VERSION:
+		if (c == '\r' && h->count == 8)
+			return HEAD_LINE_FEED;
+		return is_version(h->count++, c) ? HEAD_VERSION : HEAD_STRANGE;
+	case HEAD_STATUS_VERSION:
+		if (c == ' ' && h->count == 8) {
+			h->count = 0;
+			return HEAD_STATUS;
+		}
+		return is_version(h->count++, c) ? HEAD_STATUS_VERSION : HEAD_STRANGE;
+	case HEAD_STATUS:
+		if (h->count == 3)
+			return c == ' ' ? HEAD_PHRASE : c == '\r' ? HEAD_LINE_FEED : HEAD_STRANGE;
+		if (!is_digit(c))
+			return HEAD_STRANGE;
+		h->status = h->status * 10 + (c - '0');
+		h->count += 1;
+		return HEAD_STATUS;
+	case HEAD_PHRASE:
+		if (c == '\r')
+			return HEAD_LINE_FEED;
+		return c < ' ' || c > '~' ? HEAD_STRANGE : HEAD_PHRASE;
+	case HEAD_LINE_FEED:
+		return c == '\n' ? HEAD_LINE : HEAD_STRANGE;
+	case HEAD_LINE:
+		if (c == '\r')
+			return HEAD_LAST_LINE_FEED;
+		h->name[0] = h->name[1] = h->name[2] = h->name[3] = 0;
+		h->count = 0;
+		return name_byte(h, c) == HEAD_NAME ? HEAD_NAME : HEAD_STRANGE;
+	case HEAD_NAME:
+		return name_byte(h, c);
+	case HEAD_BEFORE_VALUE:
+		if (c == ' ')
+			return HEAD_BEFORE_VALUE;
+		return value_byte(h, c);
+	case HEAD_VALUE:
+		return value_byte(h, c);
+	case HEAD_LAST_LINE_FEED:
+		if (c != '\n')
+			return HEAD_STRANGE;
+		h->bytes = index + 1;
+		return HEAD_READ;
+	}
+	return HEAD_STRANGE;
+}
+
+static long read_byte(__u32 index, struct reading *unused)
+{
+	__u32 first = 0, depth;
+	struct readings *all = bpf_map_lookup_elem(&readings, &first);
+	struct reading *r;
+	__u8 c;
+
+	if (!all || index >= HEAD_BYTES)
+		return 1;
+	depth = all->depth - 1;
+	if (depth >= READING_DEPTH)
+		return 1;
+	r = &all->at[depth];
+	c = r->bytes[index];
+	r->head.state = next_state(&r->head, index, c);
+	r->head.last = c;
+	return r->head.state >= HEAD_READ;
+}
+
+/* Reads the head at the start of `r`'s first `size` bytes, which is a request's or a response's by `state`. */
+static __always_inline bool read_head(struct reading *r, __u32 size, __u8 state)
+{
+	__builtin_memset(&r->head, 0, sizeof(r->head));
+	r->head.state = state;
+	bpf_loop(size > HEAD_BYTES ? HEAD_BYTES : size, read_byte, NULL, 0);
+	return r->head.state == HEAD_READ;
+}

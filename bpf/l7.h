@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * What the fast path knows of connections whose requests are judged, and of those that it keeps open to backends.
+ */
+#pragma once
+
+#include "conntrack.h"
+#include "http.h"
+#include <bpf/bpf_core_read.h>
+
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
+
+/* A kernel object by address. Reading one that is gone yields anything, but never faults. */
+#define KERNEL(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
+
+/*
+ * What became of requests and connections. One a line, its comment is what users read: harness/mesh/l7.py takes
+ * names and comments from this file.
+ */
+enum l7_count {
+	L7_FAST = 0, /* requests that went to their backend in the kernel */
+	L7_SLOW_STRANGE = 1, /* to the proxy: not a whole request that the kernel understands */
+	L7_SLOW_UNFRAMED = 2, /* to the proxy: the connection had sent what the kernel does not understand */
+	L7_SLOW_NO_TARGET = 3, /* to the proxy: no rule of the connection is one that the kernel can judge by */
+	L7_SLOW_NOT_ALLOWED = 4, /* to the proxy: none of the rules that the kernel can judge by allows it */
+	L7_SLOW_NO_UPSTREAM = 5, /* to the proxy: no connection to the backend was free */
+	L7_SLOW_UNACCEPTED = 6, /* to the proxy: it had not taken the connection yet */
+	L7_HELD = 7, /* packets held back until the request before them was answered */
+	L7_RELAYED = 8, /* responses that the agent passed on */
+	L7_LOST = 9, /* requests whose backend went away before it had answered whole */
+	L7_COUNTS
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, L7_COUNTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} l7_counts SEC(".maps");
+
+static __always_inline void l7_count(__u32 what)
+{
+	__u64 *count = bpf_map_lookup_elem(&l7_counts, &what);
+
+	if (count)
+		*count += 1;
+}
+
+/* A connection from its client to the backend that it means. */
+struct l7_tuple {
+	struct address client;
+	struct address backend;
+	__be16 client_port;
+	__be16 backend_port;
+	__u32 family;
+};
+
+enum l7_state {
+	L7_IDLE, /* every request has been answered */
+	L7_ASKED, /* a request that was understood is on its way to the proxy's socket */
+	L7_DIRECT, /* ... and has gone to a backend from there */
+	L7_PROXIED, /* ... or to the proxy, whose answer is awaited */
+	L7_UNFRAMED, /* nobody here knows any more where a request begins: the proxy's, for life */
+};
+
+struct l7_connection {
+	__u64 socket; /* the proxy's struct tcp_sock */
+	__u64 cookie; /* of that socket */
+	__u64 upstream; /* cookie of the connection that answers */
+	__u32 state; /* enum l7_state */
+	__u32 request; /* sequence number at which the request begins */
+	__u32 request_bytes;
+	__u32 answered; /* sequence number of the proxy's socket after the last answer */
+	__u32 left; /* bytes of the proxy's answer that are to come; 0 where its head is */
+	__u32 allowed; /* generation by which the kernel allows the request, or 0 */
+	__u32 head_request; /* the answer has no body */
+	__u32 slow; /* enum l7_count: why, where it is not allowed */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct l7_tuple);
+	__type(value, struct l7_connection);
+} l7_connections SEC(".maps");
+
+/* The proxy's sockets towards clients, and the agent's towards backends, by cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, __u64);
+} l7_sockets SEC(".maps");
+
+/* Whose requests the kernel may judge: clients of a backend. */
+struct l7_pair {
+	struct address client;
+	struct address backend;
+	__be16 backend_port;
+	__u16 family;
+};
+
+#define L7_SLOTS 64
+
+struct l7_target {
+	__u32 generation;
+	__u32 sets[2]; /* of rules, by direction; 0: every request */
+	__u32 wanted; /* connections that were missing */
+	__u64 idle[L7_SLOTS]; /* cookies of connections to the backend, 0 for none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 14);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct l7_pair);
+	__type(value, struct l7_target);
+} l7_targets SEC(".maps");
+
+#define L7_PATH 232
+
+struct l7_rule_key {
+	__u32 prefix; /* bits of what follows */
+	__u32 set;
+	__u64 method; /* its bytes; 0: any */
+	__u8 path[L7_PATH]; /* with a NUL behind it where it is meant as a whole */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1 << 17);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct l7_rule_key);
+	__type(value, __u32);
+} l7_rules SEC(".maps");
+
+enum l7_upstream_state {
+	UPSTREAM_IDLE,
+	UPSTREAM_ASKED, /* the head of a response is to come */
+	UPSTREAM_ANSWERS, /* the rest of its body is */
+	UPSTREAM_RELAYED, /* the agent reads this response */
+	UPSTREAM_ORPHAN, /* nobody waits for it any more */
+};
+
+struct l7_upstream {
+	struct l7_tuple client;
+	__u64 cookie; /* of the proxy's socket that the answer is for */
+	__u32 state; /* enum l7_upstream_state */
+	__u32 left; /* bytes of the body */
+	__u32 written; /* sequence number of the proxy's socket where the answer begins */
+	__u32 total; /* bytes of the answer */
+	struct l7_pair pair;
+	__u32 head_request;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct l7_upstream);
+} l7_upstreams SEC(".maps");
+
+/* To the agent: connections are missing, a response is its to relay, a connection of its is of no more use. */
+enum l7_event_kind {
+	L7_WANTED,
+	L7_RELAY,
+	L7_CLOSE,
+};
+
+struct l7_event {
+	struct l7_pair pair;
+	__u32 kind;
+	__u64 upstream;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} l7_events SEC(".maps");
+
+static __always_inline void l7_tell(__u32 kind, const struct l7_pair *pair, __u64 upstream)
+{
+	struct l7_event *event = bpf_ringbuf_reserve(&l7_events, sizeof(*event), 0);
+
+	if (!event)
+		return;
+	event->pair = *pair;
+	event->kind = kind;
+	event->upstream = upstream;
+	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void pair_of(const struct l7_tuple *tuple, struct l7_pair *pair)
+{
+	pair->client = tuple->client;
+	pair->backend = tuple->backend;
+	pair->backend_port = tuple->backend_port;
+	pair->family = tuple->family;
+}
