@@ -58,9 +58,20 @@ struct head {
 	__u8 pad;
 };
 
+#define PATH_BYTES 232
+
+/* A rule about requests, or what is asked of them. */
+struct rule_key {
+	__u32 prefix; /* bits of what follows */
+	__u32 set;
+	__u64 method; /* its bytes; 0: any */
+	__u8 path[PATH_BYTES]; /* with a NUL behind it where it is meant as a whole */
+};
+
 /* A head that is being read, and its bytes. Programs interrupt each other, so there is one for each depth. */
 struct reading {
 	struct head head;
+	struct rule_key key; /* what rules are asked about it */
 	__u8 bytes[HEAD_BYTES];
 };
 

@@ -44,7 +44,7 @@ static __always_inline bool read_segment(struct __sk_buff *skb, const struct pac
 }
 
 /* Whether one of the rules of `set` takes a request. */
-static __always_inline bool takes(__u32 set, __u64 method, const struct reading *r, struct l7_rule_key *key)
+static __always_inline bool takes(__u32 set, __u64 method, struct rule_key *key)
 {
 	if (!set)
 		return true;
@@ -56,29 +56,39 @@ static __always_inline bool takes(__u32 set, __u64 method, const struct reading 
 	return bpf_map_lookup_elem(&l7_rules, key);
 }
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct l7_rule_key);
-} l7_asked SEC(".maps");
-
-/* Why the kernel does not allow a request that it has read, L7_FAST where it does. Runs in softirq only. */
-static __always_inline __u32 judge_request(struct __sk_buff *skb, const struct l7_target *target, const struct reading *r,
-					   __u32 payload)
+/* Why the kernel does not allow a request that it has read, L7_FAST where it does. */
+static __always_inline __u32 judge_request(const struct l7_target *target, struct reading *r)
 {
-	__u32 first = 0, bytes = r->head.target_bytes;
-	struct l7_rule_key *key = bpf_map_lookup_elem(&l7_asked, &first);
+	__u32 bytes = r->head.target_bytes, at = r->head.target;
 
-	if (!key || bytes == 0 || bytes >= L7_PATH)
+	if (bytes == 0 || bytes >= PATH_BYTES || at >= HEAD_BYTES)
 		return L7_SLOW_NOT_ALLOWED;
-	if (bpf_skb_load_bytes(skb, payload + r->head.target, key->path, bytes))
+	if (bpf_probe_read_kernel(r->key.path, bytes, r->bytes + at))
 		return L7_SLOW_NOT_ALLOWED;
-	key->path[bytes] = 0;
-	key->prefix = (sizeof(key->set) + sizeof(key->method) + bytes + 1) * 8;
-	if (!takes(target->sets[0], r->head.method, r, key) || !takes(target->sets[1], r->head.method, r, key))
+	r->key.path[bytes] = 0;
+	r->key.prefix = (sizeof(r->key.set) + sizeof(r->key.method) + bytes + 1) * 8;
+	if (!takes(target->sets[0], r->head.method, &r->key) || !takes(target->sets[1], r->head.method, &r->key))
 		return L7_SLOW_NOT_ALLOWED;
 	return L7_FAST;
+}
+
+/* Judges the request whose first `read` bytes of `bytes` are in `r`. */
+static __always_inline int judge_read(struct reading *r, const struct l7_tuple *tuple, struct l7_connection *connection,
+				      __u32 read, __u32 bytes)
+{
+	struct l7_target *target;
+	struct l7_pair pair = {};
+
+	if (!read_head(r, read, HEAD_METHOD) || r->head.hosts != 1 || r->head.bytes + r->head.length != bytes ||
+	    bytes > request_bytes)
+		return L7_SLOW_STRANGE;
+	connection->head_request = r->head.method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
+	pair_of(tuple, &pair);
+	target = bpf_map_lookup_elem(&l7_targets, &pair);
+	if (!target || target->generation != current_generation())
+		return L7_SLOW_NO_TARGET;
+	connection->allowed = target->generation;
+	return judge_request(target, r);
 }
 
 /* A request that begins where the one before has been answered. */
@@ -86,27 +96,62 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 			  __u32 payload, __u32 bytes)
 {
 	struct reading *r = reading_begin();
-	struct l7_target *target;
-	struct l7_pair pair = {};
 	__u32 read = bytes > HEAD_BYTES ? HEAD_BYTES : bytes;
 	int slow = L7_SLOW_STRANGE;
 
 	if (!r)
 		return slow;
-	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read) &&
-	    read_head(r, read, HEAD_METHOD) && r->head.hosts == 1 && r->head.bytes + r->head.length == bytes &&
-	    bytes <= request_bytes) {
-		connection->head_request = r->head.method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
-		pair_of(tuple, &pair);
-		target = bpf_map_lookup_elem(&l7_targets, &pair);
-		slow = L7_SLOW_NO_TARGET;
-		if (target && target->generation == current_generation()) {
-			slow = judge_request(skb, target, r, payload);
-			connection->allowed = target->generation;
-		}
-	}
+	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
+		slow = judge_read(r, tuple, connection, read, bytes);
 	reading_end();
 	return slow;
+}
+
+#define O_NONBLOCK 04000
+#define PSOCK_POINTER (~7ULL) /* the low bits of sk_user_data are flags */
+
+static __always_inline bool nonblocking(const struct sock *sk)
+{
+	const struct socket *owner = sk->sk_socket;
+
+	return owner && owner->file && owner->file->f_flags & O_NONBLOCK;
+}
+
+/* Lets the socket that sent a packet take part, if it is non-blocking: a blocking one may see EAGAIN there. */
+static __always_inline void enter(struct __sk_buff *skb, const struct l7_tuple *tuple, __u32 role, __u64 upstream)
+{
+	struct l7_upstream *served;
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tcp;
+	struct l7_end *end;
+	__u64 cookie;
+
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP || sk->state != BPF_TCP_ESTABLISHED)
+		return;
+	end = bpf_sk_storage_get(&l7_storage, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!end || end->role || end->tries++ > 8)
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
+		return;
+	cookie = bpf_get_socket_cookie(skb);
+	end->tuple = *tuple;
+	end->cookie = cookie;
+	end->upstream = upstream;
+	if (bpf_map_update_elem(&l7_ends, &cookie, sk, BPF_NOEXIST))
+		return;
+	end->role = role;
+	l7_count(L7_ENTERED);
+	if (role == ROLE_SERVER) {
+		served = bpf_map_lookup_elem(&l7_upstreams, &upstream);
+		if (served) {
+			served->server_cookie = cookie;
+			served->server = (__u64)tcp;
+		}
+	}
 }
 
 static __always_inline int look(struct __sk_buff *skb, const struct l7_tuple *tuple, const struct segment *segment)
@@ -129,6 +174,7 @@ static __always_inline int look(struct __sk_buff *skb, const struct l7_tuple *tu
 		l7_count(L7_HELD);
 		return TC_ACT_SHOT;
 	}
+	enter(skb, tuple, ROLE_CLIENT, 0);
 	if (segment->sequence != connection->request + connection->request_bytes) {
 		connection->state = L7_UNFRAMED;
 		l7_count(L7_SLOW_STRANGE);
@@ -152,6 +198,7 @@ int l7_look(struct __sk_buff *skb)
 	struct l7_tuple tuple = {};
 	struct segment segment;
 	struct packet p = {};
+	__u64 *upstream;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if (parse_v4(skb, &p))
@@ -166,6 +213,16 @@ int l7_look(struct __sk_buff *skb)
 		return TCX_NEXT;
 	if (!read_segment(skb, &p, &segment) || !segment.bytes)
 		return TCX_NEXT;
+	tuple.client = p.destination;
+	tuple.backend = p.source;
+	tuple.client_port = p.destination_port;
+	tuple.backend_port = p.source_port;
+	tuple.family = p.family;
+	upstream = bpf_map_lookup_elem(&l7_named, &tuple);
+	if (upstream) {
+		enter(skb, &tuple, ROLE_SERVER, *upstream);
+		return TCX_NEXT;
+	}
 	tuple.client = p.source;
 	tuple.backend = p.destination;
 	tuple.client_port = p.source_port;
@@ -218,44 +275,69 @@ static __noinline int put_upstream(struct l7_target *target, __u64 cookie)
 	return 0;
 }
 
-static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
-					 struct l7_connection *connection)
+/* A free connection to the backend of an allowed request, taken for it; 0 where there is none. */
+static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_connection *connection, __u64 answer_to,
+				   bool to_client, __u32 *slow)
 {
-	struct tcp_sock *own = KERNEL(struct tcp_sock, connection->socket);
 	struct l7_upstream *upstream;
 	struct l7_target *target;
 	struct l7_pair pair = {};
 	__u64 cookie;
 
-	if (connection->slow != L7_FAST)
-		return connection->slow;
 	pair_of(tuple, &pair);
 	target = bpf_map_lookup_elem(&l7_targets, &pair);
+	*slow = L7_SLOW_NO_TARGET;
 	if (!target || target->generation != connection->allowed || connection->allowed != current_generation())
-		return L7_SLOW_NO_TARGET;
-	for (int i = 0; i < 4; i++) {
-		cookie = take_upstream(target);
-		if (!cookie)
-			break;
-		upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
-		if (!upstream)
-			continue;
+		return 0;
+	*slow = L7_SLOW_NO_UPSTREAM;
+	cookie = take_upstream(target);
+	upstream = cookie ? bpf_map_lookup_elem(&l7_upstreams, &cookie) : NULL;
+	if (upstream) {
 		upstream->client = *tuple;
-		upstream->cookie = connection->cookie;
-		upstream->written = own->write_seq;
+		upstream->cookie = answer_to;
 		upstream->head_request = connection->head_request;
+		upstream->to_client = to_client;
+		upstream->direct = 0;
 		upstream->state = UPSTREAM_ASKED;
 		connection->upstream = cookie;
-		connection->state = L7_DIRECT;
-		if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
-			return L7_FAST;
-		upstream->state = UPSTREAM_ORPHAN;
-		l7_tell(L7_CLOSE, &pair, cookie);
+		connection->left = 0;
+		connection->state = L7_FORWARDED;
+		return cookie;
 	}
 	if (!target->wanted) {
 		target->wanted = 1;
 		l7_tell(L7_WANTED, &pair, 0);
 	}
+	return 0;
+}
+
+/* The connection could not be used after all. */
+static __always_inline void unclaim(const struct l7_tuple *tuple, struct l7_connection *connection, __u64 cookie)
+{
+	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	struct l7_pair pair = {};
+
+	pair_of(tuple, &pair);
+	if (upstream)
+		upstream->state = UPSTREAM_ORPHAN;
+	connection->upstream = 0;
+	l7_tell(L7_CLOSE, &pair, cookie);
+}
+
+static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
+					 struct l7_connection *connection)
+{
+	__u32 slow = connection->slow;
+	__u64 cookie;
+
+	if (slow != L7_FAST)
+		return slow;
+	cookie = claim(tuple, connection, connection->cookie, false, &slow);
+	if (!cookie)
+		return slow;
+	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
+		return L7_FAST;
+	unclaim(tuple, connection, cookie);
 	return L7_SLOW_NO_UPSTREAM;
 }
 
@@ -264,8 +346,11 @@ static __always_inline int complete(struct l7_upstream *upstream, __u64 cookie)
 	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 	struct l7_target *target;
 
-	if (connection && connection->cookie == upstream->cookie)
-		connection->upstream = 0; /* l7_reply sees when the answer is written */
+	if (connection && connection->upstream == cookie) {
+		connection->upstream = 0;
+		if (upstream->to_client)
+			connection->state = L7_IDLE; /* else l7_reply sees when the answer is written */
+	}
 	upstream->state = UPSTREAM_IDLE;
 	target = bpf_map_lookup_elem(&l7_targets, &upstream->pair);
 	if (!put_upstream(target, cookie)) {
@@ -275,7 +360,21 @@ static __always_inline int complete(struct l7_upstream *upstream, __u64 cookie)
 	return 0;
 }
 
-/* Whether the kernel can pass a response on whose head is in `skb`: it knows its end, and that is near. */
+/* Whether the kernel can pass a response on whose first bytes are in `r`: it knows its end, and that is near. */
+static __always_inline bool judge_response(struct reading *r, struct l7_upstream *upstream, __u32 read, __u32 bytes)
+{
+	__u32 body;
+	bool bare;
+
+	if (!read_head(r, read, HEAD_STATUS_VERSION) || r->head.status < 200 || r->head.status > 599)
+		return false;
+	bare = upstream->head_request || r->head.status == 204 || r->head.status == 304;
+	body = bare ? 0 : r->head.length;
+	upstream->total = r->head.bytes + body;
+	upstream->left = upstream->total;
+	return (bare || r->head.lengths) && body <= answer_bytes && bytes <= upstream->total;
+}
+
 static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstream *upstream)
 {
 	struct reading *r = reading_begin();
@@ -284,15 +383,8 @@ static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstr
 
 	if (!r)
 		return false;
-	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read) &&
-	    read_head(r, read, HEAD_STATUS_VERSION) && r->head.status >= 200 && r->head.status <= 599) {
-		bool bare = upstream->head_request || r->head.status == 204 || r->head.status == 304;
-		__u32 body = bare ? 0 : r->head.length;
-
-		upstream->total = r->head.bytes + body;
-		understood = (bare || r->head.lengths) && body <= answer_bytes && skb->len <= upstream->total;
-		upstream->left = upstream->total;
-	}
+	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
+		understood = judge_response(r, upstream, read, skb->len);
 	reading_end();
 	return understood;
 }
@@ -301,7 +393,7 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 {
 	struct l7_connection *connection;
 	__u64 client = upstream->cookie;
-	__u32 bytes = skb->len;
+	__u32 bytes = skb->len, to_client;
 
 	if (upstream->state == UPSTREAM_ASKED) {
 		if (!read_response(skb, upstream)) {
@@ -312,7 +404,7 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 		}
 		upstream->state = UPSTREAM_ANSWERS;
 		connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
-		if (connection && connection->cookie == client)
+		if (connection && connection->upstream == cookie)
 			connection->left = upstream->total;
 	}
 	if (upstream->state != UPSTREAM_ANSWERS)
@@ -320,8 +412,11 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	if (bytes > upstream->left)
 		return SK_PASS; /* more than the response: the agent ends both connections */
 	upstream->left -= bytes;
+	to_client = upstream->to_client;
 	if (!upstream->left)
 		complete(upstream, cookie);
+	if (to_client)
+		return bpf_sk_redirect_hash(skb, &l7_ends, &client, BPF_F_INGRESS);
 	return bpf_sk_redirect_hash(skb, &l7_sockets, &client, 0);
 }
 
@@ -333,12 +428,16 @@ int l7_receive(struct __sk_buff *skb)
 	struct l7_upstream *upstream;
 	struct l7_tuple tuple = {};
 	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct bpf_sock *sk = skb->sk;
 	struct tcp_skb_cb *segment;
 	__u32 slow;
 
 	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
-	if (upstream)
+	if (upstream) {
+		if (!upstream->socket && sk)
+			upstream->socket = (__u64)bpf_skc_to_tcp_sock(sk);
 		return respond(skb, upstream, cookie);
+	}
 	NAME_OF(&tuple, skb);
 	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
 	if (!connection || connection->state != L7_ASKED)
@@ -375,7 +474,7 @@ int l7_reply(struct sk_msg_md *msg)
 		l7_count(L7_SLOW_UNACCEPTED);
 	}
 	/* What l7_receive redirects is sent here, too. */
-	if (connection->state != L7_PROXIED && !(connection->state == L7_DIRECT && connection->left)) {
+	if (connection->state != L7_PROXIED && !(connection->state == L7_FORWARDED && connection->left)) {
 		connection->state = L7_UNFRAMED; /* it says something by itself */
 		return SK_PASS;
 	}
@@ -413,6 +512,132 @@ int l7_reply(struct sk_msg_md *msg)
 	}
 	connection->answered = own->write_seq + bytes;
 	connection->state = L7_IDLE;
+	return SK_PASS;
+}
+
+static __always_inline __u32 load_message(struct sk_msg_md *msg, struct reading *r)
+{
+	__u32 read = msg->size > HEAD_BYTES ? HEAD_BYTES : msg->size;
+
+	if (!read || read > HEAD_BYTES || bpf_msg_pull_data(msg, 0, read, 0) ||
+	    (void *)msg->data + read > (void *)msg->data_end || bpf_probe_read_kernel(r->bytes, read, msg->data))
+		return 0;
+	return read;
+}
+
+/* Whether nothing is left to read of what came to a socket by any way. */
+static __always_inline bool has_read_all(const struct tcp_sock *tcp)
+{
+	const struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
+	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)sk->sk_user_data & PSOCK_POINTER);
+
+	return !sk->sk_backlog.rmem_alloc.counter && !psock->ingress_skb.qlen && tcp->copied_seq == tcp->rcv_nxt;
+}
+
+/* Whether all that the agent sent by TCP has been read by the backend's socket, which is still the one that entered. */
+static __always_inline bool server_ready(const struct l7_upstream *upstream)
+{
+	const struct tcp_sock *server, *own;
+
+	if (!upstream->server || !upstream->socket)
+		return false;
+	server = KERNEL(struct tcp_sock, upstream->server);
+	own = KERNEL(struct tcp_sock, upstream->socket);
+	return server->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter == upstream->server_cookie &&
+	       server->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_ESTABLISHED &&
+	       nonblocking(&server->inet_conn.icsk_inet.sk) && server->rcv_nxt == own->write_seq && has_read_all(server);
+}
+
+static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *end)
+{
+	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &end->tuple);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(msg->sk);
+	struct l7_upstream *upstream;
+	__u32 slow = L7_SLOW_STRANGE, read;
+	struct reading *r;
+	__u64 cookie;
+
+	if (!connection || connection->state != L7_IDLE || !tcp)
+		return L7_COUNTS;
+	if (tcp->copied_seq != connection->answered || tcp->write_seq != connection->request + connection->request_bytes ||
+	    !has_read_all(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
+		return L7_COUNTS;
+	r = reading_begin();
+	if (!r)
+		return L7_COUNTS;
+	read = load_message(msg, r);
+	if (read)
+		slow = judge_read(r, &end->tuple, connection, read, msg->size);
+	reading_end();
+	if (slow != L7_FAST)
+		return L7_COUNTS; /* l7_look counts it */
+	cookie = claim(&end->tuple, connection, end->cookie, true, &slow);
+	if (!cookie)
+		return L7_COUNTS;
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (upstream && server_ready(upstream) &&
+	    bpf_msg_redirect_hash(msg, &l7_ends, &upstream->server_cookie, BPF_F_INGRESS) == SK_PASS) {
+		l7_count(L7_DIRECT_ASKED);
+		return L7_FAST;
+	}
+	if (bpf_msg_redirect_hash(msg, &l7_sockets, &cookie, 0) == SK_PASS)
+		return L7_FAST;
+	unclaim(&end->tuple, connection, cookie);
+	connection->state = L7_IDLE;
+	return L7_COUNTS;
+}
+
+static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *end)
+{
+	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &end->upstream);
+	__u32 read, bytes = msg->size;
+	struct reading *r;
+	bool understood = false;
+	__u64 client;
+
+	if (!upstream || !upstream->to_client)
+		return;
+	client = upstream->cookie;
+	if (upstream->state == UPSTREAM_ASKED && !upstream->direct) {
+		r = reading_begin();
+		if (!r)
+			return;
+		read = load_message(msg, r);
+		if (read)
+			understood = judge_response(r, upstream, read, bytes);
+		reading_end();
+		if (!understood)
+			return;
+		if (bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS)
+			return;
+		upstream->direct = 1;
+		upstream->state = UPSTREAM_ANSWERS;
+		l7_count(L7_DIRECT_ANSWERED);
+	} else if (upstream->state != UPSTREAM_ANSWERS || !upstream->direct || bytes > upstream->left ||
+		   bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS) {
+		return;
+	}
+	upstream->left -= bytes;
+	if (!upstream->left)
+		complete(upstream, end->upstream);
+}
+
+/* What clients and backends send whose sockets have entered. */
+SEC("sk_msg")
+int l7_send(struct sk_msg_md *msg)
+{
+	struct l7_end *end = bpf_sk_storage_get(&l7_storage, msg->sk, NULL, 0);
+	__u32 what;
+
+	if (!end)
+		return SK_PASS;
+	if (end->role == ROLE_CLIENT) {
+		what = client_sends(msg, end);
+		if (what != L7_COUNTS)
+			l7_count(what);
+	} else if (end->role == ROLE_SERVER) {
+		server_sends(msg, end);
+	}
 	return SK_PASS;
 }
 

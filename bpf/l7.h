@@ -27,6 +27,9 @@ enum l7_count {
 	L7_HELD = 7, /* packets held back until the request before them was answered */
 	L7_RELAYED = 8, /* responses that the agent passed on */
 	L7_LOST = 9, /* requests whose backend went away before it had answered whole */
+	L7_DIRECT_ASKED = 10, /* requests that went from socket to socket */
+	L7_DIRECT_ANSWERED = 11, /* answers that went from socket to socket */
+	L7_ENTERED = 12, /* sockets of pods that joined */
 	L7_COUNTS
 };
 
@@ -57,7 +60,7 @@ struct l7_tuple {
 enum l7_state {
 	L7_IDLE, /* every request has been answered */
 	L7_ASKED, /* a request that was understood is on its way to the proxy's socket */
-	L7_DIRECT, /* ... and has gone to a backend from there */
+	L7_FORWARDED, /* ... and has gone to a backend from there */
 	L7_PROXIED, /* ... or to the proxy, whose answer is awaited */
 	L7_UNFRAMED, /* nobody here knows any more where a request begins: the proxy's, for life */
 };
@@ -117,20 +120,11 @@ struct {
 	__type(value, struct l7_target);
 } l7_targets SEC(".maps");
 
-#define L7_PATH 232
-
-struct l7_rule_key {
-	__u32 prefix; /* bits of what follows */
-	__u32 set;
-	__u64 method; /* its bytes; 0: any */
-	__u8 path[L7_PATH]; /* with a NUL behind it where it is meant as a whole */
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1 << 17);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct l7_rule_key);
+	__type(key, struct rule_key);
 	__type(value, __u32);
 } l7_rules SEC(".maps");
 
@@ -151,7 +145,50 @@ struct l7_upstream {
 	__u32 total; /* bytes of the answer */
 	struct l7_pair pair;
 	__u32 head_request;
+	__u64 socket; /* the agent's struct tcp_sock, 0 where it is not known */
+	__u64 server; /* the backend's struct tcp_sock, 0 until it has entered */
+	__u64 server_cookie;
+	__u32 to_client; /* the answer is for the client's own socket, not for the proxy's */
+	__u32 direct; /* the answer has begun to go from the backend's socket */
 };
+
+/* The agent's connections by name, for the backend's side of them; value: cookie of the agent's socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct l7_tuple);
+	__type(value, __u64);
+} l7_named SEC(".maps");
+
+/* Clients' and backends' own sockets that have entered, by cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, __u64);
+} l7_ends SEC(".maps");
+
+enum l7_role {
+	ROLE_UNKNOWN,
+	ROLE_CLIENT,
+	ROLE_SERVER,
+};
+
+struct l7_end {
+	struct l7_tuple tuple;
+	__u64 cookie; /* of this socket */
+	__u64 upstream; /* of a server: cookie of the agent's socket */
+	__u32 role; /* enum l7_role, set once it has entered */
+	__u32 tries;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct l7_end);
+} l7_storage SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
