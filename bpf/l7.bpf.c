@@ -72,22 +72,66 @@ static __always_inline __u32 judge_request(const struct l7_target *target, struc
 	return L7_FAST;
 }
 
+/* Whether the mesh's own rules allow the connection under a generation: its packets may be out of the programs' sight. */
+static __noinline int may_connect(const struct l7_tuple *tuple, __u32 generation)
+{
+	struct endpoint *from, *to;
+	struct judgement judgement;
+	struct flow flow = {};
+
+	if (!tuple)
+		return 0;
+	flow.source = &tuple->client;
+	flow.destination = &tuple->backend;
+	flow.destination_port = tuple->backend_port;
+	flow.family = tuple->family;
+	flow.protocol = IPPROTO_TCP;
+	from = find_endpoint(generation, flow.family, &tuple->client);
+	to = find_endpoint(generation, flow.family, &tuple->backend);
+	if (!from || !to)
+		return 0;
+	judgement = judge_flow(generation, &flow, from, to);
+	return !judgement.reason;
+}
+
+/* What is known of the pair of a connection under a generation; asked of the agent where that is nothing. */
+static __always_inline struct l7_target *target_of(const struct l7_tuple *tuple, __u32 generation)
+{
+	struct l7_pair pair = {};
+	struct l7_target *target;
+
+	pair_of(tuple, &pair);
+	target = bpf_map_lookup_elem(&l7_targets, &pair);
+	if (target && target->generation == generation)
+		return target->known == TARGET_JUDGED ? target : NULL;
+	if (!target || target->known != TARGET_ASKED) {
+		if (target)
+			target->known = TARGET_ASKED;
+		l7_tell(L7_UNKNOWN, &pair, 0);
+	}
+	return NULL;
+}
+
 /* Judges the request whose first `read` bytes of `bytes` are in `r`. */
 static __always_inline int judge_read(struct reading *r, const struct l7_tuple *tuple, struct l7_connection *connection,
 				      __u32 read, __u32 bytes)
 {
+	__u32 generation = current_generation();
 	struct l7_target *target;
-	struct l7_pair pair = {};
 
 	if (!read_head(r, read, HEAD_METHOD) || r->head.hosts != 1 || r->head.bytes + r->head.length != bytes ||
 	    bytes > request_bytes)
 		return L7_SLOW_STRANGE;
 	connection->head_request = r->head.method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
-	pair_of(tuple, &pair);
-	target = bpf_map_lookup_elem(&l7_targets, &pair);
-	if (!target || target->generation != current_generation())
+	target = target_of(tuple, generation);
+	if (!target)
 		return L7_SLOW_NO_TARGET;
-	connection->allowed = target->generation;
+	if (connection->judged != generation) {
+		if (!may_connect(tuple, generation))
+			return L7_SLOW_NOT_ALLOWED;
+		connection->judged = generation;
+	}
+	connection->allowed = generation;
 	return judge_request(target, r);
 }
 
@@ -301,6 +345,7 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 		upstream->state = UPSTREAM_ASKED;
 		connection->upstream = cookie;
 		connection->left = 0;
+		connection->relayed = 0;
 		connection->state = L7_FORWARDED;
 		return cookie;
 	}
@@ -399,6 +444,9 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 		if (!read_response(skb, upstream)) {
 			upstream->state = UPSTREAM_RELAYED;
 			l7_count(L7_RELAYED);
+			connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
+			if (connection && connection->upstream == cookie)
+				connection->relayed = 1;
 			l7_tell(L7_RELAY, &upstream->pair, cookie);
 			return SK_PASS;
 		}
@@ -473,6 +521,8 @@ int l7_reply(struct sk_msg_md *msg)
 		connection->state = L7_PROXIED;
 		l7_count(L7_SLOW_UNACCEPTED);
 	}
+	if (connection->relayed)
+		return SK_PASS;
 	/* What l7_receive redirects is sent here, too. */
 	if (connection->state != L7_PROXIED && !(connection->state == L7_FORWARDED && connection->left)) {
 		connection->state = L7_UNFRAMED; /* it says something by itself */
@@ -692,51 +742,108 @@ int l7_sockops(struct bpf_sock_ops *ops)
 	return 0;
 }
 
-struct l7_adoption {
-	__u64 cookie;
-	__u32 finish; /* bytes of an answer that was relayed; else the connection is a new one */
-	__u32 answer; /* whether this program did it */
+/* What the agent asks of the programs below, and their answer. */
+struct l7_errand {
+	__u64 cookie; /* of its socket */
+	__u32 generation;
+	__u32 sets[2];
+	__u32 known; /* enum l7_knowledge */
+	__u32 answer;
 	struct l7_pair pair;
 };
 
-/* For the agent: puts a new connection among the idle ones, or one whose answer it has relayed. */
+/* What is known of a pair. */
 SEC("syscall")
-int l7_adopt(struct l7_adoption *asked)
+int l7_inform(struct l7_errand *errand)
 {
-	struct l7_upstream *upstream;
-	struct l7_target *target;
-	struct l7_pair pair = asked->pair;
-	__u64 cookie = asked->cookie;
+	struct l7_pair pair = errand->pair;
+	struct l7_target *target = bpf_map_lookup_elem(&l7_targets, &pair);
 
-	if (asked->finish) {
-		upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
-		if (upstream && upstream->state == UPSTREAM_RELAYED) {
-			upstream->total = asked->finish;
-			complete(upstream, cookie);
-			asked->answer = upstream->state == UPSTREAM_IDLE;
-		}
+	if (!target)
 		return 0;
-	}
-	target = bpf_map_lookup_elem(&l7_targets, &pair);
-	asked->answer = put_upstream(target, cookie);
+	target->generation = 0;
+	target->sets[0] = errand->sets[0];
+	target->sets[1] = errand->sets[1];
+	target->known = errand->known;
+	memory_barrier();
+	target->generation = errand->generation;
+	errand->answer = 1;
+	return 0;
+}
+
+/* A new connection joins the idle ones. */
+SEC("syscall")
+int l7_adopt(struct l7_errand *errand)
+{
+	struct l7_pair pair = errand->pair;
+	struct l7_target *target = bpf_map_lookup_elem(&l7_targets, &pair);
+
+	errand->answer = target ? put_upstream(target, errand->cookie) : 0;
 	if (target)
 		target->wanted = 0;
 	return 0;
 }
 
-/* For the agent: takes an idle connection out. */
+/* Takes a connection out of the idle ones; answers whether it was one. */
 SEC("syscall")
-int l7_evict(struct l7_adoption *asked)
+int l7_evict(struct l7_errand *errand)
 {
-	struct l7_pair pair = asked->pair;
+	struct l7_pair pair = errand->pair;
 	struct l7_target *target = bpf_map_lookup_elem(&l7_targets, &pair);
-	__u64 cookie = asked->cookie;
+	__u64 cookie = errand->cookie;
 
-	asked->answer = 0;
-	if (!target)
-		return 0;
-	for (int i = 0; i < L7_SLOTS; i++)
+	errand->answer = 0;
+	for (int i = 0; target && i < L7_SLOTS; i++)
 		if (target->idle[i] == cookie && __sync_val_compare_and_swap(&target->idle[i], cookie, 0) == cookie)
-			asked->answer = 1;
+			errand->answer = 1;
+	return 0;
+}
+
+/* The agent will write the answer that a connection was to bring. */
+SEC("syscall")
+int l7_take_over(struct l7_errand *errand)
+{
+	struct l7_connection *connection;
+	struct l7_upstream *upstream;
+	__u64 cookie = errand->cookie;
+	struct l7_tuple tuple;
+
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (!upstream)
+		return 0;
+	tuple = upstream->client;
+	upstream->state = UPSTREAM_RELAYED;
+	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
+	if (!connection || connection->upstream != cookie)
+		return 0;
+	connection->relayed = 1;
+	errand->answer = 1;
+	l7_count(L7_LOST);
+	return 0;
+}
+
+/* The answer that a connection was to bring has been written by the agent, to its end: the client may ask on. */
+SEC("syscall")
+int l7_finish(struct l7_errand *errand)
+{
+	struct l7_connection *connection;
+	struct l7_upstream *upstream;
+	__u64 cookie = errand->cookie;
+	struct l7_tuple tuple;
+
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (!upstream)
+		return 0;
+	tuple = upstream->client;
+	upstream->state = UPSTREAM_IDLE;
+	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
+	if (!connection || connection->upstream != cookie)
+		return 0;
+	connection->upstream = 0;
+	connection->relayed = 0;
+	connection->left = 0;
+	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq;
+	connection->state = L7_IDLE;
+	errand->answer = 1;
 	return 0;
 }

@@ -75,6 +75,8 @@ struct l7_connection {
 	__u32 answered; /* sequence number of the proxy's socket after the last answer */
 	__u32 left; /* bytes of the proxy's answer that are to come; 0 where its head is */
 	__u32 allowed; /* generation by which the kernel allows the request, or 0 */
+	__u32 judged; /* generation by which the connection itself is allowed, or 0 */
+	__u32 relayed; /* the agent writes the answer, and says when it has */
 	__u32 head_request; /* the answer has no body */
 	__u32 slow; /* enum l7_count: why, where it is not allowed */
 };
@@ -105,10 +107,19 @@ struct l7_pair {
 
 #define L7_SLOTS 64
 
+/* What the agent has said of a pair. */
+enum l7_knowledge {
+	TARGET_ASKED, /* nothing yet */
+	TARGET_JUDGED, /* requests are judged by the sets */
+	TARGET_PROXIED, /* its rules are for the proxy alone */
+};
+
 struct l7_target {
 	__u32 generation;
 	__u32 sets[2]; /* of rules, by direction; 0: every request */
-	__u32 wanted; /* connections that were missing */
+	__u32 known; /* enum l7_knowledge */
+	__u32 wanted; /* connections are missing, and the agent knows */
+	__u32 pad;
 	__u64 idle[L7_SLOTS]; /* cookies of connections to the backend, 0 for none */
 };
 
@@ -198,8 +209,9 @@ struct {
 	__type(value, struct l7_upstream);
 } l7_upstreams SEC(".maps");
 
-/* To the agent: connections are missing, a response is its to relay, a connection of its is of no more use. */
+/* To the agent: nothing is known of a pair, connections are missing, a response is its to relay, a connection of its is of no more use. */
 enum l7_event_kind {
+	L7_UNKNOWN,
 	L7_WANTED,
 	L7_RELAY,
 	L7_CLOSE,

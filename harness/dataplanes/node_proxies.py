@@ -131,6 +131,10 @@ class NodeProxies:
                 return envoy, found, named[found.policy].origin if found.policy in named else None
         return None
 
+    def scopes_of(self, envoy: NodeEnvoy) -> Sequence[Scope]:
+        """What an Envoy judges by, now that it is in force."""
+        return self._judged[envoy].scopes
+
     def path(self, target: str) -> str:
         """What the Envoys write down as the path of a request for ``target``."""
         return normalised(target) if self._normalises else target

@@ -55,6 +55,8 @@ def connection_manager(tuning: NodeTuning, folder: Path) -> Resource:
         "access_log": access_logs(folder, everything=tuning.access_log),
         **_path_options(tuning),
     }
+    if not tuning.idle_timeout:
+        manager["common_http_protocol_options"] = {"idle_timeout": "0s"}
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 

@@ -15,6 +15,8 @@ BPF_TCX_EGRESS = 47
 BPF_TC_INGRESS = 1
 BPF_TC_EGRESS = 2
 BPF_TC_F_REPLACE = 1
+BPF_CGROUP_SOCK_OPS = 3
+BPF_F_ALLOW_MULTI = 2
 BPF_SK_SKB_STREAM_VERDICT = 5
 BPF_SK_MSG_VERDICT = 7
 BPF_F_BEFORE = 8
@@ -139,6 +141,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     # Programs and links
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOptions))),
     "bpf_prog_attach": (c_int, (c_int, c_int, c_int, c_uint32)),
+    "bpf_prog_detach2": (c_int, (c_int, c_int, c_int)),
     "bpf_link_create": (c_int, (c_int, c_int, c_int, c_void_p)),
     "bpf_link_update": (c_int, (c_int, c_int, c_void_p)),
     "bpf_link_detach": (c_int, (c_int,)),
@@ -151,6 +154,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, POINTER(c_uint32))),
     # Ring buffers
     "ring_buffer__new": (c_void_p, (c_int, RING_CALLBACK, c_void_p, c_void_p)),
+    "ring_buffer__epoll_fd": (c_int, (c_void_p,)),
     "ring_buffer__consume": (c_int, (c_void_p,)),
     "ring_buffer__free": (None, (c_void_p,)),
 }

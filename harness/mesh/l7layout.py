@@ -1,0 +1,81 @@
+"""Keys, values and events of the fast path's maps as Python packs them; bpf/l7.h is the source, a test compares both by BTF."""
+
+import socket
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import ip_address
+
+PAIR = struct.Struct("=16s16s2sH")  # client, backend, backend's port, family
+TUPLE = struct.Struct("=16s16s2s2sI")  # client, backend, client's port, backend's port, family
+COOKIE = struct.Struct("=Q")
+ERRAND = struct.Struct(f"=QIIIII{PAIR.size}s")  # cookie, generation, sets of egress and ingress, knowledge, answer, pair
+EVENT = struct.Struct(f"={PAIR.size}sIQ")  # pair, kind, cookie of the agent's socket
+UPSTREAM_PAIR, UPSTREAM_CLIENT, UPSTREAM_STATE, UPSTREAM_HEAD = 64, 0, 48, 100
+"""Offsets in ``struct l7_upstream`` of what the agent reads and writes."""
+
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class Knowledge(IntEnum):
+    """``enum l7_knowledge``."""
+
+    ASKED = 0
+    JUDGED = 1
+    PROXIED = 2
+
+
+class EventKind(IntEnum):
+    """``enum l7_event_kind``."""
+
+    UNKNOWN = 0
+    WANTED = 1
+    RELAY = 2
+    CLOSE = 3
+
+
+class UpstreamState(IntEnum):
+    """``enum l7_upstream_state``."""
+
+    IDLE = 0
+    ASKED = 1
+    ANSWERS = 2
+    RELAYED = 3
+    ORPHAN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A client's address, and a backend's address and port."""
+
+    client: str
+    backend: str
+    port: int
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.client else 4
+
+    def pack(self) -> bytes:
+        """As a key."""
+        return PAIR.pack(_packed(self.client), _packed(self.backend), self.port.to_bytes(2, "big"), self.family)
+
+    def connection(self, client_port: int) -> bytes:
+        """The key of a connection from one of the client's ports."""
+        ports = client_port.to_bytes(2, "big"), self.port.to_bytes(2, "big")
+        return TUPLE.pack(_packed(self.client), _packed(self.backend), *ports, self.family)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Pair":
+        """From a key."""
+        client, backend, port, family = PAIR.unpack(data)
+        return cls(_address(client, family), _address(backend, family), int.from_bytes(port, "big"))
+
+
+def _packed(address: str) -> bytes:
+    return ip_address(address).packed.ljust(16, b"\0")
+
+
+def _address(data: bytes, family: int) -> str:
+    return str(ip_address(data[: 4 if family == 4 else 16]))
