@@ -336,6 +336,11 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 	*slow = L7_SLOW_NO_UPSTREAM;
 	cookie = take_upstream(target);
 	upstream = cookie ? bpf_map_lookup_elem(&l7_upstreams, &cookie) : NULL;
+	if (upstream && upstream->generation != connection->allowed) {
+		upstream->state = UPSTREAM_ORPHAN;
+		l7_tell(L7_CLOSE, &pair, cookie);
+		upstream = NULL;
+	}
 	if (upstream) {
 		upstream->client = *tuple;
 		upstream->cookie = answer_to;
@@ -398,7 +403,7 @@ static __always_inline int complete(struct l7_upstream *upstream, __u64 cookie)
 	}
 	upstream->state = UPSTREAM_IDLE;
 	target = bpf_map_lookup_elem(&l7_targets, &upstream->pair);
-	if (!put_upstream(target, cookie)) {
+	if (!target || target->generation != upstream->generation || !put_upstream(target, cookie)) {
 		upstream->state = UPSTREAM_ORPHAN;
 		l7_tell(L7_CLOSE, &upstream->pair, cookie);
 	}

@@ -161,6 +161,8 @@ struct l7_upstream {
 	__u64 server_cookie;
 	__u32 to_client; /* the answer is for the client's own socket, not for the proxy's */
 	__u32 direct; /* the answer has begun to go from the backend's socket */
+	__u32 generation; /* in which it was opened: other policies may have it end elsewhere */
+	__u32 pad;
 };
 
 /* The agent's connections by name, for the backend's side of them; value: cookie of the agent's socket. */

@@ -118,6 +118,11 @@ class FastPath:
         """The programs' ids in the kernel."""
         return tuple(program.id for program in self._object.programs.values())
 
+    @property
+    def generation(self) -> int:
+        """By which requests are judged now."""
+        return self._generation
+
     def judge_by(self, generation: int, targets: Targets) -> None:
         """Judge requests so while ``generation`` is in force: those of known pairs at once, others when they are asked about."""
         with self._lock:

@@ -21,6 +21,7 @@ from harness.mesh.l7layout import (
     FAMILIES,
     TUPLE,
     UPSTREAM_CLIENT,
+    UPSTREAM_GENERATION,
     UPSTREAM_HEAD,
     UPSTREAM_PAIR,
     UPSTREAM_STATE,
@@ -76,7 +77,7 @@ class FastPathAgent:
         self._counts: defaultdict[Pair, int] = defaultdict(int)
         self._relays: set[Thread] = set()
         self._dropping = RLock()
-        self._ended = False
+        self._ended = self._renewing = False
         self._thread = Thread(target=self._run, name=f"l7-{path.node.name}", daemon=True)
 
     def start(self) -> None:
@@ -106,8 +107,13 @@ class FastPathAgent:
             for descriptor, _ in self._poll.poll():
                 if descriptor == self._ring_fd:
                     library().ring_buffer__consume(self._ring)
+                elif descriptor == self._wake:
+                    os.eventfd_read(self._wake)
                 elif descriptor in self._by_descriptor:
                     self._closed_by_backend(self._by_descriptor[descriptor])
+            if self._renewing:
+                self._renewing = False
+                self._renew()
             events, self._events = self._events, []
             for pair, kind, cookie in events:
                 self._serve(pair, kind, cookie)
@@ -123,6 +129,19 @@ class FastPathAgent:
                 self._begin_relay(self._upstreams[cookie])
             else:
                 self._drop(self._upstreams[cookie])
+
+    def renew(self) -> None:
+        """Use other connections from now on: under another policy those that are open may end elsewhere, or nowhere."""
+        self._renewing = True
+        os.eventfd_write(self._wake, 1)
+
+    def _renew(self) -> None:
+        pairs = {upstream.pair for upstream in self._upstreams.values()}
+        for upstream in list(self._upstreams.values()):
+            if self._path.errand("l7_evict", upstream.pair, cookie=upstream.cookie):
+                self._drop(upstream)
+        for pair in pairs:
+            self._open(pair, BATCH)
 
     def forget(self, pairs: list[Pair]) -> None:
         """Close the connections of ``pairs``, whose addresses have other owners now."""
@@ -143,6 +162,7 @@ class FastPathAgent:
                 self._drop(upstream)
 
     def _connect(self, pair: Pair) -> Upstream:
+        generation = self._path.generation
         with self._path.node.entered():
             opened = socket.socket(FAMILIES[pair.family], socket.SOCK_STREAM)
         try:
@@ -156,6 +176,7 @@ class FastPathAgent:
             (cookie,) = COOKIE.unpack(opened.getsockopt(socket.SOL_SOCKET, SO_COOKIE, COOKIE.size))
             name = pair.connection(opened.getsockname()[1])
             described = bytearray(self._path.maps["l7_upstreams"].value_size)
+            U32.pack_into(described, UPSTREAM_GENERATION, generation)
             described[UPSTREAM_PAIR : UPSTREAM_PAIR + len(pair.pack())] = pair.pack()
             self._path.maps["l7_upstreams"].put(COOKIE.pack(cookie), bytes(described))
             self._path.maps["l7_named"].put(name, COOKIE.pack(cookie))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from http_ends import Backend, backend
 
+from harness.dataplanes.ebpf_l7 import EbpfL7
 from harness.dataplanes.node_proxy import NodeProxy
 from harness.dataplanes.port import Attachment
 from harness.lab.port import Lab, LabPod
@@ -22,9 +23,10 @@ def backends(pair_lab: Lab) -> Iterator[dict[str, Backend]]:
         yield {"server": server, "neighbour": neighbour}
 
 
-@pytest.fixture(scope="module")
-def attached(pair_lab: Lab, backends: dict[str, Backend]) -> Iterator[Attachment]:
-    with NodeProxy().attach(pair_lab) as attachment:
+@pytest.fixture(scope="module", params=[NodeProxy(), EbpfL7()], ids=lambda plane: plane.name)
+def attached(pair_lab: Lab, backends: dict[str, Backend], request: pytest.FixtureRequest) -> Iterator[Attachment]:
+    """Both data planes that judge requests: what one does, the other does."""
+    with request.param.attach(pair_lab) as attachment:
         yield attachment
 
 

@@ -52,7 +52,7 @@ def test_who_may_not_connect_is_dropped_not_answered(
     assert not reaches(pair_lab.pod("evil/stranger"), pair_lab.pod(f"shop/{app}"), family)
     found = plane.evidence(Flow("evil/stranger", f"shop/{app}", 8080, family=family))
     assert found is not None
-    assert (found.plane, found.reason, found.rule) == ("node-proxy", "policy_ingress", str(POLICY))
+    assert (found.reason, found.rule) == ("policy_ingress", str(POLICY))
 
 
 def test_what_no_rule_narrows_goes_past_the_proxy(
@@ -137,7 +137,7 @@ def test_a_refused_request_proves_its_reason(plane: Attachment, pair_lab: Lab, c
     for each in (flow, asked):
         found = plane.evidence(each)
         assert found is not None
-        assert (found.plane, found.reason, found.rule) == ("node-proxy", "rbac_access_denied", str(POLICY))
+        assert (found.reason, found.rule) == ("rbac_access_denied", str(POLICY))
         assert found.detail == "ingress on node n2: GET /private?x=1"
     other = Flow("shop/client", "shop/server", 8080, family=family, request=HTTPRequest(path="/public/"))
     assert plane.evidence(other) is None
