@@ -11,6 +11,7 @@
 #define HEAD_BYTES 1024 /* longest head that is read */
 #define NAME_WORDS 4 /* longest header name that is known: 32 bytes */
 #define METHOD_BYTES 8
+#define HEADERS 64 /* proxies and servers refuse heads that have too many: Envoy 100 */
 
 /* Where in a head the next byte stands. */
 enum head_state {
@@ -55,7 +56,7 @@ struct head {
 	__u8 last; /* the byte before */
 	__u8 spaced; /* a value's last byte is white space */
 	__u8 query; /* the target's query has begun */
-	__u8 pad;
+	__u8 headers;
 };
 
 #define PATH_BYTES 232
@@ -134,6 +135,16 @@ static __always_inline bool is_plain(__u8 c)
 	return 0x47FFFFFE87FFFFFFULL >> (c - 64) & 1;
 }
 
+/* Bytes of a host and port, of IPv6 too. */
+static __always_inline bool is_host(__u8 c)
+{
+	if (c >= 128)
+		return false;
+	if (c < 64)
+		return 0x07FF600000000000ULL >> c & 1;
+	return 0x07FFFFFEAFFFFFFEULL >> (c - 64) & 1;
+}
+
 static __always_inline bool is_digit(__u8 c)
 {
 	return c >= '0' && c <= '9';
@@ -142,6 +153,15 @@ static __always_inline bool is_digit(__u8 c)
 #define WORD(a, b, c, d, e, f, g, h)                                                                                   \
 	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 |   \
 	 (__u64)(g) << 48 | (__u64)(h) << 56)
+
+/* The methods that everybody reads alike. */
+static __always_inline bool is_method(__u64 method)
+{
+	return method == WORD('G', 'E', 'T', 0, 0, 0, 0, 0) || method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0) ||
+	       method == WORD('P', 'O', 'S', 'T', 0, 0, 0, 0) || method == WORD('P', 'U', 'T', 0, 0, 0, 0, 0) ||
+	       method == WORD('D', 'E', 'L', 'E', 'T', 'E', 0, 0) || method == WORD('P', 'A', 'T', 'C', 'H', 0, 0, 0) ||
+	       method == WORD('O', 'P', 'T', 'I', 'O', 'N', 'S', 0);
+}
 
 static __always_inline __u8 classify(const struct head *h)
 {
@@ -208,7 +228,7 @@ static __always_inline __u8 value_byte(struct head *h, __u8 c)
 			return HEAD_STRANGE;
 		h->length = h->length * 10 + (c - '0');
 	}
-	if (h->header == HEADER_HOST && (c == ' ' || c == ',' || c == '@' || c == '/'))
+	if (h->header == HEADER_HOST && !is_host(c))
 		return HEAD_STRANGE;
 	if (h->header == HEADER_CONNECTION && !is_keep_alive(h->count, c))
 		return HEAD_STRANGE;
@@ -248,7 +268,7 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 {
 	switch (h->state) {
 	case HEAD_METHOD:
-		if (c == ' ' && h->count) {
+		if (c == ' ' && is_method(h->method)) {
 			h->count = 0;
 			h->target = index + 1;
 			return HEAD_TARGET;
@@ -297,6 +317,8 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 	case HEAD_LINE:
 		if (c == '\r')
 			return HEAD_LAST_LINE_FEED;
+		if (h->headers++ >= HEADERS)
+			return HEAD_STRANGE;
 		h->name[0] = h->name[1] = h->name[2] = h->name[3] = 0;
 		h->count = 0;
 		return name_byte(h, c) == HEAD_NAME ? HEAD_NAME : HEAD_STRANGE;

@@ -5,12 +5,7 @@
 
 #include "conntrack.h"
 #include "http.h"
-#include <bpf/bpf_core_read.h>
-
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
-
-/* A kernel object by address. Reading one that is gone yields anything, but never faults. */
-#define KERNEL(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
+#include "stream.h"
 
 /*
  * What became of requests and connections. One a line, its comment is what users read: harness/mesh/l7.py takes

@@ -5,21 +5,14 @@
  * sockmap_receive puts what still comes by TCP into the same queue, so that a reader sees one stream.
  */
 #include "session.h"
+#include "stream.h"
 #include "verdict.h"
-#include <bpf/bpf_core_read.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define TCX_NEXT (-1)
-#define O_NONBLOCK 04000
-#define PSOCK_POINTER (~7ULL) /* the low bits of sk_user_data are flags */
-
 /* The first packets of an undecided socket are all looked at, then those whose number is a power of two. */
 #define EAGER_PACKETS 128
-
-/* An skb of at most BIG TCP's 512 KB is cut by at most 4,095 bytes at a time. */
-#define TRIM_STEP 4095
-#define TRIM_STEPS 129
 
 /* What may wait in a socket: bytes, and messages (a struct sk_msg each, however short). */
 const volatile __u32 queue_bytes = 256 << 10;
@@ -32,31 +25,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } detached SEC(".maps");
-
-/* The sequence number up to which a socket's TCP data has been queued; older bytes are a retransmission. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 16);
-	__type(key, __u64);
-	__type(value, __u32);
-} queued_to SEC(".maps");
-
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym;
-
-/* A kernel object by address. Reading one that is gone yields anything, but never faults. */
-#define KERNEL(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
-
-static __always_inline bool nonblocking(const struct sock *sk)
-{
-	const struct socket *owner = sk->sk_socket;
-
-	return owner && owner->file && owner->file->f_flags & O_NONBLOCK;
-}
-
-static __always_inline bool before(__u32 a, __u32 b)
-{
-	return (__s32)(a - b) < 0;
-}
 
 /* Whether the program has sent or read: only then does it use the socket in the mode that it means to. */
 static __always_inline bool in_use(const struct tcp_sock *tcp)
@@ -226,39 +194,17 @@ int sockmap_send(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
-/*
- * Every TCP segment of a socket that has entered, on its way into the queue of redirected messages. The kernel takes
- * segments as they lie: of one that was half read when the socket entered, or that repeats bytes, it would deliver
- * the old bytes again. So they are cut off.
- */
+/* Every TCP segment of a socket that has entered, on its way into the queue of redirected messages. */
 SEC("sk_skb/stream_verdict")
 int sockmap_receive(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = skb->sk;
-	__u64 cookie = bpf_get_socket_cookie(skb);
-	__u32 *known = bpf_map_lookup_elem(&queued_to, &cookie);
-	struct tcp_skb_cb *segment = KERNEL(struct tcp_skb_cb, &KERNEL(struct sk_buff, skb)->cb);
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-	__u32 due, surplus, end = segment->end_seq;
-
-	if (!tcp)
-		return SK_PASS;
-	due = tcp->copied_seq;
-	if (known && before(due, *known))
-		due = *known;
-	if (before(segment->seq, due)) {
-		surplus = due - segment->seq;
+	switch (trim_repeated(skb)) {
+	case TRIMMED:
 		count_census(SEGMENTS_TRIMMED);
-		for (int i = 0; i < TRIM_STEPS && surplus; i++) {
-			__u32 step = surplus < TRIM_STEP ? surplus : TRIM_STEP;
-
-			if (bpf_skb_adjust_room(skb, -(__s32)step, 0, 0)) {
-				count_census(SEGMENTS_UNTRIMMED);
-				break;
-			}
-			surplus -= step;
-		}
+		break;
+	case UNTRIMMED:
+		count_census(SEGMENTS_TRIMMED);
+		count_census(SEGMENTS_UNTRIMMED);
 	}
-	bpf_map_update_elem(&queued_to, &cookie, &end, BPF_ANY);
 	return SK_PASS;
 }

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * Clients' and backends' own sockets: between two that take part, requests and answers go without TCP.
+ */
+#pragma once
+
+#include "l7_upstream.h"
+
+/* Lets the socket that sent a packet take part, if it is non-blocking: a blocking one may see EAGAIN there. */
+static __always_inline void enter(struct __sk_buff *skb, const struct l7_tuple *tuple, __u32 role, __u64 upstream)
+{
+	struct l7_upstream *served;
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tcp;
+	struct l7_end *end;
+	__u64 cookie;
+
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP || sk->state != BPF_TCP_ESTABLISHED)
+		return;
+	end = bpf_sk_storage_get(&l7_storage, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!end || end->role || end->tries++ > 8)
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
+		return;
+	cookie = bpf_get_socket_cookie(skb);
+	end->tuple = *tuple;
+	end->cookie = cookie;
+	end->upstream = upstream;
+	if (bpf_map_update_elem(&l7_ends, &cookie, sk, BPF_NOEXIST))
+		return;
+	end->role = role;
+	l7_count(L7_ENTERED);
+	if (role == ROLE_SERVER) {
+		served = bpf_map_lookup_elem(&l7_upstreams, &upstream);
+		if (served) {
+			served->server_cookie = cookie;
+			served->server = (__u64)tcp;
+		}
+	}
+}
+
+static __always_inline __u32 load_message(struct sk_msg_md *msg, struct reading *r)
+{
+	__u32 read = msg->size > HEAD_BYTES ? HEAD_BYTES : msg->size;
+
+	if (!read || read > HEAD_BYTES || bpf_msg_pull_data(msg, 0, read, 0) ||
+	    (void *)msg->data + read > (void *)msg->data_end || bpf_probe_read_kernel(r->bytes, read, msg->data))
+		return 0;
+	return read;
+}
+
+/* Whether nothing is left to read of what came to a socket by any way. */
+static __always_inline bool has_read_all(const struct tcp_sock *tcp)
+{
+	const struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
+	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)sk->sk_user_data & PSOCK_POINTER);
+
+	return !sk->sk_backlog.rmem_alloc.counter && !psock->ingress_skb.qlen && tcp->copied_seq == tcp->rcv_nxt;
+}
+
+/* Whether all that the agent sent by TCP has been read by the backend's socket, which is still the one that entered. */
+static __always_inline bool server_ready(const struct l7_upstream *upstream)
+{
+	const struct tcp_sock *server, *own;
+
+	if (!upstream->server || !upstream->socket)
+		return false;
+	server = KERNEL(struct tcp_sock, upstream->server);
+	own = KERNEL(struct tcp_sock, upstream->socket);
+	return server->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter == upstream->server_cookie &&
+	       server->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_ESTABLISHED &&
+	       nonblocking(&server->inet_conn.icsk_inet.sk) && server->rcv_nxt == own->write_seq && has_read_all(server);
+}
+
+static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *end)
+{
+	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &end->tuple);
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(msg->sk);
+	struct l7_upstream *upstream;
+	__u32 slow = L7_SLOW_STRANGE, read;
+	struct reading *r;
+	__u64 cookie;
+
+	if (!connection || connection->state != L7_IDLE || !tcp)
+		return L7_COUNTS;
+	if (tcp->copied_seq != connection->answered || tcp->write_seq != connection->request + connection->request_bytes ||
+	    !has_read_all(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
+		return L7_COUNTS;
+	r = reading_begin();
+	if (!r)
+		return L7_COUNTS;
+	read = load_message(msg, r);
+	if (read)
+		slow = judge_read(r, &end->tuple, connection, read, msg->size);
+	reading_end();
+	if (slow != L7_FAST)
+		return L7_COUNTS; /* l7_look counts it */
+	cookie = claim(&end->tuple, connection, end->cookie, true, &slow);
+	if (!cookie)
+		return L7_COUNTS;
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (upstream && server_ready(upstream) &&
+	    bpf_msg_redirect_hash(msg, &l7_ends, &upstream->server_cookie, BPF_F_INGRESS) == SK_PASS) {
+		l7_count(L7_DIRECT_ASKED);
+		return L7_FAST;
+	}
+	if (bpf_msg_redirect_hash(msg, &l7_sockets, &cookie, 0) == SK_PASS)
+		return L7_FAST;
+	unclaim(&end->tuple, connection, cookie);
+	connection->state = L7_IDLE;
+	return L7_COUNTS;
+}
+
+static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *end)
+{
+	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &end->upstream);
+	__u32 read, bytes = msg->size;
+	struct reading *r;
+	bool understood = false;
+	__u64 client;
+
+	if (!upstream || !upstream->to_client)
+		return;
+	client = upstream->cookie;
+	if (upstream->state == UPSTREAM_ASKED && !upstream->direct) {
+		r = reading_begin();
+		if (!r)
+			return;
+		read = load_message(msg, r);
+		if (read)
+			understood = judge_response(r, upstream, read, bytes);
+		reading_end();
+		if (!understood)
+			return;
+		if (bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS)
+			return;
+		upstream->direct = 1;
+		upstream->state = UPSTREAM_ANSWERS;
+		l7_count(L7_DIRECT_ANSWERED);
+	} else if (upstream->state != UPSTREAM_ANSWERS || !upstream->direct || bytes > upstream->left ||
+		   bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS) {
+		return;
+	}
+	upstream->left -= bytes;
+	if (!upstream->left)
+		complete(upstream, end->upstream);
+}

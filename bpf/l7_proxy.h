@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Dual BSD/GPL
+ * The proxy's sockets towards clients, from which allowed requests are sent on, and into which answers go.
+ */
+#pragma once
+
+#include "l7_upstream.h"
+
+/* The connection of one of the proxy's sockets, whose own end is the backend's address. */
+#define NAME_OF(tuple, context)                                                                                        \
+	do {                                                                                                           \
+		if ((context)->family == 2 /* AF_INET */) {                                                            \
+			(tuple)->client.word[0] = (context)->remote_ip4;                                               \
+			(tuple)->backend.word[0] = (context)->local_ip4;                                               \
+			(tuple)->family = FAMILY_4;                                                                    \
+		} else {                                                                                               \
+			(tuple)->client.word[0] = (context)->remote_ip6[0];                                            \
+			(tuple)->client.word[1] = (context)->remote_ip6[1];                                            \
+			(tuple)->client.word[2] = (context)->remote_ip6[2];                                            \
+			(tuple)->client.word[3] = (context)->remote_ip6[3];                                            \
+			(tuple)->backend.word[0] = (context)->local_ip6[0];                                            \
+			(tuple)->backend.word[1] = (context)->local_ip6[1];                                            \
+			(tuple)->backend.word[2] = (context)->local_ip6[2];                                            \
+			(tuple)->backend.word[3] = (context)->local_ip6[3];                                            \
+			(tuple)->family = FAMILY_6;                                                                    \
+		}                                                                                                      \
+		(tuple)->client_port = (context)->remote_port >> 16;                                                   \
+		(tuple)->backend_port = bpf_htons((context)->local_port);                                              \
+	} while (0)
+
+static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
+					 struct l7_connection *connection)
+{
+	__u32 slow = connection->slow;
+	__u64 cookie;
+
+	if (slow != L7_FAST)
+		return slow;
+	cookie = claim(tuple, connection, connection->cookie, false, &slow);
+	if (!cookie)
+		return slow;
+	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
+		return L7_FAST;
+	unclaim(tuple, connection, cookie);
+	return L7_SLOW_NO_UPSTREAM;
+}
+
+static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstream *upstream)
+{
+	struct reading *r = reading_begin();
+	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len;
+	bool understood = false;
+
+	if (!r)
+		return false;
+	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
+		understood = judge_response(r, upstream, read, skb->len);
+	reading_end();
+	return understood;
+}
+
+static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *upstream, __u64 cookie)
+{
+	struct l7_connection *connection;
+	__u64 client = upstream->cookie;
+	__u32 bytes = skb->len, to_client;
+
+	if (upstream->state == UPSTREAM_ASKED) {
+		if (!read_response(skb, upstream)) {
+			upstream->state = UPSTREAM_RELAYED;
+			l7_count(L7_RELAYED);
+			connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
+			if (connection && connection->upstream == cookie)
+				connection->relayed = 1;
+			l7_tell(L7_RELAY, &upstream->pair, cookie);
+			return SK_PASS;
+		}
+		upstream->state = UPSTREAM_ANSWERS;
+		connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
+		if (connection && connection->upstream == cookie)
+			connection->left = upstream->total;
+	}
+	if (upstream->state != UPSTREAM_ANSWERS)
+		return upstream->state == UPSTREAM_ORPHAN ? SK_DROP : SK_PASS;
+	if (bytes > upstream->left)
+		return SK_PASS; /* more than the response: the agent ends both connections */
+	upstream->left -= bytes;
+	to_client = upstream->to_client;
+	if (!upstream->left)
+		complete(upstream, cookie);
+	if (to_client)
+		return bpf_sk_redirect_hash(skb, &l7_ends, &client, BPF_F_INGRESS);
+	return bpf_sk_redirect_hash(skb, &l7_sockets, &client, 0);
+}
