@@ -51,7 +51,7 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_KAFKA: No(_NO_REQUESTS),
     Feature.L7_HTTP: No(_NO_REQUESTS),
     Feature.HOT_RESTART: Yes(),
-    Feature.SAME_NODE_FAST_PATH: No("sockets of one node are joined only by ebpf-sockmap"),
+    Feature.SAME_NODE_FAST_PATH: No("sockets of one node are joined by ebpf-sockmap and ebpf-l7"),
 }
 
 

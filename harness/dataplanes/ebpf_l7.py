@@ -1,26 +1,27 @@
 """The eBPF mesh with requests judged and forwarded in the kernel where it understands them, and by the nodes' Envoys where not."""
 
-import shutil
+import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from harness.dataplanes.ebpf import options
+from harness.dataplanes.ebpf_sockmap import same_node_support
 from harness.dataplanes.l7targets import NodeTargets
 from harness.dataplanes.node_proxies import NodeProxies
-from harness.dataplanes.node_proxy import NodeProxy, NodeProxyAttachment
-from harness.dataplanes.port import Attachment, Component, DataPlaneError, NotConverged, Revision
+from harness.dataplanes.node_proxy import NodeProxy, NodeProxyAttachment, running
+from harness.dataplanes.port import Attachment, Component, Feature, NotConverged, Revision, Support
 from harness.envoy.descriptors import connection
-from harness.envoy.errors import EnvoyError
 from harness.envoy.node_envoy import NodeEnvoy
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import COMPONENT
-from harness.lab.port import Lab, LabError, LabPod
+from harness.lab.port import Lab, LabPod
 from harness.mesh.errors import MeshError
 from harness.mesh.l7 import PINS, FastPath
-from harness.mesh.l7agent import FastPathAgent
+from harness.mesh.l7agent import FastPathAgent, ProxySocket
 from harness.mesh.mesh import Mesh, attached
+from harness.mesh.sockmap import obstacle
 from harness.model.topology import Pod
 
 
@@ -118,37 +119,22 @@ class EbpfL7(NodeProxy):
     def tuned(self, settings: str) -> "EbpfL7":
         return EbpfL7(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
 
-    @contextmanager
-    def attach(self, lab: Lab) -> Iterator[Attachment]:
-        entered = False
-        try:
-            with (
-                _running(lab, self._tuning) as proxies,
-                attached(lab, options(), proxies) as mesh,
-                ExitStack() as paths,
-            ):
-                proxies.open_paths(mesh, paths)
-                entered = True
-                yield EbpfL7Attachment(self.name, mesh, proxies)
-        except (MeshError, EnvoyError, LabError, OSError) as error:
-            if entered and not isinstance(error, (MeshError, EnvoyError)):
-                raise
-            raise DataPlaneError(f"{self.name} could not be {'detached' if entered else 'attached'}: {error}") from error
+    def supports(self, feature: Feature) -> Support:
+        return same_node_support() if feature is Feature.SAME_NODE_FAST_PATH else super().supports(feature)
+
+    def _attached(self, lab: Lab, undo: ExitStack) -> Attachment:
+        proxies = undo.enter_context(running(FastProxies(lab, self._tuning)))
+        mesh = undo.enter_context(attached(lab, options(), proxies))
+        if obstacle() is None:
+            proxies.open_paths(mesh, undo)
+        return EbpfL7Attachment(self.name, mesh, proxies)
 
 
-@contextmanager
-def _running(lab: Lab, tuning: NodeTuning) -> Iterator[FastProxies]:
-    proxies = FastProxies(lab, tuning)
-    try:
-        proxies.start()
-        yield proxies
-    finally:
-        proxies.stop()
-    shutil.rmtree(proxies.folder)
+def _socket_of(envoy: NodeEnvoy) -> ProxySocket:
+    def find(client: str, client_port: int, backend: str, port: int) -> socket.socket | None:
+        return connection(envoy.process.pids, (backend, port), (client, client_port))
 
-
-def _socket_of(envoy: NodeEnvoy):  # type: ignore[no-untyped-def]
-    return lambda client, client_port, backend, port: connection(envoy.process.pids, (backend, port), (client, client_port))
+    return find
 
 
 DATA_PLANES = (EbpfL7(),)

@@ -68,11 +68,7 @@ class EbpfSockmap:
     def supports(self, feature: Feature) -> Support:
         if feature is not Feature.SAME_NODE_FAST_PATH:
             return Ebpf().supports(feature)
-        try:
-            reason = obstacle()
-        except LabError as error:
-            return Unknown(str(error))
-        return No(reason) if reason else Yes()
+        return same_node_support()
 
     @contextmanager
     def attach(self, lab: Lab) -> Iterator[EbpfSockmapAttachment]:
@@ -84,6 +80,15 @@ class EbpfSockmap:
                 yield attachment
         except (BadAnnotation, MeshError) as error:
             raise DataPlaneError(f"ebpf-sockmap could not be {'detached' if entered else 'attached'}: {error}") from error
+
+
+def same_node_support() -> Support:
+    """Whether this kernel lets sockets of one node exchange data without TCP."""
+    try:
+        reason = obstacle()
+    except LabError as error:
+        return Unknown(str(error))
+    return No(reason) if reason else Yes()
 
 
 DATA_PLANES = (EbpfSockmap(),)

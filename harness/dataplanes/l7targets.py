@@ -27,7 +27,7 @@ class NodeTargets:
             rules = self._rules(direction, subject, peer, pair.port) if subject in self.local else _EVERY
             if rules is not None and not rules:
                 return None
-            sides.append(None if rules == _EVERY else rules)
+            sides.append(rules)
         return Target(*sides)
 
     def _rules(self, direction: Direction, subject: str, peer: str, port: int) -> frozenset[RequestRule] | None:

@@ -6,7 +6,8 @@ its node, the backend's ingress at its own, and both at once where the two are t
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from harness.dataplanes.ebpf import Ebpf, EbpfAttachment, options
 from harness.dataplanes.envoy_restart import restart
@@ -32,6 +33,8 @@ from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.request import HTTPRequest
 from harness.model.topology import Pod
+
+Proxies = TypeVar("Proxies", bound=NodeProxies)
 
 
 class NodeProxyAttachment(EbpfAttachment):
@@ -107,19 +110,24 @@ class NodeProxy:
     def attach(self, lab: Lab) -> Iterator[Attachment]:
         entered = False
         try:
-            with _running(lab, self._tuning) as proxies, attached(lab, options(), proxies) as mesh:
+            with ExitStack() as undo:
+                attachment = self._attached(lab, undo)
                 entered = True
-                yield NodeProxyAttachment(self.name, mesh, proxies)
+                yield attachment
         except (MeshError, EnvoyError, LabError, OSError) as error:
             if entered and not isinstance(error, (MeshError, EnvoyError)):
                 raise
             raise DataPlaneError(f"{self.name} could not be {'detached' if entered else 'attached'}: {error}") from error
 
+    def _attached(self, lab: Lab, undo: ExitStack) -> Attachment:
+        proxies = undo.enter_context(running(NodeProxies(lab, self._tuning)))
+        mesh = undo.enter_context(attached(lab, options(), proxies))
+        return NodeProxyAttachment(self.name, mesh, proxies)
+
 
 @contextmanager
-def _running(lab: Lab, tuning: NodeTuning) -> Iterator[NodeProxies]:
+def running(proxies: Proxies) -> Iterator[Proxies]:
     """The Envoys, serving and fed by the nodes' stacks. Their files are kept where that failed, as errors name them."""
-    proxies = NodeProxies(lab, tuning)
     try:
         proxies.start()
         yield proxies

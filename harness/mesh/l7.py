@@ -171,9 +171,7 @@ class FastPath:
         """Have one of the agent's programs change a table as no other can: between two steps of those that read it."""
         context = bytearray(ERRAND.pack(cookie, generation, *sets, knowledge, 0, pair.pack()))
         given = (ctypes.c_char * len(context)).from_buffer(context)
-        options = TestRunOptions(
-            sz=ctypes.sizeof(TestRunOptions), ctx_in=ctypes.addressof(given), ctx_size_in=len(context)
-        )
+        options = TestRunOptions(sz=ctypes.sizeof(TestRunOptions), ctx_in=ctypes.addressof(given), ctx_size_in=len(context))
         checked(library().bpf_prog_test_run_opts(self._object.programs[program].fd, ctypes.byref(options)), f"run {program}")
         return bool(ERRAND.unpack(context)[5])
 

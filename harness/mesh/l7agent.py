@@ -254,4 +254,3 @@ class FastPathAgent:
             if not (reusable and self._path.errand("l7_adopt", upstream.pair, cookie=upstream.cookie)):
                 self._drop(upstream)
             self._relays.discard(current_thread())
-

@@ -49,24 +49,25 @@ def _passed_on(backend: socket.socket, client: socket.socket, head: bool) -> boo
     state = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     state.send(h11.Request(method="HEAD" if head else "GET", target="/", headers=[("Host", "any")]))
     state.send(h11.EndOfMessage())
-    chunked = False
+    chunked = ended = False
     while True:
         event = state.next_event()
         if event is h11.NEED_DATA:
-            state.receive_data(backend.recv(READ_BYTES))
+            data = backend.recv(READ_BYTES)
+            ended = not data
+            state.receive_data(data)
         elif isinstance(event, h11.InformationalResponse):
             _write(client, _head(event, chunked=False))
         elif isinstance(event, h11.Response):
             chunked = not head and not _bodiless(event.status_code) and not _has_length(event)
             _write(client, _head(event, chunked=chunked))
         elif isinstance(event, h11.Data):
-            data = bytes(event.data)
-            _write(client, b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
+            piece = bytes(event.data)
+            _write(client, b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
         elif isinstance(event, h11.EndOfMessage):
             if chunked:
                 _write(client, b"0\r\n%s\r\n" % _lines(event.headers.raw_items()))
-            state_reusable: bool = state.their_state is h11.DONE
-            return state_reusable
+            return state.their_state is h11.DONE and not ended
         else:  # the connection ended, and no answer has come
             client.shutdown(socket.SHUT_RDWR)
             return False

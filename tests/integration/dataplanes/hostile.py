@@ -1,0 +1,97 @@
+"""Requests as hostile or odd clients send them: what each is called, and its bytes."""
+
+MARK = b"X-Case: ????\r\n"
+"""Stands in every request that can have it, for the case's number."""
+
+_HOST = b"Host: b\r\n" + MARK
+
+
+def _get(target: bytes, *lines: bytes, body: bytes = b"", method: bytes = b"GET", version: bytes = b"HTTP/1.1") -> bytes:
+    return b"%s %s %s\r\n%s%s\r\n%s" % (method, target, version, _HOST, b"".join(line + b"\r\n" for line in lines), body)
+
+
+SMUGGLED = _get(b"/private/smuggled")
+
+HOSTILE: dict[str, bytes] = {
+    "plain": _get(b"/public/a"),
+    "denied": _get(b"/private"),
+    "query": _get(b"/public/a?b=//c/../d"),
+    "post": _get(b"/public/a", b"Content-Length: 3", body=b"abc", method=b"POST"),
+    "a request as body": _get(b"/public/a", b"Content-Length: %d" % len(SMUGGLED), body=SMUGGLED, method=b"POST"),
+    "length too short": _get(b"/public/a", b"Content-Length: 1", body=b"a" + SMUGGLED, method=b"POST"),
+    "two equal lengths": _get(b"/public/a", b"Content-Length: 3", b"Content-Length: 3", body=b"abc", method=b"POST"),
+    "two lengths": _get(b"/public/a", b"Content-Length: 3", b"Content-Length: 0", body=b"abc", method=b"POST"),
+    "lengths in a list": _get(b"/public/a", b"Content-Length: 3, 3", body=b"abc", method=b"POST"),
+    "signed length": _get(b"/public/a", b"Content-Length: +3", body=b"abc", method=b"POST"),
+    "negative length": _get(b"/public/a", b"Content-Length: -3", body=b"abc", method=b"POST"),
+    "hexadecimal length": _get(b"/public/a", b"Content-Length: 0x3", body=b"abc", method=b"POST"),
+    "huge length": _get(b"/public/a", b"Content-Length: 99999999999999999999", body=b"abc", method=b"POST"),
+    "length of the next power": _get(b"/public/a", b"Content-Length: 4294967299", body=b"abc", method=b"POST"),
+    "empty length": _get(b"/public/a", b"Content-Length:", body=b"abc", method=b"POST"),
+    "length and chunks": _get(
+        b"/public/a", b"Content-Length: 3", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + SMUGGLED, method=b"POST"
+    ),
+    "chunks": _get(b"/public/a", b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n", method=b"POST"),
+    "chunks by another name": _get(b"/public/a", b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n" + SMUGGLED, method=b"POST"),
+    "tab before chunked": _get(b"/public/a", b"Transfer-Encoding:\tchunked", body=b"0\r\n\r\n" + SMUGGLED, method=b"POST"),
+    "space before colon": _get(b"/public/a", b"Content-Length : 3", body=b"abc", method=b"POST"),
+    "folded": _get(b"/public/a", b"X: a", b" b"),
+    "folded length": _get(b"/public/a", b"Content-Length: 1", b" 2", body=b"ab", method=b"POST"),
+    "bare line feeds": _get(b"/public/a").replace(b"\r\n", b"\n"),
+    "bare carriage return": _get(b"/public/a", b"X: a\rContent-Length: 3"),
+    "NUL in a value": _get(b"/public/a", b"X: a\0b"),
+    "NUL in a path": _get(b"/public/\0/../../private"),
+    "high bytes in a value": _get(b"/public/a", b"X: \xff\xfe"),
+    "no name": _get(b"/public/a", b": x"),
+    "name with a space": _get(b"/public/a", b"a b: x"),
+    "absolute form": _get(b"http://b/public/a"),
+    "absolute form to another": _get(b"http://c/private"),
+    "no slash": _get(b"public/a"),
+    "asterisk": _get(b"*", method=b"OPTIONS"),
+    "dots": _get(b"/public/../private"),
+    "dot": _get(b"/public/./a"),
+    "dots at the end": _get(b"/public/.."),
+    "escaped dots": _get(b"/public/%2e%2e/private"),
+    "escaped slash": _get(b"/public%2fa"),
+    "escaped letter": _get(b"/%70ublic/a"),
+    "two slashes": _get(b"//public//a"),
+    "slashes into private": _get(b"/public//../../private"),
+    "backslashes": _get(b"/public\\..\\private"),
+    "fragment": _get(b"/public/a#/private"),
+    "semicolon": _get(b"/public/a;b=c"),
+    "dots with parameters": _get(b"/public/..;/private"),
+    "lower-case method": _get(b"/public/a", method=b"get"),
+    "unknown method": _get(b"/public/a", method=b"BREW"),
+    "head": _get(b"/private", method=b"HEAD"),
+    "connect": _get(b"b:8080", method=b"CONNECT"),
+    "trace": _get(b"/public/a", method=b"TRACE"),
+    "1.0": _get(b"/public/a", version=b"HTTP/1.0"),
+    "0.9": b"GET /public/a\r\n\r\n",
+    "2.0": _get(b"/public/a", version=b"HTTP/2.0"),
+    "lower-case version": _get(b"/public/a", version=b"http/1.1"),
+    "no host": b"GET /public/a HTTP/1.1\r\n" + MARK + b"\r\n",
+    "two hosts": _get(b"/public/a", b"Host: c"),
+    "host with a space": b"GET /public/a HTTP/1.1\r\nHost: a b\r\n" + MARK + b"\r\n",
+    "host with a path": b"GET /public/a HTTP/1.1\r\nHost: b/private\r\n" + MARK + b"\r\n",
+    "empty host": b"GET /public/a HTTP/1.1\r\nHost:\r\n" + MARK + b"\r\n",
+    "many headers": _get(b"/public/a", *(b"x%d:" % number for number in range(120))),
+    "long header": _get(b"/public/a", b"X: " + b"y" * 5000),
+    "longest path": _get(b"/public/" + b"y" * 3000),
+    "leading line": b"\r\n" + _get(b"/public/a"),
+    "leading space": b" " + _get(b"/public/a"),
+    "two spaces": _get(b" /public/a"),
+    "tab": _get(b"/public/a").replace(b" ", b"\t", 1),
+    "expect": _get(b"/public/a", b"Expect: 100-continue", b"Content-Length: 0", method=b"POST"),
+    "close": _get(b"/public/a", b"Connection: close"),
+    "keep-alive": _get(b"/public/a", b"Connection: Keep-Alive"),
+    "hop by hop": _get(b"/public/a", b"Connection: X-Hop", b"X-Hop: 1"),
+    "length as hop": _get(b"/public/a", b"Connection: Content-Length", b"Content-Length: 3", body=b"abc", method=b"POST"),
+    "x-envoy": _get(b"/public/a", b"x-envoy-original-path: /private"),
+    "forwarded proto": _get(b"/public/a", b"X-Forwarded-Proto: https"),
+    "http2-settings": _get(b"/public/a", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAAA"),
+    "allowed, then denied": _get(b"/public/a") + _get(b"/private/1"),
+    "denied, then allowed": _get(b"/private/1") + _get(b"/public/a"),
+    "three": _get(b"/public/1") + _get(b"/private/2") + _get(b"/public/3"),
+    "two preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+}

@@ -1,0 +1,94 @@
+"""A backend that reads requests strictly, bodies too, and remembers each as it understood it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import h11
+
+from harness.lab.port import LabPod
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    method: bytes
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+MALFORMED = Understood(b"", b"malformed", (), b"")
+
+
+@dataclass
+class StrictBackend:
+    listener: socket.socket
+    seen: list[Understood] = field(default_factory=list)
+    open: list[socket.socket] = field(default_factory=list)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(connection)
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        state = h11.Connection(h11.SERVER)
+        with suppress(OSError):
+            while self._answered(state, connection):
+                state.start_next_cycle()
+            connection.shutdown(socket.SHUT_WR)
+
+    def _answered(self, state: h11.Connection, connection: socket.socket) -> bool:
+        """Read one request and answer it; whether another may follow."""
+        request, body = None, b""
+        while True:
+            try:
+                event = state.next_event()
+            except h11.RemoteProtocolError:
+                self.seen.append(MALFORMED)
+                return False
+            if event is h11.NEED_DATA:
+                state.receive_data(connection.recv(65536))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                assert request is not None
+                headers = tuple(request.headers.raw_items())
+                self.seen.append(Understood(request.method, request.target, headers, body))
+                answer = b"%s %s" % (request.target, body)
+                lines = [("Server", "own"), ("Content-Length", str(len(answer)))]
+                said = state.send(h11.Response(status_code=200, reason=b"OK", headers=lines)) or b""
+                if request.method != b"HEAD":
+                    said += state.send(h11.Data(data=answer)) or b""
+                connection.sendall(said + (state.send(h11.EndOfMessage()) or b""))
+                return state.our_state is h11.DONE
+            else:
+                return False
+
+    def close(self) -> None:
+        for each in (self.listener, *self.open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextmanager
+def strict_backend(pod: LabPod, port: int) -> Iterator[StrictBackend]:
+    with pod.entered():
+        listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    served = StrictBackend(listener)
+    thread = threading.Thread(target=served.serve, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        served.close()
+        thread.join()
