@@ -41,7 +41,7 @@ int l7_look(struct __sk_buff *skb)
 	tuple.family = p.family;
 	upstream = bpf_map_lookup_elem(&l7_named, &tuple);
 	if (upstream) {
-		enter(skb, &tuple, ROLE_SERVER, *upstream);
+		enter(skb, &p, &tuple, ROLE_SERVER, *upstream);
 		return TCX_NEXT;
 	}
 	tuple.client = p.source;
@@ -49,7 +49,7 @@ int l7_look(struct __sk_buff *skb)
 	tuple.client_port = p.source_port;
 	tuple.backend_port = p.destination_port;
 	tuple.family = p.family;
-	return look(skb, &tuple, &segment);
+	return look(skb, &p, &tuple, &segment);
 }
 
 /* What one of these sockets has received. */
@@ -271,6 +271,8 @@ int l7_evict(struct l7_errand *errand)
 	__u64 cookie = errand->cookie;
 
 	errand->answer = 0;
+	if (target)
+		target->wanted = 0; /* more may be asked for */
 	for (int i = 0; target && i < L7_SLOTS; i++)
 		if (target->idle[i] == cookie && __sync_val_compare_and_swap(&target->idle[i], cookie, 0) == cookie)
 			errand->answer = 1;

@@ -25,6 +25,7 @@ enum l7_count {
 	L7_DIRECT_ASKED = 10, /* requests that went from socket to socket */
 	L7_DIRECT_ANSWERED = 11, /* answers that went from socket to socket */
 	L7_ENTERED = 12, /* sockets of pods that joined */
+	L7_SLOW_IN_PIECES = 13, /* to the proxy: its body was sent apart from its head, or is long */
 	L7_COUNTS
 };
 

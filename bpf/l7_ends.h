@@ -6,7 +6,8 @@
 #include "l7_upstream.h"
 
 /* Lets the socket that sent a packet take part, if it is non-blocking: a blocking one may see EAGAIN there. */
-static __always_inline void enter(struct __sk_buff *skb, const struct l7_tuple *tuple, __u32 role, __u64 upstream)
+static __always_inline void enter(struct __sk_buff *skb, const struct packet *p, const struct l7_tuple *tuple, __u32 role,
+				  __u64 upstream)
 {
 	struct l7_upstream *served;
 	struct bpf_sock *sk = skb->sk;
@@ -21,6 +22,9 @@ static __always_inline void enter(struct __sk_buff *skb, const struct l7_tuple *
 		return;
 	end = bpf_sk_storage_get(&l7_storage, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!end || end->role || end->tries++ > 8)
+		return;
+	/* By a wire a packet may still belong to its socket, since nodes share the kernel: that one is of another node. */
+	if (check_source(skb, find_endpoint(current_generation(), p->family, &p->source), FROM_POD))
 		return;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
@@ -80,7 +84,7 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &end->tuple);
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(msg->sk);
 	struct l7_upstream *upstream;
-	__u32 slow = L7_SLOW_STRANGE, read;
+	__u32 slow = L7_SLOW_STRANGE, read, whole = 0;
 	struct reading *r;
 	__u64 cookie;
 
@@ -94,7 +98,7 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 		return L7_COUNTS;
 	read = load_message(msg, r);
 	if (read)
-		slow = judge_read(r, &end->tuple, connection, read, msg->size);
+		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole);
 	reading_end();
 	if (slow != L7_FAST)
 		return L7_COUNTS; /* l7_look counts it */

@@ -80,17 +80,19 @@ static __always_inline struct l7_target *target_of(const struct l7_tuple *tuple,
 	return NULL;
 }
 
-/* Judges the request whose first `read` bytes of `bytes` are in `r`. */
+/* Judges the request whose first `read` bytes of `bytes` are in `r`; `whole` is how many it has, if it is understood. */
 static __always_inline int judge_read(struct reading *r, const struct l7_tuple *tuple, struct l7_connection *connection,
-				      __u32 read, __u32 bytes)
+				      __u32 read, __u32 bytes, __u32 *whole)
 {
 	__u32 generation = current_generation();
 	struct l7_target *target;
 
-	if (!read_head(r, read, HEAD_METHOD) || r->head.hosts != 1 || r->head.bytes + r->head.length != bytes ||
-	    bytes > request_bytes)
+	if (!read_head(r, read, HEAD_METHOD) || r->head.hosts != 1 || r->head.bytes + r->head.length < bytes)
 		return L7_SLOW_STRANGE;
+	*whole = r->head.bytes + r->head.length;
 	connection->head_request = r->head.method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
+	if (*whole != bytes || bytes > request_bytes)
+		return L7_SLOW_IN_PIECES;
 	target = target_of(tuple, generation);
 	if (!target)
 		return L7_SLOW_NO_TARGET;

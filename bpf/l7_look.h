@@ -32,16 +32,19 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 	struct reading *r = reading_begin();
 	__u32 read = bytes > HEAD_BYTES ? HEAD_BYTES : bytes;
 	int slow = L7_SLOW_STRANGE;
+	__u32 whole = bytes;
 
 	if (!r)
 		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
-		slow = judge_read(r, tuple, connection, read, bytes);
+		slow = judge_read(r, tuple, connection, read, bytes, &whole);
+	connection->request_bytes = whole;
 	reading_end();
 	return slow;
 }
 
-static __always_inline int look(struct __sk_buff *skb, const struct l7_tuple *tuple, const struct segment *segment)
+static __always_inline int look(struct __sk_buff *skb, const struct packet *p, const struct l7_tuple *tuple,
+				const struct segment *segment)
 {
 	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, tuple);
 	__u32 end = segment->sequence + segment->bytes;
@@ -61,7 +64,7 @@ static __always_inline int look(struct __sk_buff *skb, const struct l7_tuple *tu
 		l7_count(L7_HELD);
 		return TC_ACT_SHOT;
 	}
-	enter(skb, tuple, ROLE_CLIENT, 0);
+	enter(skb, p, tuple, ROLE_CLIENT, 0);
 	if (segment->sequence != connection->request + connection->request_bytes) {
 		connection->state = L7_UNFRAMED;
 		l7_count(L7_SLOW_STRANGE);
@@ -70,11 +73,14 @@ static __always_inline int look(struct __sk_buff *skb, const struct l7_tuple *tu
 	connection->allowed = 0;
 	slow = ask(skb, tuple, connection, segment->offset, segment->bytes);
 	connection->request = segment->sequence;
-	connection->request_bytes = segment->bytes;
 	connection->slow = slow;
 	connection->left = 0;
 	if (slow == L7_SLOW_STRANGE)
 		l7_count(slow);
 	connection->state = slow == L7_SLOW_STRANGE ? L7_UNFRAMED : L7_ASKED;
+	if (slow == L7_SLOW_IN_PIECES) { /* l7_receive cannot send a part of it on */
+		connection->state = L7_PROXIED;
+		l7_count(slow);
+	}
 	return TCX_NEXT;
 }

@@ -31,7 +31,7 @@ from harness.mesh.l7layout import (
 )
 from harness.mesh.l7relay import BROKEN, UNANSWERED, Answer, relay
 from harness.mesh.layout import U32
-from harness.mesh.libbpf import RING_CALLBACK, checked, library
+from harness.mesh.libbpf import RING_CALLBACK, BpfError, checked, library
 
 BATCH = 8
 """Connections that are opened at once when one was missing."""
@@ -39,7 +39,12 @@ BATCH = 8
 MOST = 64
 """Connections to a backend for one client (L7_SLOTS)."""
 
-CONNECT_SECONDS = 2.0
+SYN_RETRIES = 2
+"""Of a connection that nobody answers: 7 s."""
+
+RELAY_SECONDS = 2.0
+"""For relays to end when their connections are shut down."""
+
 IP_TRANSPARENT, IPV6_TRANSPARENT, SO_COOKIE = 19, 75, 57
 
 ProxySocket = Callable[[str, int, str, int], socket.socket | None]
@@ -54,6 +59,7 @@ class Upstream:
     cookie: int
     socket: socket.socket
     name: bytes
+    generation: int
 
 
 class FastPathAgent:
@@ -73,6 +79,7 @@ class FastPathAgent:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll.register(self._wake, select.EPOLLIN)
         self._upstreams: dict[int, Upstream] = {}
+        self._ready: set[int] = set()
         self._by_descriptor: dict[int, Upstream] = {}
         self._counts: defaultdict[Pair, int] = defaultdict(int)
         self._relays: set[Thread] = set()
@@ -92,7 +99,7 @@ class FastPathAgent:
         for upstream in list(self._upstreams.values()):
             self._drop(upstream)
         for thread in list(self._relays):
-            thread.join(CONNECT_SECONDS)
+            thread.join(RELAY_SECONDS)
         self._poll.close()
         os.close(self._wake)
         library().ring_buffer__free(self._ring)
@@ -110,7 +117,8 @@ class FastPathAgent:
                 elif descriptor == self._wake:
                     os.eventfd_read(self._wake)
                 elif descriptor in self._by_descriptor:
-                    self._closed_by_backend(self._by_descriptor[descriptor])
+                    upstream = self._by_descriptor[descriptor]
+                    (self._closed_by_backend if upstream.cookie in self._ready else self._opened)(upstream)
             if self._renewing:
                 self._renewing = False
                 self._renew()
@@ -138,7 +146,7 @@ class FastPathAgent:
     def _renew(self) -> None:
         pairs = {upstream.pair for upstream in self._upstreams.values()}
         for upstream in list(self._upstreams.values()):
-            if self._path.errand("l7_evict", upstream.pair, cookie=upstream.cookie):
+            if upstream.cookie not in self._ready or self._path.errand("l7_evict", upstream.pair, cookie=upstream.cookie):
                 self._drop(upstream)
         for pair in pairs:
             self._open(pair, BATCH)
@@ -150,41 +158,53 @@ class FastPathAgent:
                 self._drop(upstream)
 
     def _open(self, pair: Pair, count: int) -> None:
+        """Begin to; what comes of it is seen when the socket is writable."""
         for _ in range(min(count, MOST - self._counts[pair])):
-            try:
-                upstream = self._connect(pair)
-            except OSError:
-                break  # the proxy meets it too, and tells the client
+            upstream = self._begin(pair)
+            if upstream is None:
+                return  # the proxy meets it too, and tells the client
             self._upstreams[upstream.cookie] = self._by_descriptor[upstream.socket.fileno()] = upstream
             self._counts[pair] += 1
-            self._poll.register(upstream.socket.fileno(), select.EPOLLRDHUP)
-            if not self._path.errand("l7_adopt", pair, cookie=upstream.cookie):
-                self._drop(upstream)
+            self._poll.register(upstream.socket.fileno(), select.EPOLLOUT)
 
-    def _connect(self, pair: Pair) -> Upstream:
+    def _begin(self, pair: Pair) -> Upstream | None:
         generation = self._path.generation
         with self._path.node.entered():
-            opened = socket.socket(FAMILIES[pair.family], socket.SOCK_STREAM)
+            opened = socket.socket(FAMILIES[pair.family], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             level, option = (socket.SOL_IP, IP_TRANSPARENT) if pair.family == 4 else (socket.IPPROTO_IPV6, IPV6_TRANSPARENT)
             opened.setsockopt(level, option, 1)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, SYN_RETRIES)
             opened.bind((pair.client, 0))
-            opened.settimeout(CONNECT_SECONDS)
-            opened.connect((pair.backend, pair.port))
-            opened.settimeout(None)
+            with suppress(BlockingIOError):
+                opened.connect((pair.backend, pair.port))
             (cookie,) = COOKIE.unpack(opened.getsockopt(socket.SOL_SOCKET, SO_COOKIE, COOKIE.size))
-            name = pair.connection(opened.getsockname()[1])
-            described = bytearray(self._path.maps["l7_upstreams"].value_size)
-            U32.pack_into(described, UPSTREAM_GENERATION, generation)
-            described[UPSTREAM_PAIR : UPSTREAM_PAIR + len(pair.pack())] = pair.pack()
-            self._path.maps["l7_upstreams"].put(COOKIE.pack(cookie), bytes(described))
-            self._path.maps["l7_named"].put(name, COOKIE.pack(cookie))
-            self._path.maps["l7_sockets"].put(COOKIE.pack(cookie), COOKIE.pack(opened.fileno()))
-        except BaseException:
+            return Upstream(pair, cookie, opened, pair.connection(opened.getsockname()[1]), generation)
+        except OSError:
             opened.close()
-            raise
-        return Upstream(pair, cookie, opened, name)
+            return None
+
+    def _opened(self, upstream: Upstream) -> None:
+        """Its handshake has come to an end, or to nothing."""
+        if upstream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or upstream.generation != self._path.generation:
+            self._drop(upstream)
+            return
+        upstream.socket.setblocking(True)
+        self._ready.add(upstream.cookie)
+        self._poll.modify(upstream.socket.fileno(), select.EPOLLRDHUP)
+        described = bytearray(self._path.maps["l7_upstreams"].value_size)
+        described[UPSTREAM_PAIR : UPSTREAM_PAIR + len(upstream.pair.pack())] = upstream.pair.pack()
+        U32.pack_into(described, UPSTREAM_GENERATION, upstream.generation)
+        self._path.maps["l7_upstreams"].put(COOKIE.pack(upstream.cookie), bytes(described))
+        self._path.maps["l7_named"].put(upstream.name, COOKIE.pack(upstream.cookie))
+        try:
+            self._path.maps["l7_sockets"].put(COOKIE.pack(upstream.cookie), COOKIE.pack(upstream.socket.fileno()))
+        except BpfError:  # it has been closed meanwhile
+            self._drop(upstream)
+            return
+        if not self._path.errand("l7_adopt", upstream.pair, cookie=upstream.cookie):
+            self._drop(upstream)
 
     def _drop(self, upstream: Upstream) -> None:
         """Have it be no connection of the fast path any more."""
@@ -195,6 +215,7 @@ class FastPathAgent:
         if self._upstreams.pop(upstream.cookie, None) is None:
             return
         self._path.errand("l7_evict", upstream.pair, cookie=upstream.cookie)
+        self._ready.discard(upstream.cookie)
         self._by_descriptor.pop(upstream.socket.fileno(), None)
         self._counts[upstream.pair] -= 1
         with suppress(OSError):

@@ -1,5 +1,9 @@
-"""A backend that reads requests strictly, bodies too, and remembers each as it understood it."""
+"""A backend that reads requests strictly, bodies too, and remembers each as it understood it.
 
+Its sockets are non-blocking, as those of most servers: only such take part in the fast path with their own.
+"""
+
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -34,6 +38,7 @@ class StrictBackend:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            connection.setblocking(False)
             self.open.append(connection)
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
@@ -54,7 +59,7 @@ class StrictBackend:
                 self.seen.append(MALFORMED)
                 return False
             if event is h11.NEED_DATA:
-                state.receive_data(connection.recv(65536))
+                state.receive_data(read(connection))
             elif isinstance(event, h11.Request):
                 request = event
             elif isinstance(event, h11.Data):
@@ -68,7 +73,7 @@ class StrictBackend:
                 said = state.send(h11.Response(status_code=200, reason=b"OK", headers=lines)) or b""
                 if request.method != b"HEAD":
                     said += state.send(h11.Data(data=answer)) or b""
-                connection.sendall(said + (state.send(h11.EndOfMessage()) or b""))
+                write(connection, said + (state.send(h11.EndOfMessage()) or b""))
                 return state.our_state is h11.DONE
             else:
                 return False
@@ -78,6 +83,30 @@ class StrictBackend:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+
+def read(connection: socket.socket) -> bytes:
+    """What comes next, b"" at the end."""
+    while True:
+        try:
+            return connection.recv(65536)
+        except BlockingIOError:
+            wait(connection, select.POLLIN)
+
+
+def write(connection: socket.socket, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[connection.send(rest) :]
+        except BlockingIOError:
+            wait(connection, select.POLLOUT)
+
+
+def wait(connection: socket.socket, event: int) -> None:
+    waiting = select.poll()
+    waiting.register(connection, event)
+    waiting.poll()
 
 
 @contextmanager

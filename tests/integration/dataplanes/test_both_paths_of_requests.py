@@ -1,4 +1,4 @@
-"""The fast path and Envoy's give the same answers and let backends see the same, whatever a client sends and however it is cut."""
+"""The fast path and Envoy's give the same answers and let backends see the same, whatever a client sends, however cut."""
 
 import socket
 import time
@@ -50,7 +50,7 @@ def by_envoy() -> dict[str, dict[str, Observed]]:
 def said_back(client: LabPod, server: LabPod, said: bytes, size: int) -> bytes:
     """What comes back until nothing more does, without the headers that may differ."""
     answer = b""
-    with connected(client, server, port=PORT, seconds=1.0) as connection:
+    with connected(client, server, port=PORT, seconds=0.5) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError):
             for at in range(0, len(said), size):

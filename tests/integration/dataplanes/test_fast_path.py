@@ -1,0 +1,193 @@
+"""Requests that go past the proxy: which do, what becomes of them when backends or policies change, and that none is lost."""
+
+import random
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+from http_ends import Answer, ask, connected
+from request_policies import http, ingress, rule
+from strict_backend import StrictBackend, strict_backend
+
+from harness.dataplanes.ebpf_l7 import EbpfL7, EbpfL7Attachment
+from harness.lab.port import Lab, LabPod
+
+PORT = 8081
+LONG = 400_000
+OPEN = [http("/public/.*", method) for method in ("GET", "POST", "HEAD")]
+PLANE = EbpfL7()
+
+
+@pytest.fixture(scope="module", params=["neighbour", "server"])
+def app(request: pytest.FixtureRequest) -> str:
+    """On the client's node, and on the other."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def backend(pair_lab: Lab, app: str) -> Iterator[StrictBackend]:
+    with strict_backend(pair_lab.pod(f"shop/{app}"), PORT) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def attached(pair_lab: Lab, backend: StrictBackend) -> Iterator[EbpfL7Attachment]:
+    with PLANE.attach(pair_lab) as attachment:
+        assert isinstance(attachment, EbpfL7Attachment)
+        yield attachment
+
+
+@pytest.fixture
+def plane(attached: EbpfL7Attachment, backend: StrictBackend, app: str) -> EbpfL7Attachment:
+    attached.apply([ingress(app, rule("client", *OPEN, port=PORT))])
+    backend.seen.clear()
+    return attached
+
+
+class Connection(HTTPConnection):
+    """Opened in the client's pod, once. Bodies are sent with their heads unless ``pieces`` is set."""
+
+    pieces = False
+
+    def __init__(self, client: LabPod, server: LabPod, family: int = 4) -> None:
+        super().__init__(server.pod.ip(family), PORT, timeout=10)
+        self.auto_open = 0
+        self.sock = connected(client, server, family, PORT, 10)
+        self._held: bytes | None = None
+
+    def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
+        if self.pieces or not message_body:
+            super().endheaders(message_body, encode_chunked=encode_chunked)
+            return
+        self._held = b""
+        super().endheaders(message_body, encode_chunked=encode_chunked)
+        held, self._held = self._held, None
+        self.send(held)
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held += data
+
+
+def counted(plane: EbpfL7Attachment, before: dict[str, int]) -> dict[str, int]:
+    return {name: count - before[name] for name, count in plane.path_counts().items() if count != before[name]}
+
+
+def settled(plane: EbpfL7Attachment, connection: Connection) -> None:
+    """Ask until a request has gone the fast way: the agent opens connections when the first one is missing."""
+    for _ in range(200):
+        before = plane.path_counts()
+        assert ask(connection, "/public/").status == 200
+        if counted(plane, before).get("fast"):
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"none of 200 requests took the fast path: {plane.path_counts()}")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_requests_go_past_the_proxy_and_denied_ones_do_not(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, backend: StrictBackend, app: str, family: int
+) -> None:
+    connection = Connection(client, pair_lab.pod(f"shop/{app}"), family)
+    settled(plane, connection)
+    backend.seen.clear()
+    before = plane.path_counts()
+    for number in range(20):
+        assert ask(connection, f"/public/{number}") == Answer(200, b"/public/%d " % number)
+        assert ask(connection, f"/private/{number}") == Answer(403, b"Access denied\r\n")
+    assert [each.target for each in backend.seen] == [b"/public/%d" % number for number in range(20)]
+    found = counted(plane, before)
+    assert (found["fast"], found["slow_not_allowed"]) == (20, 20)
+    assert (found.get("direct_answered", 0) > 0) is (app == "neighbour"), "nodes are apart: what is between them is TCP"
+    connection.close()
+
+
+def test_an_open_connection_is_judged_by_the_policy_in_force(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, backend: StrictBackend, app: str
+) -> None:
+    connection = Connection(client, pair_lab.pod(f"shop/{app}"))
+    settled(plane, connection)
+    plane.apply([ingress(app, rule("client", http("/other"), port=PORT))])
+    backend.seen.clear()
+    assert ask(connection, "/public/revoked").status == 403
+    assert ask(connection, "/other").status == 200
+    plane.apply([ingress(app, rule("client", *OPEN, port=PORT))])
+    settled(plane, connection)
+    plane.apply([ingress(app, rule("nobody", port=PORT))])
+    connection.sock.settimeout(1)
+    with pytest.raises(TimeoutError):
+        ask(connection, "/public/revoked")
+    assert b"/public/revoked" not in [each.target for each in backend.seen]
+    connection.close()
+
+
+def test_long_answers_arrive_whole(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, backend: StrictBackend, app: str
+) -> None:
+    connection = Connection(client, pair_lab.pod(f"shop/{app}"))
+    settled(plane, connection)
+    for size in (1, 60_000, LONG, 10, LONG):
+        body = random.Random(size).randbytes(size)
+        connection.request("POST", "/public/", body=body)
+        assert connection.getresponse().read() == b"/public/ " + body
+    connection.close()
+
+
+def test_a_backend_that_ends_its_connections_loses_only_what_was_in_flight(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, backend: StrictBackend, app: str
+) -> None:
+    connection = Connection(client, pair_lab.pod(f"shop/{app}"))
+    settled(plane, connection)
+    for each in backend.open:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+    backend.open.clear()
+    statuses = [ask(connection, "/public/again").status for _ in range(20)]
+    assert set(statuses) <= {200, 503}
+    assert statuses[-10:] == [200] * 10
+    settled(plane, connection)
+    connection.close()
+
+
+def test_many_clients_get_each_their_own_answers(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, backend: StrictBackend, app: str
+) -> None:
+    """Random sizes, some denied, some that only the proxy understands; policies change meanwhile and say the same."""
+    server, wrong = pair_lab.pod(f"shop/{app}"), []
+    policy = [ingress(app, rule("client", *OPEN, port=PORT))]
+
+    def work(seed: int) -> None:
+        chance, connection = random.Random(seed), Connection(client, server)
+        for number in range(150):
+            target = f"/{chance.choice(['public', 'public', 'public', 'private'])}/{seed}/{number}"
+            body = chance.randbytes(chance.choice([0, 3, 700, 20_000]))
+            headers = {"X-Sum": str(zlib.crc32(body)), **({"Te": "trailers"} if chance.random() < 0.1 else {})}
+            connection.pieces = chance.random() < 0.3
+            connection.request("POST", target, body=body, headers=headers)
+            response = connection.getresponse()
+            got = response.status, response.read()
+            if got != ((200, target.encode() + b" " + body) if "public" in target else (403, b"Access denied\r\n")):
+                wrong.append((target, got[0], got[1][:200]))
+                return
+            if response.will_close:  # it refused a body that it had not read
+                connection = Connection(client, server)
+        connection.close()
+
+    before = plane.path_counts()
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(12)]
+    for each in threads:
+        each.start()
+    while any(each.is_alive() for each in threads):
+        plane.apply(policy)
+        threads[0].join(1.0)
+    assert not wrong
+    assert not [each for each in backend.seen if b"private" in each.target]
+    assert counted(plane, before)["fast"] > 100
