@@ -1,4 +1,4 @@
-"""The eBPF mesh with requests judged and forwarded in the kernel where it understands them, and by the nodes' Envoys where not."""
+"""The eBPF mesh with a fast path: requests that the kernel understands go past the nodes' Envoys."""
 
 import socket
 from collections import Counter

@@ -40,7 +40,7 @@ def _duplicate(pid: int, target: str) -> int | None:
     with suppress(OSError):
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
-                if os.readlink(entry) == target:
+                if str(entry.readlink()) == target:
                     return _taken(pid, int(entry.name))
     return None
 

@@ -124,7 +124,7 @@ class FastPath:
         return self._generation
 
     def judge_by(self, generation: int, targets: Targets) -> None:
-        """Judge requests so while ``generation`` is in force: those of known pairs at once, others when they are asked about."""
+        """Judge so while ``generation`` is in force: requests of known pairs at once, of others when they are asked about."""
         with self._lock:
             self._generation, self._targets = generation, targets
             before, self._sets = self._sets, {}

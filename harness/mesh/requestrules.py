@@ -13,7 +13,7 @@ from harness.model.cilium import HTTPRule
 PATH_BYTES = 232
 """Of a rule's path in the kernel, its end included."""
 
-_KEY = struct.Struct(f"=II8s{PATH_BYTES}s")  # prefix length in bits of what follows, set, method, path
+KEY = struct.Struct(f"=II8s{PATH_BYTES}s")  # prefix length in bits of what follows, set, method, path
 _METHOD = re.compile(r"[A-Z]{1,8}")
 _LITERAL = re.compile(r"(?:[A-Za-z0-9/_~!@%&=:;,'\"<>#-]|\\[.+*?()\[\]{}^$|\\/_~!@&=:;,-])*")
 
@@ -29,7 +29,7 @@ class RequestRule:
     def key(self, set_number: int) -> bytes:
         """Its key in the trie of rules, as one of the set of this number."""
         path = self.path if self.prefix else self.path + b"\0"
-        return _KEY.pack(8 * (4 + 8 + len(path)), set_number, self.method, path)
+        return KEY.pack(8 * (4 + 8 + len(path)), set_number, self.method, path)
 
 
 def expressible(rules: Iterable[HTTPRule]) -> frozenset[RequestRule]:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from enum import IntEnum
 from functools import cache
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.command import run
-from harness.mesh import layout
+from harness.mesh import l7layout, layout, requestrules
 from harness.mesh.objects import load
 
 C = {
@@ -22,12 +23,19 @@ C = {
     "cidr_key": (layout.CIDR_KEY, ["prefix", "bank", "address"]),
     "mesh_config": (layout.CONFIG, ["generation", "seed", "policy_mask", None, "endpoint_mask", None, None, None, "proxy"]),
 }
+L7 = {
+    "l7_pair": (l7layout.PAIR, ["client", "backend", "backend_port", "family"]),
+    "l7_tuple": (l7layout.TUPLE, ["client", "backend", "client_port", "backend_port", "family"]),
+    "l7_errand": (l7layout.ERRAND, ["cookie", "generation", "sets", None, "known", "answer", "pair"]),
+    "l7_event": (l7layout.EVENT, ["pair", "kind", "upstream"]),
+    "rule_key": (requestrules.KEY, ["prefix", "set", "method", "path"]),
+}
 """Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
 
 
 @cache
-def types() -> list[dict[str, Any]]:
-    path = bpf_object(BPF_SOURCES / "mesh.bpf.c")
+def types(source: str) -> list[dict[str, Any]]:
+    path = bpf_object(BPF_SOURCES / source)
     found: list[dict[str, Any]] = json.loads(run(["bpftool", "btf", "dump", "file", str(path), "-j"]).stdout)["types"]
     return found
 
@@ -52,15 +60,39 @@ def offsets(form: struct.Struct) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("name", list(C))
-def test_a_struct_is_packed_as_c_lays_it_out(name: str) -> None:
-    form, members = C[name]
-    (described,) = [one for one in types() if one["kind"] == "STRUCT" and one["name"] == name]
+@pytest.mark.parametrize(("source", "name"), [*(("mesh.bpf.c", name) for name in C), *(("l7.bpf.c", name) for name in L7)])
+def test_a_struct_is_packed_as_c_lays_it_out(source: str, name: str) -> None:
+    form, members = (C | L7)[name]
+    (described,) = [one for one in types(source) if one["kind"] == "STRUCT" and one["name"] == name]
     assert described["size"] == form.size
     where = {member["name"]: member["bits_offset"] // 8 for member in described["members"]}
     packed = dict(zip(members, offsets(form), strict=True))
     assert all(where[member] == at for member, at in packed.items() if member is not None)
     assert {member for member in where if member != "pad"} == {member for member in members if member is not None}
+
+
+def test_members_that_the_agent_of_the_fast_path_reads_are_where_it_looks() -> None:
+    (described,) = [one for one in types("l7.bpf.c") if one["kind"] == "STRUCT" and one["name"] == "l7_upstream"]
+    where = {member["name"]: member["bits_offset"] // 8 for member in described["members"]}
+    assert where["client"] == l7layout.UPSTREAM_CLIENT
+    assert where["state"] == l7layout.UPSTREAM_STATE
+    assert where["pair"] == l7layout.UPSTREAM_PAIR
+    assert where["head_request"] == l7layout.UPSTREAM_HEAD
+    assert where["generation"] == l7layout.UPSTREAM_GENERATION
+
+
+@pytest.mark.parametrize(
+    ("enumeration", "named"),
+    [
+        ("l7_knowledge", l7layout.Knowledge),
+        ("l7_event_kind", l7layout.EventKind),
+        ("l7_upstream_state", l7layout.UpstreamState),
+    ],
+)
+def test_enumerations_of_the_fast_path_have_the_same_numbers(enumeration: str, named: type[IntEnum]) -> None:
+    (described,) = [one for one in types("l7.bpf.c") if one["kind"] == "ENUM" and one["name"] == enumeration]
+    assert [value["val"] for value in described["values"]] == [int(each) for each in named]
+    assert all(value["name"].endswith(each.name) for value, each in zip(described["values"], named, strict=True))
 
 
 def test_tables_are_as_large_as_python_takes_them_to_be() -> None:
