@@ -31,6 +31,11 @@ def calls(case: Case) -> bool:
     return any(asking.is_call(each.flow) for step in case.steps for each in step.expectations)
 
 
+def in_progress(expectation: Expectation) -> bool:
+    """Whether it is about a call that was begun in the step before, and judged then."""
+    return expectation.opened is Opened.ASKED and asking.is_call(expectation.flow)
+
+
 @contextmanager
 def programs_for(flows: Sequence[Flow], lab: Lab) -> Iterator[CallPrograms | None]:
     """The programs that the calls among ``flows`` need; None where there are none. Raises LoadFailed, LabError."""
@@ -140,8 +145,8 @@ def calls_kept(step: Step, programs: CallPrograms | None) -> Iterator[KeptCalls 
     if not older or programs is None:
         yield None
         return
-    begun = [each for each in older if each.opened is Opened.ASKED]
-    later = [each for each in older if each.opened is not Opened.ASKED]
+    begun = [each for each in older if in_progress(each)]
+    later = [each for each in older if not in_progress(each)]
     with asking.connections(programs) as kept:
         nonces = asking.begin([each.flow for each in begun], programs, kept)
         first = asking.ask([each.flow for each in later], programs, ANSWER_SECONDS, kept, all_kept=True)
@@ -159,7 +164,7 @@ def answer_for(
     A call in progress was judged when it was begun. Of what is in force later it is asked whether its packets may go on.
     """
     flow = expectation.flow
-    if expectation.opened is Opened.ASKED and asking.is_call(flow) and former is not None:
+    if in_progress(expectation) and former is not None:
         then = direct.answer(flow, *former)
         return then if then.verdict is not Verdict.FORWARDED else direct.answer(replace(flow, request=None), policies, topology)
     return direct.answer(flow, policies, topology)
