@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from harness.manifests.asked import GRPCShape
 from harness.manifests.errors import quoted, suggestion
@@ -39,14 +39,20 @@ class GRPCCallShape(GRPCShape):
         "the same ends.",
     )
 
+    @model_validator(mode="after")
+    def _metadata(self) -> "GRPCCallShape":
+        for name, values in self.headers.items():
+            if name.lower() in _OWN or name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
+                what = "cannot be given: gRPC or the lab's client sets it, or its value is binary; use another"
+                raise wrong(what, "headers", name)
+            for value in values:
+                if not _PLAIN.fullmatch(value):
+                    raise wrong(f"want metadata of visible ASCII characters and spaces, found {quoted(value)}", "headers", name)
+        return self
+
     def value(self) -> GRPCCall:
         """The call, as the model holds it."""
         asked = super().value()
-        for name, value in asked.headers:
-            if name.lower() in _OWN or name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
-                raise wrong("cannot be given: gRPC or the lab's client sets it, or its value is binary; use another", "headers")
-            if not _PLAIN.fullmatch(value):
-                raise wrong(f"metadata is of visible ASCII characters and spaces, found {quoted(value)}", "headers")
         return GRPCCall(
             asked.method, asked.host, asked.headers, CallKind(self.kind), self.bytes, self.answer, self.connection == "shared"
         )

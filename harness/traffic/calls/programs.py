@@ -111,7 +111,7 @@ def _started(pod: LabPod, argv: Sequence[str], component: str) -> Process:
 def _await_all(processes: Mapping[str, Process], word: str) -> None:
     deadline = time.monotonic() + READY
     for what, process in processes.items():
-        while word not in process.log.read_text(errors="replace"):
+        while word not in process.log.read_text(errors="replace").splitlines():
             if process.poll() is not None:
                 said = process.log.read_text(errors="replace").strip()[-300:]
                 raise LoadFailed(f"{what} ended with status {process.poll()}: {said}")

@@ -96,10 +96,10 @@ class Ears(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no typ
 class Front:
     """Listens on a pod's ports and tells protocols apart by a connection's first bytes."""
 
-    def __init__(self, name: str, ears: Ears, inner: int) -> None:
+    def __init__(self, name: str, ears: Ears) -> None:
         self._name = name.encode()
         self._ears = ears
-        self._inner = inner
+        self.inner = 0  # grpcio's port
 
     async def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection to its end."""
@@ -112,7 +112,7 @@ class Front:
         writer.close()
 
     async def _pass_on(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inside, outside = await asyncio.open_connection("127.0.0.1", self._inner)
+        inside, outside = await asyncio.open_connection("127.0.0.1", self.inner)
         host, port = writer.get_extra_info("peername")[:2]
         own = str(outside.get_extra_info("sockname")[1])
         self._ears.peers[own] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -150,13 +150,17 @@ async def main() -> None:
     """Serve until killed."""
     name, diary, *ports = sys.argv[1:]
     ears = Ears(name, Path(diary))
+    front = Front(name, ears)
+    outer = [
+        await asyncio.start_server(front.accepted, ["0.0.0.0", "::"], int(port), start_serving=False)  # noqa: S104 - in a pod
+        for port in ports
+    ]  # first, as a program of grpcio's that has begun to serve does not end by an error
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", LARGEST), ("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((ears,))
-    inner = server.add_insecure_port("127.0.0.1:0")
+    front.inner = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    front = Front(name, ears, inner)
-    for port in ports:
-        await asyncio.start_server(front.accepted, ["0.0.0.0", "::"], int(port))  # noqa: S104 - in a pod of a lab
+    for each in outer:
+        await each.start_serving()
     sys.stdout.write("serving\n")
     sys.stdout.flush()
     await server.wait_for_termination()
