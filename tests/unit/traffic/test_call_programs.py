@@ -7,6 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ResponseReceived
 from loopback import LocalPod
 
 from harness.lab.port import Lab
@@ -137,3 +140,23 @@ def test_a_server_that_cannot_listen_is_named_with_its_last_words(local: LocalPo
         running = call_programs(lab, [], [REF], [taken.getsockname()[1]])
         with pytest.raises(LoadFailed, match=said):
             running.__enter__()
+
+
+def test_an_error_without_a_message_is_an_answer_of_trailers_only(programs: tuple[CallPrograms, int]) -> None:
+    _, port = programs
+    state = H2Connection(H2Configuration(header_encoding="utf-8"))
+    state.initiate_connection()
+    asked = {":method": "POST", ":path": f"/{METHOD}", ":scheme": "http", ":authority": "x", "content-type": "application/grpc"}
+    state.send_headers(1, [*asked.items(), ("te", "trailers"), ("probe-answer", "NOT_FOUND")])
+    state.send_data(1, b"\0\0\0\0\0", end_stream=True)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        while True:
+            connection.sendall(state.data_to_send())
+            said = connection.recv(65536)
+            assert said, "the connection was closed"
+            for event in state.receive_data(said):
+                if isinstance(event, ResponseReceived):
+                    assert event.stream_ended is not None
+                    assert dict(event.headers)["grpc-status"] == "5"
+                    assert dict(event.headers)["answered-by"] == REF
+                    return
