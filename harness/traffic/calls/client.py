@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
-from threading import Event, Lock, Timer
+from threading import Event, Lock, Thread, Timer
 from typing import Any
 
 import grpc
@@ -68,7 +68,7 @@ class Client:
             case _:
                 channel = self._channels.pop(asked["connection"], None)
                 if channel is not None:
-                    channel.close()
+                    _close(channel)
                 return {}
 
     def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Client:
             return _ended(start(channel, asked), exchange, asked["seconds"])
         finally:
             if asked["connection"] is None:
-                channel.close()
+                _close(channel)
 
     def _begin(self, asked: dict[str, Any]) -> dict[str, Any]:
         kept = _bidi(self._channel(asked), asked)
@@ -104,6 +104,15 @@ class Client:
             if name is not None:
                 self._channels[name] = channel
             return channel
+
+
+def _close(channel: Any) -> None:
+    """Close a connection without waiting.
+
+    grpcio waits for all that its calls had begun. A stream of 100 kB messages that the same-node path of ``ebpf-sockmap`` no
+    longer carried never ended so.
+    """
+    Thread(target=channel.close, daemon=True).start()
 
 
 def _payload(asked: dict[str, Any]) -> bytes:
