@@ -1,13 +1,15 @@
 """Calls of gRPC through node proxies, by real clients and servers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from request_policies import POLICY, egress, http, ingress, rule
+from request_policies import POLICY, egress, http, http_headers, ingress, rule
 
 from harness.dataplanes.port import Attachment
 from harness.lab.port import Lab
 from harness.model.call import CallKind, GRPCCall
+from harness.model.cilium import HeaderMatch
 from harness.model.flow import Flow, Verdict
 from harness.traffic.calls import asking
 from harness.traffic.calls.asking import CallWatch
@@ -82,3 +84,17 @@ def test_a_stream_goes_on_and_later_calls_over_its_connection_are_refused(
         (rest,) = asking.go_on([talk], programs, [SECONDS], kept, nonces)
     assert [said(each) for each in later] == [(Verdict.REJECTED, REFUSED), (Verdict.FORWARDED, f"OK from shop/{app}")]
     assert said(rest) == (Verdict.FORWARDED, f"OK from shop/{app}")
+
+
+@BOTH
+def test_metadata_that_differs_is_put_right_before_the_server_sees_it(
+    plane: Attachment, programs: CallPrograms, app: str
+) -> None:
+    plane.apply([ingress(app, rule("client", http_headers(HeaderMatch("x-team", "web", "REPLACE")), port=PORT))])
+    server = programs.servers[f"shop/{app}"]
+    before, flow = server.count(), call(app, "Get")
+    evil = replace(flow, request=GRPCCall("a.B/Get", headers=(("x-team", "evil"), ("x-other", "kept"))))
+    (seen,) = asking.ask([evil], programs, SECONDS)
+    (called,) = [each for each in server.arrived(before) if each["what"] == "called"]
+    assert said(seen) == (Verdict.FORWARDED, f"OK from shop/{app}")
+    assert (called["metadata"]["x-team"], called["metadata"]["x-other"]) == ("web", "kept")
