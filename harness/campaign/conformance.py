@@ -15,6 +15,7 @@ from itertools import groupby
 from threading import Event, Lock
 
 from harness.campaign.conformance_bypass import judge_bypass
+from harness.campaign.conformance_calls import ask_all, calls, programs_for
 from harness.campaign.conformance_churn import Churned, judge_churn
 from harness.campaign.conformance_features import obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
@@ -32,6 +33,7 @@ from harness.model.case import Case, CaseOutcome, CaseResult
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
 from harness.traffic.arrivals import Responder
+from harness.traffic.calls.asking import is_call
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import probe_all
 from harness.traffic.responder import serve_all
@@ -125,7 +127,9 @@ class Conformance:
 
     def _sharing(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
         ordinary = [case for case in cases if case.technique is None and not case.churns]
-        self._group([case for case in ordinary if self._possible(case)], consulted, held)
+        possible = [case for case in ordinary if self._possible(case)]
+        for group in ([case for case in possible if not calls(case)], [case for case in possible if calls(case)]):
+            self._group(group, consulted, held)
 
     def _churned(self, case: Case, plane: DataPlane, churned: Churned) -> None:
         self._record(case, plane, churned.outcome, churned.reason, churned.judged, churned.seconds, admitted=churned.admitted)
@@ -205,8 +209,8 @@ class Conformance:
         """Every flow and packet of the cases once, where nothing denies: those that fared otherwise, and what was seen."""
         flows = _flows(cases)
         self._observer.began(f"control: {len(flows)} flows on {self._control.name}")
-        with _lab(cases, keep=False) as (lab, _), self._control.attach(lab):
-            asked = probe_all(flows, lab, ADMITTED_SECONDS)
+        with _lab(cases, keep=False) as (lab, _), programs_for(flows, lab) as programs, self._control.attach(lab):
+            asked = ask_all(flows, lambda probed: probe_all(probed, lab, ADMITTED_SECONDS), programs)
             astray = packets_on_control(cases, lab)
         unreached = {}
         for flow, seen in zip(flows, asked, strict=True):
@@ -227,13 +231,14 @@ class Conformance:
                 self._observer.began(f"{plane.name}: attaching for {len(cases)} cases")
                 try:
                     lab, servers = stack.enter_context(_lab(cases, keep=held is not None))
+                    programs = stack.enter_context(programs_for(_flows(cases), lab))
                     attachment = stack.enter_context(plane.attach(lab))
-                except (LabError, DataPlaneError) as error:
+                except (LabError, DataPlaneError, LoadFailed) as error:
                     for case in cases:
                         self._record(case, plane, CaseOutcome.ERROR, str(error))
                     continue
                 labs.append(lab)
-                works.append(partial(self._cases_on, cases, Site(plane, lab, servers, attachment), consulted))
+                works.append(partial(self._cases_on, cases, Site(plane, lab, servers, attachment, calls=programs), consulted))
             self._at_once(works)
             if held is not None and labs:
                 held(labs[0], self._outcomes.results)
@@ -308,4 +313,5 @@ def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[tuple[Lab, Mapping[st
         if keep:
             stack.callback(netns.down, lab.name)
         ports = {flow.port for flow in _flows(cases)} | {each.packet.port for each in expected_packets(cases)}
-        yield lab, stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))
+        called = {flow.port for flow in _flows(cases) if is_call(flow)}  # there gRPC's own servers answer
+        yield lab, stack.enter_context(serve_all(lab.pods, sorted(ports - called - {0})))

@@ -26,7 +26,7 @@ def kept_open(step: Step, lab: Lab, servers: Mapping[str, Responder]) -> Iterato
                 held(each.flow, lab, servers[each.flow.destination].process if each.opened is Opened.ASKED else None)
             )
             for each in step.expectations
-            if each.opened in (Opened.EARLIER, Opened.ASKED)
+            if each.opened in (Opened.EARLIER, Opened.ASKED) and each.flow.request is None  # else conformance_calls
         }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.campaign.conformance_calls import answer_for
 from harness.campaign.conformance_packets import consult_packets
 from harness.campaign.conformance_streams import expected_of_streams
 from harness.campaign.topologies import topologies
@@ -12,7 +13,7 @@ from harness.model.case import Case
 from harness.model.flow import Flow, Verdict
 from harness.model.topology import Topology
 from harness.model.verdict import Answer
-from harness.oracle import direct, sets
+from harness.oracle import sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,13 @@ class Consulted:
 def consult(case: Case, addressed: Topology) -> Consulted:
     """Ask both oracles for every expectation. ``addressed`` is the case's topology with the lab's addresses."""
     answers, contradictions = [], []
+    former = None
     for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
         other = sets.Oracle(step.policies, topology)
         known: dict[Flow, Answer] = {}
         for expectation in (*step.expectations, *expected_of_streams(step)):
             flow = expectation.flow
-            first, second = direct.answer(flow, step.policies, topology), other.answer(flow)
+            first, second = answer_for(expectation, step.policies, topology, former), other.answer(flow)
             known[flow] = first
             if not _agreed(expectation, first, second):
                 contradictions.append(
@@ -42,6 +44,7 @@ def consult(case: Case, addressed: Topology) -> Consulted:
             known[flow] = answer
             contradictions += [against] if against else []
         answers.append(known)
+        former = step.policies, topology
     return Consulted(tuple(answers), tuple(contradictions))
 
 

@@ -10,6 +10,8 @@ from harness.model.bench import Expectation, Opened
 from harness.model.case import Step
 from harness.model.flow import Verdict
 from harness.traffic.arrivals import Responder, Watch
+from harness.traffic.calls.asking import CallWatch, is_call
+from harness.traffic.calls.programs import CallPrograms
 from harness.traffic.probe import SILENCE, Observation, probe_all
 
 ADMITTED_SECONDS = 0.9
@@ -17,9 +19,19 @@ ADMITTED_SECONDS = 0.9
 enough: a wrong admission that took longer would pass for silence, but its server has it, and the data plane has no record."""
 
 
-def sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, servers: Mapping[str, Responder]) -> list[Sight]:
-    """Ask the allowed flows, then the denied ones, then the allowed ones that are most like those once more."""
-    fresh = [each for each in step.expectations if each.opened is Opened.NOW]
+def sights(
+    step: Step,
+    plane: DataPlane,
+    lab: Lab,
+    attachment: Attachment,
+    servers: Mapping[str, Responder],
+    programs: CallPrograms | None = None,
+) -> list[Sight]:
+    """Ask the allowed flows, then the denied ones, then the allowed ones that are most like those once more.
+
+    Calls of gRPC are left to conformance_calls; ``programs`` serve them, and HTTP at the same ports.
+    """
+    fresh = [each for each in step.expectations if each.opened is Opened.NOW and not is_call(each.flow)]
     allowed = [each for each in fresh if admitted(each)]
     denied = [each for each in fresh if not admitted(each)]
     silent = [each for each in denied if manner(each, plane) is Verdict.DROPPED]
@@ -29,17 +41,23 @@ def sights(step: Step, plane: DataPlane, lab: Lab, attachment: Attachment, serve
         return list(zip(expectations, probe_all([each.flow for each in expectations], lab, seconds), strict=True))
 
     before = look(allowed, ADMITTED_SECONDS)
-    watch = Watch(lab, servers)
+    watch, arrivals = Watch(lab, servers), None if programs is None else CallWatch(programs)
     refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENCE)
     watch.settle(each.flow.destination for each in denied)
     after = look(twins(fresh), ADMITTED_SECONDS)
+
+    def reached(each: Expectation, seen: Observation) -> str | None:
+        silent = manner(each, plane) is Verdict.DROPPED
+        called = None if arrivals is None else arrivals.reached(each.flow, seen.nonce)
+        return called or watch.reached(each.flow, seen.nonce, at_interface=silent)
+
     return [
         *(Sight(each, seen.verdict, seen.detail, status=seen.status) for each, seen in before),
         *(
             Sight(
                 each, seen.verdict, seen.detail, manner=manner(each, plane), status=seen.status,
                 evidence=None if seen.verdict is Verdict.FORWARDED else attachment.evidence(each.flow),
-                reached=watch.reached(each.flow, seen.nonce, at_interface=manner(each, plane) is Verdict.DROPPED),
+                reached=reached(each, seen),
             )
             for each, seen in refused
         ),

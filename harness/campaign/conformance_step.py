@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.campaign.conformance_apply import applied
+from harness.campaign.conformance_calls import call_sights, calls_kept
 from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_packets import judge_packets_on
@@ -19,13 +20,14 @@ from harness.model.cilium import Policy
 from harness.model.flow import Flow
 from harness.model.verdict import Answer
 from harness.traffic.arrivals import Responder
+from harness.traffic.calls.programs import CallPrograms
 
 
 @dataclass(slots=True)
 class Site:
     """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod.
 
-    ``in_force`` are the policies that are seen to be, None where that is not known.
+    ``in_force`` are the policies that are seen to be, None where that is not known; ``calls`` the programs for gRPC, if any.
     """
 
     plane: DataPlane
@@ -33,6 +35,7 @@ class Site:
     servers: Mapping[str, Responder]
     attachment: Attachment
     in_force: Sequence[Policy] | None = ()
+    calls: CallPrograms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,14 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     plane, lab, servers, attachment = site.plane, site.lab, site.servers, site.attachment
     before, site.in_force = site.in_force, None
     with watched_change(step, before, plane, lab, servers) as change:
-        with kept_open(step, lab, servers) as earlier:  # the policies of the step before are in force
+        # the policies of the step before are in force
+        with kept_open(step, lab, servers) as earlier, calls_kept(step, site.calls) as kept:
             revision = change.make(partial(applied, attachment, step.policies))
             over_earlier = ask_over(earlier, lab, servers, attachment)
+            over_earlier += kept.sights(attachment) if kept is not None else []
         change.end()
-        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers)]
+        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.calls)]
+        seen += call_sights(step, plane, lab, attachment, servers, site.calls)
         in_time, canary = change.judged(answers)
     judgement = together(judge(seen, answers), in_time)
     if step.packets:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.campaign.conformance_calls import calls, in_progress
 from harness.campaign.conformance_features import needs
 from harness.campaign.coverage_situations import situations
 from harness.campaign.topologies import topologies
@@ -41,7 +42,7 @@ def asked(case: Case, addressed: Topology) -> Asked:
     """What ``case`` asks about. ``addressed`` is its topology with addresses."""
     noticed: set[Noticed] = set()
     for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
-        flows = [(each.flow, admitted(each)) for each in step.expectations]
+        flows = [(each.flow, admitted(each)) for each in step.expectations if not in_progress(each)]
         flows += [(each.asked, each.verdict is Verdict.FORWARDED) for each in step.stream_expectations]
         for reading in misreadings(step.policies, topology):
             name = Noticed(reading.field, reading.value, reading.taken)
@@ -71,10 +72,10 @@ def ask_all(cases: Iterable[Case]) -> dict[str, Asked]:
 def coverage(cases: Sequence[Case], faults: Sequence[Fault]) -> list[CaseCoverage]:
     """For each case its pairs, what it alone asks or notices, and the faults that name it as the one to find them.
 
-    Cases about requests are compared with one another only, and so are the others.
+    Cases about requests are compared with one another only, those that call gRPC too, and so are the others.
     """
     found = ask_all(cases)
-    kinds = {case.id: about_requests(case) for case in cases}
+    kinds = {case.id: (about_requests(case), calls(case)) for case in cases}
     asking = Counter((kinds[case], each) for case, asked in found.items() for each in asked.all)
 
     def only(case: Case, each: Pair | Noticed) -> bool:

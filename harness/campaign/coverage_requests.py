@@ -1,8 +1,9 @@
 """The classes of requests that conformance cases ask: by what in them could be read in more than one way."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from harness.model.call import GRPCCall
 from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest, Request
 
 _COMMON = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -19,6 +20,9 @@ _PATHS = {
 
 def request_class(request: Request) -> str:
     """What ``request`` is, and what in it could be misread."""
+    if isinstance(request, GRPCCall):
+        traits = " and ".join(_of_call(request))
+        return f"gRPC {request.kind}" + (f" with {traits}" if traits else "")
     if isinstance(request, GRPCRequest):
         return "gRPC"
     if isinstance(request, KafkaRequest):
@@ -41,7 +45,23 @@ def _traits(request: HTTPRequest) -> Iterator[str]:
         yield "a query"
     if request.host is not None:
         yield "a port in its host" if re.search(r":[0-9]+$", request.host) else "a host of its own"
-    names = [name.lower() for name, _ in request.headers]
+    yield from _of_headers(request.headers)
+
+
+def _of_call(request: GRPCCall) -> Iterator[str]:
+    if request.size:
+        yield "large messages"
+    if request.answer != "OK":
+        yield "an error of the server"
+    if request.shared:
+        yield "others over its connection"
+    if request.host is not None:
+        yield "an authority of its own"
+    yield from _of_headers(request.headers)
+
+
+def _of_headers(headers: Sequence[tuple[str, str]]) -> Iterator[str]:
+    names = [name.lower() for name, _ in headers]
     if len(set(names)) < len(names):
         yield "a header twice"
     elif names:

@@ -29,7 +29,8 @@ def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
         for expectation in step.expectations:
             answer = direct.answer(expectation.flow, step.policies, topology)
             if case.technique is None:
-                yield Pair("flow", _flow_class(expectation.flow, answer, step.policies, topology))
+                older = _CALLED_OVER.get(expectation.opened, "") if expectation.flow.request is not None else ""
+                yield Pair("flow", _flow_class(expectation.flow, answer, step.policies, topology) + older)
             else:
                 yield Pair(f"technique {case.technique}", _way(expectation, step, answer))
         for packet in step.packets:
@@ -88,6 +89,8 @@ _STAYS_OPEN = {
     Opened.EARLIER: "a connection that stays open",
     Opened.ASKED: "a connection that stays open, its server speaking first",
 }
+
+_CALLED_OVER = {Opened.EARLIER: ", called over a connection that stays open", Opened.ASKED: ", called before"}
 
 
 def _way(expectation: Expectation, step: Step, answer: Answer) -> str:

@@ -31,7 +31,7 @@ from harness.mesh.errors import MeshError
 from harness.mesh.mesh import Mesh, attached
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
-from harness.model.request import HTTPRequest
+from harness.model.request import GRPCRequest, HTTPRequest
 from harness.model.topology import Pod
 
 Proxies = TypeVar("Proxies", bound=NodeProxies)
@@ -64,7 +64,11 @@ class NodeProxyAttachment(EbpfAttachment):
 
     def _refusal(self, flow: Flow) -> Evidence | None:
         request = flow.request
-        asked = (request.method, self._proxies.path(request.path)) if isinstance(request, HTTPRequest) else None
+        asked = None
+        if isinstance(request, HTTPRequest):
+            asked = request.method, self._proxies.path(request.path)
+        elif isinstance(request, GRPCRequest):
+            asked = "POST", self._proxies.path(f"/{request.method}")
         source, destination = (self.address(end, flow.family) for end in (flow.source, flow.destination))
         found = self._proxies.latest_refusal(source, destination, flow.port, asked)
         if found is None:

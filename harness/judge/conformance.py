@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.model.bench import Expectation
+from harness.model.call import PERMISSION_DENIED
 from harness.model.case import CaseOutcome, CaseResult, ExpectedOutcome
 from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.request import GRPCRequest
 from harness.model.verdict import Answer, Decision
 
 
@@ -18,7 +20,7 @@ class Sight:
     ``manner`` is how the plane declares that it denies such a flow, None where it declares nothing.
     ``reached``: what of a denied flow reached its server, in words; None where nothing did, or nobody watched.
     ``after`` marks an allowed flow that was asked once more when the denied ones of its step had been asked.
-    ``status``: of an answer of HTTP, 0 where there was none.
+    ``status``: of an answer of HTTP, 0 where there was none; of a call of gRPC how it ended.
     """
 
     expectation: Expectation
@@ -111,9 +113,17 @@ def _wrong(sight: Sight) -> str | None:
     if not expected.admits(observed):
         when = " when asked again after the denied flows" if sight.after else ""
         return f"expected {expected}, observed {observed}{when} ({sight.detail})"
-    if sight.expectation.status not in (None, sight.status):
-        return f"expected {expected} with status {sight.expectation.status}, observed {observed} ({sight.detail})"
+    wanted = _status(sight.expectation)
+    if wanted not in (None, sight.status):
+        return f"expected {expected} with status {wanted}, observed {observed} ({sight.detail})"
     return None if expected is Verdict.FORWARDED else _unproven(sight)
+
+
+def _status(expectation: Expectation) -> int | None:
+    """The status that an answer must have, None for any. Who refuses a call of gRPC says so in its own terms."""
+    if expectation.verdict is Verdict.REJECTED and isinstance(expectation.flow.request, GRPCRequest):
+        return PERMISSION_DENIED
+    return expectation.status
 
 
 def _unproven(sight: Sight) -> str | None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault, quoted, suggestion
 from harness.manifests.flows import PodRef
+from harness.manifests.grpc import GRPCCallShape
 from harness.manifests.matrix import ExpectedFlow
 from harness.manifests.shape import Shape, wrong
 from harness.model.bench import Opened
@@ -43,11 +44,13 @@ class CredentialsShape(Shape):
 class CaseFlow(ExpectedFlow):
     """A flow of a conformance case."""
 
+    grpc: GRPCCallShape | None = None
     as_: CredentialsShape | None = Field(default=None, alias="as")
     opened: Literal["before", "earlier", "asked"] | None = Field(
         default=None,
         description="Over a connection older than the data plane (before), or opened and used in the step before (earlier), "
-        "or opened then with a request under way, which the server answers once the step is in force (asked).",
+        "or opened then with a request under way, which the server answers once the step is in force (asked). "
+        "Of a call of gRPC: a new one over an older connection (earlier), or a bidirectional one that goes on (asked).",
     )
 
     @property
@@ -62,8 +65,18 @@ class CaseFlow(ExpectedFlow):
     def _of_tcp(self) -> "CaseFlow":
         if self.opened is not None and (self.protocol != "TCP" or self.as_ is not None):
             raise wrong("only TCP connections of root are kept open; write another flow", "opened")
-        if self.opened is not None and self.request is not None:
+        if self.opened is not None and self.request is not None and (self.grpc is None or self.opened == "before"):
             raise wrong("a connection that is kept open carries a request of its own; remove it, or the request", "opened")
+        if self.opened == "asked" and self.grpc is not None and self.grpc.kind != "bidi":
+            raise wrong("only a call of kind bidi goes on through a change; write that, or earlier", "opened")
+        if self.as_ is not None and self.grpc is not None:
+            raise wrong("the lab's clients of gRPC are root; remove it", "as")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> "CaseFlow":
+        if self.kafka is not None:
+            raise wrong("not supported: no lab has a client for it; remove it", "kafka")
         return self
 
 

@@ -11,6 +11,7 @@ from harness.manifests.bypass import CaseFlow, TamperShape, TechniqueName, tampe
 from harness.manifests.churn import ChangesOfPods, Churn, ExpectedStream, Streams
 from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
+from harness.manifests.grpc import misplaced, ports_of_calls
 from harness.manifests.kubernetes import Port
 from harness.manifests.matrix import ExpectShape, expectations
 from harness.manifests.packets import PacketShape, packet_expectations
@@ -81,6 +82,7 @@ class CaseShape(Shape):
         if self.steps and self.steps[0].pods:
             raise wrong("nothing changes before the first step; write its pods in the topology", "steps", 0, "pods")
         self._streams_alone()
+        self._calls_alone()
         if self.technique is None and any(_bypasses(step) for step in [*(self.steps or ()), self.expect] if step is not None):
             raise wrong("missing; `as`, `opened` and `tamper` are ways around policy: say which", "technique")
         return self
@@ -101,6 +103,23 @@ class CaseShape(Shape):
                     raise wrong("packets and older connections are asked where no pods change", "steps", number, "expect")
             if self.technique is not None or any(step.tamper for step in steps):
                 raise wrong("ways around policy are tried where no pods change; write another case", "technique")
+
+    def _calls_alone(self) -> None:
+        """Where servers of gRPC listen no other does, and they are there only where pods stay as they are."""
+        expects = [step.expect for step in self.steps or ()] or ([self.expect] if self.expect is not None else [])
+        ports = {port for expect in expects for port in ports_of_calls(expect.flows)}
+        if not ports:
+            return
+        if self.technique is not None or any(step.pods or step.streams for step in self.steps or ()):
+            raise wrong("gRPC is called where no pods change, and by no way around policy; write another case", "title")
+        for number, expect in enumerate(expects):
+            at = ("steps", number, "expect") if self.steps else ("expect",)
+            position = misplaced(expect.flows, ports)
+            if position is not None:
+                what = "gRPC is called at this port, which answers only that and HTTP; write grpc or http, or another port"
+                raise wrong(what, *at, "flows", position, "port")
+            if expect.otherwise is not None and self.port in ports:
+                raise wrong(f"port {self.port}, where gRPC is called, has no other flows; write them out", *at, "otherwise")
 
 
 def _something(expect: CaseExpectShape) -> None:

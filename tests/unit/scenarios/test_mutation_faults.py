@@ -21,6 +21,7 @@ SAME_NODE_PATH = ("sockmap.bpf.c", "session.h")
 SUBJECTS = {
     "ports", "cidr", "selectors", "namespaces", "entities", "direction", "default-deny", "deny-precedence", "icmp", "ipv6",
     "identity", "churn", "convergence", "conntrack", "revocation", "fragments", "sockmap", "nftables", "sidecar", "requests",
+    "calls",
 }  # fmt: skip
 
 
