@@ -31,29 +31,36 @@ def context_of(filters: Sequence[Filter], prefix: str, port: int) -> Context:
     """
     redirect = next((each for each in filters if isinstance(each, RequestRedirect)), None)
     if redirect is not None:
-        changes = [_changes(each.changes) for each in filters if isinstance(each, ResponseHeaderModifier)]
-        return {"redirect": {**_redirect(redirect, prefix, port), "changes": changes}}
+        return {"redirect": _redirect(redirect, prefix, port)}
     steps: list[Context] = []
     for each in filters:
         if isinstance(each, RequestHeaderModifier):
-            steps.append({"headers": _changes(each.changes, of_request=True)})
+            steps.append({"headers": _changes(each.changes)})
         elif isinstance(each, URLRewrite):
             steps.append(({"host": each.hostname} if each.hostname else {}) | _path(each.path, prefix))
     return {"steps": steps}
 
 
-def response_changes(filters: Sequence[Filter] | None) -> dict[str, Any]:
-    """The fields of a route, or of a backend of one, by which Envoy changes the response's headers."""
-    fields: dict[str, Any] = {}
-    for each in filters or ():
+def response_changes(filters: Sequence[Filter]) -> dict[str, Any]:
+    """The fields of a backend of a route by which Envoy changes the response's headers, as the filters would one by one.
+
+    Envoy takes headers away before it adds any.
+    """
+    added: dict[str, list[dict[str, Any]]] = {}
+    removed: set[str] = set()
+    for each in filters:
         if isinstance(each, ResponseHeaderModifier):
-            options = [_option(header, "OVERWRITE_IF_EXISTS_OR_ADD") for header in each.changes.set or ()]
-            options += [_option(header, "APPEND_IF_EXISTS_OR_ADD") for header in each.changes.add or ()]
-            if options:
-                fields["response_headers_to_add"] = options
-            if each.changes.remove:
-                fields["response_headers_to_remove"] = list(each.changes.remove)
-    return fields
+            for header in _first(each.changes.set):
+                added[header.name.lower()] = [_option(header, "OVERWRITE_IF_EXISTS_OR_ADD")]
+            for header in _first(each.changes.add):
+                added.setdefault(header.name.lower(), []).append(_option(header, "APPEND_IF_EXISTS_OR_ADD"))
+            for name in each.changes.remove or ():
+                added.pop(name.lower(), None)
+                removed.add(name.lower())
+    options = [option for some in added.values() for option in some]
+    return ({"response_headers_to_add": options} if options else {}) | (
+        {"response_headers_to_remove": sorted(removed)} if removed else {}
+    )
 
 
 def _option(header: HTTPHeader, action: str) -> dict[str, Any]:
@@ -61,18 +68,20 @@ def _option(header: HTTPHeader, action: str) -> dict[str, Any]:
     return {"header": {"key": header.name, "value": value}, "append_action": action, "keep_empty_value": True}
 
 
-def _changes(changes: HeaderChanges, *, of_request: bool = False) -> Context:
-    """Of several entries for one name in a list the first counts."""
+def _changes(changes: HeaderChanges) -> Context:
+    return {
+        "set": [[_name(each.name), each.value] for each in _first(changes.set)],
+        "add": [[_name(each.name), each.value] for each in _first(changes.add)],
+        "remove": [_name(name) for name in changes.remove or ()],
+    }
 
-    def listed(headers: Sequence[HTTPHeader] | None) -> list[list[str]]:
-        first: dict[str, list[str]] = {}
-        for each in headers or ():
-            name = _name(each.name) if of_request else each.name.lower()
-            first.setdefault(name, [name, each.value])
-        return list(first.values())
 
-    removed = [_name(name) if of_request else name.lower() for name in changes.remove or ()]
-    return {"set": listed(changes.set), "add": listed(changes.add), "remove": removed}
+def _first(headers: Sequence[HTTPHeader] | None) -> list[HTTPHeader]:
+    """Of several entries for one name the first counts."""
+    found: dict[str, HTTPHeader] = {}
+    for each in headers or ():
+        found.setdefault(each.name.lower(), each)
+    return list(found.values())
 
 
 def _name(name: str) -> str:

@@ -29,15 +29,6 @@ local function change(headers, changes)
   end
 end
 
-local function change_answer(answer, changes)
-  for _, header in ipairs(changes.set) do answer[header[1]] = header[2] end
-  for _, header in ipairs(changes.add) do
-    local held = answer[header[1]]
-    answer[header[1]] = held and held .. "," .. header[2] or header[2]
-  end
-  for _, name in ipairs(changes.remove) do answer[name] = nil end
-end
-
 local function hostname(authority)
   return string.lower(string.match(authority, "^%[[^%]]*%]") or string.match(authority, "^[^:]*"))
 end
@@ -55,10 +46,8 @@ function envoy_on_request(request)
   if redirect then
     local host = redirect.host or hostname(headers:get(":authority") or "")
     local target = redirect.path and path_of(redirect.path, path) or path
-    local answer = {[":status"] = redirect.status}
-    answer["location"] = redirect.scheme .. "://" .. host .. redirect.at .. target .. query
-    for _, changes in ipairs(redirect.changes) do change_answer(answer, changes) end
-    request:respond(answer, "")
+    local location = redirect.scheme .. "://" .. host .. redirect.at .. target .. query
+    request:respond({[":status"] = redirect.status, ["location"] = location}, "")
     return
   end
   for _, step in ipairs(context:get("steps")) do

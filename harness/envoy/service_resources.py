@@ -83,7 +83,6 @@ def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": SERVICES,
         "vhost_header": ASKED_HEADER,
-        "most_specific_header_mutations_wins": True,  # a backend's filters come after those of its rule
         "virtual_hosts": [_virtual_host(host, services, tuning) for host in services.hosts],
         "request_headers_to_remove": [KEPT_HEADER, ASKED_HEADER],
     }
@@ -107,16 +106,17 @@ def _route(route: HostRoute, port: int, services: ServiceRules, tuning: NodeTuni
     mirrors = [_mirror(each, services) for each in route.mirrors if _unrestricted(each, services)]
     if mirrors:
         action["request_mirror_policies"] = mirrors
-    return {"match": route.match, "route": action, **AS_IT_CAME, **response_changes(route.filters)}
+    return {"match": route.match, "route": action, **AS_IT_CAME}
 
 
 def _share(share: Share, route: HostRoute, port: int, services: ServiceRules) -> Resource:
     described: Resource = {"name": BACKEND if share.backend is None else str(share.backend), "weight": share.weight}
     if share.status is not None:
         return {**described, "typed_per_filter_config": answering(share.status)}
-    script = script_for(context_of((*route.filters, *share.filters), route.prefix, port))
+    applied = (*route.filters, *share.filters)
+    script = script_for(context_of(applied, route.prefix, port))
     judged = {} if share.backend is None else judging(services.of(share.backend))
-    return {**described, "typed_per_filter_config": {**script, **judged}, **response_changes(share.filters)}
+    return {**described, "typed_per_filter_config": {**script, **judged}, **response_changes(applied)}
 
 
 def _retries(route: HostRoute, tuning: NodeTuning) -> Resource:

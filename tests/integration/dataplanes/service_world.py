@@ -32,6 +32,13 @@ def service(name: str, namespace: str = "shop", target: int | str = "http", **se
     return Service(HERE, name, namespace, (ServicePort(HERE, 80, "http", target),), selector)
 
 
-def services() -> tuple[Service, ...]:
-    """One of both versions, one of each, and one without endpoints."""
-    return (service("all", tier="backend"), service("v1", app="v1"), service("v2", app="v2"), service("nobody", app="nobody"))
+SERVICES = (
+    service("web", tier="backend"),
+    service("all", tier="backend"),
+    service("v1", app="v1"),
+    service("v2", target=PORT, app="v2"),
+    service("nobody", app="nobody"),
+)
+"""Of both versions two, of each one, and one without endpoints."""
+
+PODS = {"web": ("v1", "v2"), "all": ("v1", "v2"), "v1": ("v1",), "v2": ("v2",)}
