@@ -33,7 +33,7 @@ def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local
 
 def aimed_prefix(number: int, backend: Backend) -> str:
     """How names of the rules for a backend begin (node_denials reads them)."""
-    return f"{number}-{backend}-"
+    return f"{number}-{backend.address}@{backend.port}-"
 
 
 def _outgoing(scope: Scope, backend: Backend) -> Scope | None:

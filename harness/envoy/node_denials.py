@@ -40,9 +40,8 @@ class RefusedRequest:
     @property
     def flow(self) -> tuple[str, str, int]:
         """Its client, its backend's address and port. Of a request to a Service, these are in the name of the policy."""
-        _, _, rest = self.policy.partition("-")
-        backend, colon, port = rest.rpartition("-")[0].rpartition("-")[0].rpartition(":")
-        return (self.source, backend.strip("[]"), int(port)) if colon else (self.source, self.destination, self.port)
+        backend, at, port = self.policy.partition("-")[2].partition("-")[0].partition("@")
+        return (self.source, backend, int(port)) if at else (self.source, self.destination, self.port)
 
     @property
     def direction(self) -> str:

@@ -1,0 +1,161 @@
+"""What routes of Services do beside choosing: shares, copies, time limits, retries; and what becomes of changes."""
+
+import threading
+from collections import Counter
+from contextlib import closing
+
+import pytest
+from http_ends import Backend
+from scipy.stats import binomtest
+from service_clients import ask, connection
+from service_world import HERE, SERVICES
+
+from harness.dataplanes.port import Attachment, DataPlaneError
+from harness.lab.port import Lab
+from harness.model.policy import LabelSelector, NetworkPolicy
+from harness.model.route import (
+    BackendObject,
+    BackendRef,
+    Gateway,
+    HTTPRoute,
+    HTTPRouteMatch,
+    HTTPRouteRule,
+    Listener,
+    ParentReference,
+    PathMatch,
+    RequestMirror,
+    Retry,
+    Timeouts,
+)
+from harness.model.routing import Routing
+from harness.model.topology import Pod
+
+ERROR_RATE = 1e-6
+V1, V2 = (BackendObject(HERE, name, port=80) for name in ("v1", "v2"))
+
+
+def routing(*rules: HTTPRouteRule) -> Routing:
+    route = HTTPRoute(HERE, "r", "shop", (ParentReference(HERE, "web", "", "Service"),), None, rules)
+    return Routing(SERVICES, http_routes=(route,))
+
+
+def to(backend: BackendObject, path: str = "/", **more: object) -> HTTPRouteRule:
+    match = HTTPRouteMatch(HERE, PathMatch(None, path))
+    return HTTPRouteRule(HERE, None, (match,), backend_refs=(BackendRef(backend),), **more)  # type: ignore[arg-type]
+
+
+def asked(lab: Lab, path: str = "/", count: int = 1) -> list[str]:
+    """Who answered, or with which status, requests to the Service on one connection."""
+    with closing(connection(lab, "shop/client", SERVICES, "shop/web", 80, 4)) as opened:
+        answers = [ask(opened, path) for _ in range(count)]
+    return [answer.body if answer.status == 200 else str(answer.status) for answer in answers]
+
+
+def test_shares_are_the_weights_of_services_whatever_the_number_of_their_pods(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    """``all`` has both pods behind it, so v1 gets 1 in 4 and half of 1 in 4."""
+    refs = (BackendRef(V1, 1), BackendRef(V2, 2), BackendRef(BackendObject(HERE, "all", port=80), 1))
+    routing_plane.apply((), routing(HTTPRouteRule(HERE, backend_refs=refs)))
+    count = 600
+    found = Counter(asked(routed_lab, count=count))
+    assert set(found) == {"shop/v1", "shop/v2"}
+    assert binomtest(found["shop/v1"], count, 3 / 8).pvalue > ERROR_RATE
+
+
+def test_a_mirror_gets_copies_and_its_answers_nobody(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    copied = HTTPRouteRule(HERE, filters=(RequestMirror(HERE, V2),), backend_refs=(BackendRef(V1),))
+    routing_plane.apply((), routing(copied))
+    versions["shop/v2"].seen.clear()
+    versions["shop/v2"].asked.clear()
+    assert asked(routed_lab, "/copied?x=1") == ["shop/v1"]
+    assert versions["shop/v2"].asked.wait(5)
+    (seen,) = versions["shop/v2"].seen
+    assert seen.target == "/copied?x=1"
+    assert b"host: service" in [line.lower() for line in seen.lines]
+
+
+def test_copies_do_not_reach_who_is_restricted(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    """The second Envoy's answer says that the first has sent all copies that it would."""
+    copied = HTTPRouteRule(HERE, filters=(RequestMirror(HERE, V2),), backend_refs=(BackendRef(V1),))
+    nobody = NetworkPolicy(HERE, "none", "shop", LabelSelector({"app": "v2"}), ingress=())
+    routing_plane.apply([nobody], routing(copied))
+    versions["shop/v2"].seen.clear()
+    assert asked(routed_lab, "/copied") == ["shop/v1"]
+    routing_plane.apply((), routing(to(V2)))
+    assert asked(routed_lab, "/after") == ["shop/v2"]
+    assert versions["shop/v2"].targets() == ["/after"]
+
+
+@pytest.mark.parametrize("timeouts", [Timeouts(request="200ms"), Timeouts(backend_request="200ms")])
+def test_a_request_is_given_up_when_its_time_is_over(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend], timeouts: Timeouts
+) -> None:
+    routing_plane.apply((), routing(to(V1, "/limited", timeouts=timeouts), to(V1)))
+    assert asked(routed_lab, "/limited") == ["shop/v1"]
+    with versions["shop/v1"].holding():
+        assert asked(routed_lab, "/limited") == ["504"]
+        free = threading.Timer(0.6, versions["shop/v1"].go.set)  # later than the limit of the other rule
+        free.start()
+        assert asked(routed_lab, "/free") == ["shop/v1"]
+        free.join()
+
+
+def test_what_a_rule_names_is_tried_again(routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]) -> None:
+    """The backend answers 200, which is a status like any other to ``codes``."""
+    routing_plane.apply((), routing(to(V1, "/again", retry=Retry((200,), 2, "1ms")), to(V1)))
+    versions["shop/v1"].seen.clear()
+    assert asked(routed_lab, "/again") == ["shop/v1"]
+    assert versions["shop/v1"].targets() == ["/again"] * 3
+    assert asked(routed_lab, "/once") == ["shop/v1"]
+    assert versions["shop/v1"].targets() == ["/once"]
+
+
+def test_a_change_of_routes_reaches_open_connections(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    routing_plane.apply((), routing(to(V1)))
+    with closing(connection(routed_lab, "shop/client", SERVICES, "shop/web", 80, 4)) as opened:
+        assert ask(opened).body == "shop/v1"
+        routing_plane.apply((), routing(to(V2)))
+        assert ask(opened).body == "shop/v2"
+
+
+def test_what_is_no_port_of_a_service_is_refused(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    routing_plane.apply((), routing(to(V1)))
+    with pytest.raises(ConnectionRefusedError):
+        connection(routed_lab, "shop/client", SERVICES, "shop/web", 81, 4)
+
+
+def test_a_service_that_is_gone_answers_no_more(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    routing_plane.apply((), routing(to(V1)))
+    assert asked(routed_lab) == ["shop/v1"]
+    routing_plane.apply(())
+    with pytest.raises(OSError, match=r"unreachable|timed out|refused"):
+        asked(routed_lab)
+
+
+def test_a_new_pod_gets_its_share(routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]) -> None:
+    """Whose Envoy knows it before it is connected."""
+    former = routed_lab.pod("consumer/client").pod
+    routing_plane.apply((), routing(to(V1)))
+    routed_lab.remove_pod(former.ref)
+    heir = routed_lab.add_pod(Pod("heir", "shop", former.node, {"app": "heir"}))
+    routing_plane.pods_changed((heir,), (former,))
+    routed_lab.connect("shop/heir")
+    with closing(connection(routed_lab, "shop/heir", SERVICES, "shop/web", 80, 6)) as opened:
+        assert ask(opened).body == "shop/v1"
+
+
+def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> None:
+    gateway = Gateway(HERE, "edge", "shop", "mesh", (Listener(HERE, "http", 80, "HTTP"),))
+    with pytest.raises(DataPlaneError, match=r"services.yaml:1: node-proxy has no Gateways"):
+        routing_plane.apply((), Routing(SERVICES, gateways=(gateway,)))
