@@ -59,14 +59,15 @@ class _Law:
 class _Judged:
     """What one Envoy judges by: ``law`` is in force, ``next`` is to be.
 
-    ``told`` is what it has accepted, None where that is not known.
+    ``told`` is what it has accepted, None where that is not known; ``exposed``, what its node's stack was told of Services.
     """
 
     told: _Told | None = field(default_factory=lambda: _Told(NONE, ServiceRules()))
-    law: _Law = _Law()
+    law: _Law = field(default_factory=_Law)
     number: int = 0
-    next: _Law = _Law()
+    next: _Law = field(default_factory=_Law)
     known: set[Ground] = field(default_factory=set)
+    exposed: str = service_sets((), ())
 
 
 class NodeProxies:
@@ -202,8 +203,11 @@ class NodeProxies:
 
     def _expose(self, envoy: NodeEnvoy, law: _Law) -> None:
         """Have the node's stack hand its Envoy what comes to the addresses of Services."""
-        services = {(host.address, host.port) for host in law.routed.hosts}
-        envoy.node.run(["nft", "-f", "-"], stdin=service_sets(services, law.routed.local))
+        judged = self._judged[envoy]
+        wanted = service_sets({(host.address, host.port) for host in law.routed.hosts}, law.routed.local)
+        if wanted != judged.exposed:
+            envoy.node.run(["nft", "-f", "-"], stdin=wanted)
+            judged.exposed = wanted
 
     def _each(self, step: Callable[[NodeEnvoy], None]) -> None:
         """One step at each Envoy, all at once; the first error is raised when all are through."""

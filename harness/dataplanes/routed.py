@@ -61,6 +61,8 @@ def routed(fronts: Fronts, topology: Topology, pods: Iterable[Pod], result: Gran
     for pod in mine:
         by_namespace.setdefault(pod.namespace, []).extend(pod.ips)
     found = hosts(fronts.routing, fronts.addresses, topology, by_namespace)
+    if not found:
+        return Routed()
     asked = backends(found)
     clients = [ip for pod in mine for ip in pod.ips]
     served = sorted({backend.address for backend in asked})

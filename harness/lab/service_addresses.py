@@ -29,9 +29,8 @@ def service_addresses(services: Iterable[Service], topology: Topology) -> dict[s
         found[service.ref] = _written(service)
         for address in found[service.ref].values():
             if address in taken:
-                raise LabError(
-                    f"{service.origin}: address {address} of Service {service.ref} is {taken[address]}'s; write another"
-                )
+                what = f"address {address} of Service {service.ref} is that of {taken[address]}; write another"
+                raise LabError(f"{service.origin}: {what}")
             taken[address] = f"Service {service.ref}"
     for ref, addresses in found.items():
         for family, network in RANGES.items():
