@@ -47,8 +47,8 @@ table {TABLE} {{
   }}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
-    ip daddr {HAIRPIN[4]} ip daddr set ip saddr
-    ip6 daddr {HAIRPIN[6]} ip6 daddr set ip6 saddr
+    ip daddr {HAIRPIN[4]} ip saddr . ip saddr @own4 ip daddr set ip saddr
+    ip6 daddr {HAIRPIN[6]} ip6 saddr . ip6 saddr @own6 ip6 daddr set ip6 saddr
     socket transparent 1 meta mark set {mark} accept
     {opens} ip daddr . tcp dport @services4 meta mark set {mark} tproxy ip to {LOOPBACK[4]}:{SERVICE_PORT} accept
     {opens} ip6 daddr . tcp dport @services6 meta mark set {mark} tproxy ip6 to [{LOOPBACK[6]}]:{SERVICE_PORT} accept

@@ -1,22 +1,29 @@
 """What routes of Services do beside choosing: shares, copies, time limits, retries; and what becomes of changes."""
 
+import socket
 import threading
 from collections import Counter
 from contextlib import closing
 
 import pytest
+from http2_ends import Http2Client, http2_backend
 from http_ends import Backend
 from scipy.stats import binomtest
 from service_clients import ask, connection
-from service_world import HERE, SERVICES
+from service_world import HERE, SERVICES, service
 
 from harness.dataplanes.port import Attachment, DataPlaneError
 from harness.lab.port import Lab
+from harness.lab.service_addresses import service_addresses
 from harness.model.policy import LabelSelector, NetworkPolicy
 from harness.model.route import (
     BackendObject,
     BackendRef,
     Gateway,
+    GRPCMethodMatch,
+    GRPCRoute,
+    GRPCRouteMatch,
+    GRPCRouteRule,
     HTTPRoute,
     HTTPRouteMatch,
     HTTPRouteRule,
@@ -34,9 +41,21 @@ ERROR_RATE = 1e-6
 V1, V2 = (BackendObject(HERE, name, port=80) for name in ("v1", "v2"))
 
 
+PARENT = ParentReference(HERE, "web", "", "Service", "shop")
+OTHER_PORT = 9090
+
+
+def route(*rules: HTTPRouteRule, namespace: str = "shop") -> HTTPRoute:
+    return HTTPRoute(HERE, "r", namespace, (PARENT,), None, rules)
+
+
 def routing(*rules: HTTPRouteRule) -> Routing:
-    route = HTTPRoute(HERE, "r", "shop", (ParentReference(HERE, "web", "", "Service"),), None, rules)
-    return Routing(SERVICES, http_routes=(route,))
+    return Routing(SERVICES, http_routes=(route(*rules),))
+
+
+def front(lab: Lab) -> str:
+    """The address of the Service that has the routes."""
+    return service_addresses(SERVICES, lab.topology)["shop/web"][0]
 
 
 def to(backend: BackendObject, path: str = "/", **more: object) -> HTTPRouteRule:
@@ -143,6 +162,47 @@ def test_a_service_that_is_gone_answers_no_more(
         asked(routed_lab)
 
 
+@pytest.mark.parametrize("header", ["x-node-proxy-asked", "X-Forwarded-For"])
+def test_no_header_of_a_clients_own_chooses_its_routes(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend], header: str
+) -> None:
+    """Those of another namespace's clients, say."""
+    both = Routing(SERVICES, http_routes=(route(to(V1)), route(to(V2), namespace="consumer")))
+    consumer = routed_lab.pod("consumer/client").pod.ip(4)
+    routing_plane.apply((), both)
+    claims = {"x-node-proxy-asked": f"{front(routed_lab)}:80/{consumer}", "X-Forwarded-For": consumer}
+    with closing(connection(routed_lab, "shop/client", SERVICES, "shop/web", 80, 4)) as opened:
+        assert ask(opened, headers=[(header, claims[header])]).body == "shop/v1"
+    with closing(connection(routed_lab, "consumer/client", SERVICES, "shop/web", 80, 4)) as opened:
+        assert ask(opened, headers=[(header, routed_lab.pod("shop/client").pod.ip(4))]).status == 500, "no Service consumer/v2"
+    assert not any(line.lower().startswith(b"x-node-proxy") for seen in versions["shop/v1"].seen for line in seen.lines)
+
+
+def test_calls_of_grpc_over_http2_are_routed(routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]) -> None:
+    """``versions`` holds the other port."""
+    two = service("two", target=OTHER_PORT, app="v1")
+    match = GRPCRouteMatch(HERE, GRPCMethodMatch(None, "shop.Cart", "Add"))
+    rule = GRPCRouteRule(HERE, None, (match,), backend_refs=(BackendRef(BackendObject(HERE, "two", port=80)),))
+    calls = GRPCRoute(HERE, "g", "shop", (PARENT,), None, (rule,))
+    routing_plane.apply((), Routing((*SERVICES, two), grpc_routes=(calls,)))
+    kind = [("content-type", "application/grpc")]
+    with http2_backend(routed_lab.pod("shop/v1"), OTHER_PORT) as served:
+        with routed_lab.pod("shop/client").entered():
+            opened = socket.create_connection((front(routed_lab), 80), timeout=5)
+        with opened:
+            client = Http2Client(opened)
+            assert client.ask("/shop.Cart/Add", "POST", kind).body == b"shop/v1"
+            refused = client.ask("/shop.Cart/Remove", "POST", kind)
+        assert (refused.status, refused.body) == (200, b""), "a status of gRPC"
+        assert served.paths == ["/shop.Cart/Add"]
+
+
+def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> None:
+    gateway = Gateway(HERE, "edge", "shop", "mesh", (Listener(HERE, "http", 80, "HTTP"),))
+    with pytest.raises(DataPlaneError, match=r"services.yaml:1: node-proxy has no Gateways"):
+        routing_plane.apply((), Routing(SERVICES, gateways=(gateway,)))
+
+
 def test_a_new_pod_gets_its_share(routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]) -> None:
     """Whose Envoy knows it before it is connected."""
     former = routed_lab.pod("consumer/client").pod
@@ -153,9 +213,3 @@ def test_a_new_pod_gets_its_share(routing_plane: Attachment, routed_lab: Lab, ve
     routed_lab.connect("shop/heir")
     with closing(connection(routed_lab, "shop/heir", SERVICES, "shop/web", 80, 6)) as opened:
         assert ask(opened).body == "shop/v1"
-
-
-def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> None:
-    gateway = Gateway(HERE, "edge", "shop", "mesh", (Listener(HERE, "http", 80, "HTTP"),))
-    with pytest.raises(DataPlaneError, match=r"services.yaml:1: node-proxy has no Gateways"):
-        routing_plane.apply((), Routing(SERVICES, gateways=(gateway,)))
