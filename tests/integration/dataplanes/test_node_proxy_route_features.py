@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from service_clients import ask, connection
 from service_world import HERE, SERVICES, service
 
-from harness.dataplanes.port import Attachment, DataPlaneError
+from harness.dataplanes.port import Attachment, DataPlaneError, NotConverged
 from harness.lab.port import Lab
 from harness.lab.service_addresses import service_addresses
 from harness.model.policy import LabelSelector, NetworkPolicy
@@ -195,6 +195,32 @@ def test_calls_of_grpc_over_http2_are_routed(routing_plane: Attachment, routed_l
             refused = client.ask("/shop.Cart/Remove", "POST", kind)
         assert (refused.status, refused.body) == (200, b""), "a status of gRPC"
         assert served.paths == ["/shop.Cart/Add"]
+
+
+def test_what_envoy_refuses_changes_nothing(routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]) -> None:
+    """An expression that no manifest may hold; also the Service that comes with it does not answer."""
+    routing_plane.apply((), routing(to(V1)))
+    more = service("more", app="v1")
+    match = HTTPRouteMatch(HERE, PathMatch("RegularExpression", "("))
+    wrong = HTTPRouteRule(HERE, None, (match,), backend_refs=(BackendRef(V2),))
+    with pytest.raises(NotConverged, match="refused its configuration"):
+        routing_plane.apply((), Routing((*SERVICES, more), http_routes=(route(wrong),)))
+    assert asked(routed_lab) == ["shop/v1"]
+    with pytest.raises(OSError, match=r"unreachable|timed out|refused"):
+        connection(routed_lab, "shop/client", (*SERVICES, more), "shop/more", 80, 4)
+    routing_plane.apply((), routing(to(V2)))
+    assert asked(routed_lab) == ["shop/v2"]
+
+
+def test_a_call_of_grpc_that_a_route_of_http_answers_gets_a_status_of_grpc(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    """Unlike in the oracle, as docs/node-proxy.md says."""
+    routing_plane.apply((), routing(to(BackendObject(HERE, "missing", port=80), "/a"), to(V1, "/b")))
+    kind = [("content-type", "application/grpc")]
+    with closing(connection(routed_lab, "shop/client", SERVICES, "shop/web", 80, 4)) as opened:
+        answers = [ask(opened, path, "POST", headers=kind) for path in ("/a", "/c")]
+    assert [(each.status, each.headers["grpc-status"]) for each in answers] == [(200, "2"), (200, "12")]
 
 
 def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> None:
