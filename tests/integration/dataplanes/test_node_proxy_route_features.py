@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 from http2_ends import Http2Client, http2_backend
-from http_ends import Backend
+from http_ends import Backend, backend
 from scipy.stats import binomtest
-from service_clients import ask, connection
+from service_clients import Answer, ask, connection
 from service_world import HERE, SERVICES, service
 
 from harness.dataplanes.port import Attachment, DataPlaneError, NotConverged
@@ -31,6 +31,7 @@ from harness.model.route import (
     ParentReference,
     PathMatch,
     RequestMirror,
+    RequestRedirect,
     Retry,
     Timeouts,
 )
@@ -110,7 +111,7 @@ def test_copies_do_not_reach_who_is_restricted(
     assert versions["shop/v2"].targets() == ["/after"]
 
 
-@pytest.mark.parametrize("timeouts", [Timeouts(request="200ms"), Timeouts(backend_request="200ms")])
+@pytest.mark.parametrize("timeouts", [Timeouts(request="1s"), Timeouts(backend_request="1s")])
 def test_a_request_is_given_up_when_its_time_is_over(
     routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend], timeouts: Timeouts
 ) -> None:
@@ -118,7 +119,7 @@ def test_a_request_is_given_up_when_its_time_is_over(
     assert asked(routed_lab, "/limited") == ["shop/v1"]
     with versions["shop/v1"].holding():
         assert asked(routed_lab, "/limited") == ["504"]
-        free = threading.Timer(0.6, versions["shop/v1"].go.set)  # later than the limit of the other rule
+        free = threading.Timer(1.5, versions["shop/v1"].go.set)  # later than the limit of the other rule
         free.start()
         assert asked(routed_lab, "/free") == ["shop/v1"]
         free.join()
@@ -216,11 +217,12 @@ def test_a_call_of_grpc_that_a_route_of_http_answers_gets_a_status_of_grpc(
     routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
 ) -> None:
     """Unlike in the oracle, as docs/node-proxy.md says."""
-    routing_plane.apply((), routing(to(BackendObject(HERE, "missing", port=80), "/a"), to(V1, "/b")))
+    redirected = to(V1, "/r", filters=(RequestRedirect(HERE, hostname="other.example"),))
+    routing_plane.apply((), routing(to(BackendObject(HERE, "missing", port=80), "/a"), to(V1, "/b"), redirected))
     kind = [("content-type", "application/grpc")]
     with closing(connection(routed_lab, "shop/client", SERVICES, "shop/web", 80, 4)) as opened:
-        answers = [ask(opened, path, "POST", headers=kind) for path in ("/a", "/c")]
-    assert [(each.status, each.headers["grpc-status"]) for each in answers] == [(200, "2"), (200, "12")]
+        answers = [ask(opened, path, "POST", headers=kind) for path in ("/a", "/c", "/r")]
+    assert [(each.status, each.headers["grpc-status"]) for each in answers] == [(200, "2"), (200, "12"), (200, "2")]
 
 
 def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> None:
@@ -229,13 +231,24 @@ def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> Non
         routing_plane.apply((), Routing(SERVICES, gateways=(gateway,)))
 
 
-def test_a_new_pod_gets_its_share(routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]) -> None:
-    """Whose Envoy knows it before it is connected."""
+def test_a_new_pod_is_client_and_backend_as_soon_as_it_is_connected(
+    routing_plane: Attachment, routed_lab: Lab, versions: dict[str, Backend]
+) -> None:
+    """The last test: the lab is another after it."""
     former = routed_lab.pod("consumer/client").pod
-    routing_plane.apply((), routing(to(V1)))
+    more = (*SERVICES, service("heir", app="heir"))
+    routing_plane.apply((), Routing(more))
+
+    def answer(client: str, to: str) -> Answer:
+        with closing(connection(routed_lab, client, more, to, 80, 6)) as opened:
+            return ask(opened)
+
+    assert answer("shop/client", "shop/heir").status == 503
     routed_lab.remove_pod(former.ref)
-    heir = routed_lab.add_pod(Pod("heir", "shop", former.node, {"app": "heir"}))
+    heir = routed_lab.add_pod(Pod("heir", "shop", former.node, {"app": "heir"}, ports=former.ports, ips=former.ips))
     routing_plane.pods_changed((heir,), (former,))
     routed_lab.connect("shop/heir")
-    with closing(connection(routed_lab, "shop/heir", SERVICES, "shop/web", 80, 6)) as opened:
-        assert ask(opened).body == "shop/v1"
+    assert answer("shop/heir", "shop/v1").body == "shop/v1"
+    with backend(heir):
+        assert answer("shop/client", "shop/heir").body == "shop/heir"
+        assert answer("shop/heir", "shop/heir").body == "shop/heir"
