@@ -151,6 +151,14 @@ def test_what_is_no_port_of_a_service_is_refused(
     routing_plane.apply((), routing(to(V1)))
     with pytest.raises(ConnectionRefusedError):
         connection(routed_lab, "shop/client", SERVICES, "shop/web", 81, 4)
+    with routed_lab.pod("shop/client").entered():
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with datagrams:
+        datagrams.settimeout(5)
+        datagrams.connect((front(routed_lab), 80))
+        datagrams.send(b"anybody?")
+        with pytest.raises(ConnectionRefusedError):
+            datagrams.recv(1)
 
 
 def test_a_service_that_is_gone_answers_no_more(

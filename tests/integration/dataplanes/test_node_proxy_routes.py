@@ -12,6 +12,7 @@ from service_clients import ask, connection
 from service_world import SERVICES
 
 from harness.dataplanes.port import Attachment
+from harness.envoy.transparent import HAIRPIN
 from harness.lab.port import Lab
 from harness.model.route import GRPCRoute, HTTPRoute
 from harness.model.routing import Call, Routing
@@ -31,7 +32,8 @@ def test_a_service_without_routes_leads_to_its_pods(
     with closing(connection(routed_lab, client, SERVICES, f"shop/{name}", 80, family)) as opened:
         answer = ask(opened)
     assert (answer.status, answer.body) == (200, f"shop/{name}")
-    assert len(versions[f"shop/{name}"].seen) == 1
+    (seen,) = versions[f"shop/{name}"].seen
+    assert seen.peer == (HAIRPIN[family] if client == f"shop/{name}" else routed_lab.pod(client).pod.ip(family))
 
 
 @settings(IN_A_LAB, max_examples=30)
