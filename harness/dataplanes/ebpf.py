@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 
 from harness.dataplanes.port import (
+    NO_ROUTING,
     Attachment,
     Component,
     DataPlaneError,
@@ -16,6 +17,7 @@ from harness.dataplanes.port import (
     Revision,
     Support,
     Yes,
+    unrouted,
 )
 from harness.lab.port import Lab, LabPod
 from harness.mesh.agent import Options
@@ -27,6 +29,7 @@ from harness.mesh.layout import ICMP_PROTOCOLS, PROTOCOLS
 from harness.mesh.mesh import Mesh, attached
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict, is_pod
+from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 HOOK = "MESHPROOF_EBPF_HOOK"
@@ -50,6 +53,7 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_HTTP: No(_NO_REQUESTS),
     Feature.POLICY_KAFKA: No(_NO_REQUESTS),
     Feature.L7_HTTP: No(_NO_REQUESTS),
+    Feature.L7_ROUTING: No(_NO_REQUESTS),
     Feature.HOT_RESTART: Yes(),
     Feature.SAME_NODE_FAST_PATH: No("sockets of one node are joined by ebpf-sockmap and ebpf-l7"),
 }
@@ -63,9 +67,13 @@ class EbpfAttachment:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+        unrouted(routing, self.plane)
+        return self._enforced(policies)
+
+    def _enforced(self, policies: Sequence[Policy], fronts: Sequence[str] = ()) -> Revision:
         try:
-            generation, seconds = self._mesh.apply(policies)
+            generation, seconds = self._mesh.apply(policies, fronts)
         except MeshError as error:
             raise NotConverged(f"{self.plane}: the policies are not enforced: {error}") from error
         return Revision(generation, seconds)

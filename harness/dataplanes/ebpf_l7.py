@@ -66,9 +66,10 @@ class FastProxies(NodeProxies):
 
     def _judge_by_paths(self) -> None:
         agents = {} if self._mesh is None else {agent.node.name: agent for agent in self._mesh.agents}
+        pods = frozenset(ip for pod in self._mesh.lab.pods for ip in pod.pod.ips) if self._mesh else frozenset()
         for envoy, (path, agent) in self._paths.items():
             local = frozenset(ip for pod in envoy.node.pods for ip in pod.pod.ips)
-            path.judge_by(agents[envoy.node.name].tables.generation, NodeTargets(self.scopes_of(envoy), local))
+            path.judge_by(agents[envoy.node.name].tables.generation, NodeTargets(self.scopes_of(envoy), local, pods))
             agent.renew()
 
     @property

@@ -12,13 +12,16 @@ from harness.mesh.requestrules import RequestRule, expressible
 
 @dataclass(frozen=True, slots=True)
 class NodeTargets:
-    """The scopes in force on a node, and the addresses of its pods."""
+    """The scopes in force on a node, and the addresses of its own pods and of all."""
 
     scopes: Sequence[Scope]
     local: frozenset[str]
+    pods: frozenset[str]
 
     def __call__(self, pair: Pair) -> Target | None:
         """What a request of the pair must meet here; None where no rule of one end is one that the kernel can ask."""
+        if not {pair.client, pair.backend} <= self.pods:
+            return None  # to a Service, say, whose requests are routed
         sides = []
         for direction, subject, peer in (
             (Direction.EGRESS, pair.client, pair.backend),

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from itertools import count
 
 from harness.dataplanes.port import (
+    NO_ROUTING,
     Attachment,
     Component,
     DataPlaneError,
@@ -18,11 +19,13 @@ from harness.dataplanes.port import (
     Revision,
     Support,
     Yes,
+    unrouted,
 )
 from harness.lab.conntrack import forget_connections
 from harness.lab.port import Lab, LabError, LabNode, LabPod
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict, is_pod
+from harness.model.routing import Routing
 from harness.model.topology import Pod
 from harness.nft.cluster import Cluster
 from harness.nft.compile import compile_policies
@@ -44,6 +47,7 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_HTTP: No(_NO_REQUESTS),
     Feature.POLICY_KAFKA: No(_NO_REQUESTS),
     Feature.L7_HTTP: No(_NO_REQUESTS),
+    Feature.L7_ROUTING: No(_NO_REQUESTS),
     Feature.HOT_RESTART: No("there is no process to restart"),
     Feature.SAME_NODE_FAST_PATH: No("every packet passes its node's forwarding"),
 }
@@ -76,7 +80,8 @@ class NftablesAttachment:
         self._reasons: dict[str, tuple[Reason, ...]] = {}
         self._remembered: dict[_Key, tuple[str, Reason]] = {}
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+        unrouted(routing, "nftables")
         started = time.monotonic()
         try:
             gates = compile_policies(policies, Cluster.of(self._lab.topology, self._nodes))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.dataplanes.routed import Fronts, Routed, routed
 from harness.dataplanes.scopes import Ground, grounds, scopes
 from harness.envoy.admission import Scope, requests
 from harness.envoy.ads import AdsServer
@@ -17,30 +18,56 @@ from harness.envoy.node_rbac import name
 from harness.envoy.node_rules import NONE, NodeRules, rules_of
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.paths import normalised
-from harness.envoy.transparent import attach_script, detach_script, ruleset
+from harness.envoy.service_resources import ServiceRules
+from harness.envoy.transparent import attach_script, detach_script, ruleset, service_sets
 from harness.lab.port import Lab, LabError
 from harness.lab.sockets import end_connections
 from harness.mesh.grants import Cluster, Granted
 from harness.mesh.layout import PROXY_MARK
 from harness.model.origin import Origin
+from harness.model.routing import Routing
 
 READY_SECONDS = 60.0
 CONVERGENCE_SECONDS = 30.0
 SOCKET = "xds.sock"
+NO_FRONTS = Fronts(Routing(), {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What an Envoy judges connections to pods by, and what it does with requests to Services."""
+
+    rules: NodeRules
+    services: ServiceRules
+
+    def refusing_also(self, former: "_Told") -> "_Told":
+        return _Told(self.rules.refusing_also(former.rules), self.services.refusing_also(former.services))
+
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """What ``_Told`` is made of: what policies and routes say."""
+
+    scopes: Sequence[Scope] = ()
+    routed: Routed = field(default_factory=Routed)
+
+    def told(self, number: int) -> _Told:
+        return _Told(rules_of(self.scopes, _prefix(number)), self.routed.rules(number))
 
 
 @dataclass(slots=True)
 class _Judged:
-    """What one Envoy judges by: ``scopes`` are those in force, ``next`` those that are to be.
+    """What one Envoy judges by: ``law`` is in force, ``next`` is to be.
 
-    ``told`` is what it has accepted, None where that is not known.
+    ``told`` is what it has accepted, None where that is not known; ``exposed``, what its node's stack was told of Services.
     """
 
-    told: NodeRules | None = NONE
-    scopes: Sequence[Scope] = ()
+    told: _Told | None = field(default_factory=lambda: _Told(NONE, ServiceRules()))
+    law: _Law = field(default_factory=_Law)
     number: int = 0
-    next: Sequence[Scope] = ()
+    next: _Law = field(default_factory=_Law)
     known: set[Ground] = field(default_factory=set)
+    exposed: str = service_sets((), ())
 
 
 class NodeProxies:
@@ -60,6 +87,9 @@ class NodeProxies:
             folder.mkdir()
             self.envoys.append(NodeEnvoy(node, folder, self._server, tuning, self._spawner))
         self._judged = {envoy: _Judged() for envoy in self.envoys}
+        self._lab = lab
+        self.fronts = NO_FRONTS
+        """The Services and routes that the next change of policies or pods puts in force."""
 
     def start(self) -> None:
         """Start every Envoy; when all serve, have the nodes' stacks hand them what is marked."""
@@ -85,14 +115,21 @@ class NodeProxies:
             self._spawner.shutdown()
 
     def prepare(self, result: Granted, cluster: Cluster) -> None:
-        """Packets are judged by the policy in force, and soon by ``result``: refuse what either refuses."""
+        """Packets are judged by the policy in force, and soon by ``result``: refuse what either refuses.
+
+        Requests to Services go where the new routes say from now on.
+        """
         for envoy, judged in self._judged.items():
-            local = [ip for pod in envoy.node.pods for ip in pod.pod.ips]
-            judged.next = scopes(result, cluster, local, judged.known)
+            pods = [pod.pod for pod in envoy.node.pods]
+            local = [ip for pod in pods for ip in pod.ips]
+            narrowed = scopes(result, cluster, local, judged.known)
+            judged.next = _Law(narrowed, routed(self.fronts, self._lab.topology, pods, result, cluster))
         try:
             self._each(lambda envoy: self._tell(envoy, self._next(envoy)))
+            self._each(lambda envoy: self._expose(envoy, self._judged[envoy].next))
         except BaseException as error:
-            with suppress(EnvoyError):
+            with suppress(EnvoyError, LabError):
+                self._each(lambda envoy: self._expose(envoy, self._judged[envoy].law))
                 self._each(lambda envoy: self._tell(envoy, self._now(envoy)))
             raise self._blamed(error) from error
 
@@ -104,9 +141,9 @@ class NodeProxies:
         """
         changed = False
         for judged in self._judged.values():
-            if judged.next != judged.scopes:
-                judged.number, judged.scopes, changed = judged.number + 1, judged.next, True
-            judged.known |= grounds(judged.scopes)
+            if judged.next != judged.law:
+                judged.number, judged.law, changed = judged.number + 1, judged.next, True
+            judged.known |= grounds(judged.law.scopes)
         self._each(lambda envoy: self._tell(envoy, self._now(envoy), renew=changed))
         for envoy in self.envoys:
             envoy.forget_refusals()
@@ -127,8 +164,10 @@ class NodeProxies:
             found = envoy.latest_refusal((source, destination, port), asked)
             if found is not None:
                 judged = self._judged[envoy]
-                named = {name(scope, index, _prefix(judged.number)): scope for index, scope in enumerate(judged.scopes)}
-                return envoy, found, named[found.policy].origin if found.policy in named else None
+                scopes = enumerate(judged.law.scopes)
+                named = {name(scope, index, _prefix(judged.number)): scope.origin for index, scope in scopes}
+                named |= judged.law.routed.origins(judged.number)
+                return envoy, found, named.get(found.policy)
         return None
 
     def scopes_of(self, envoy: NodeEnvoy) -> Sequence[Scope]:
@@ -143,27 +182,36 @@ class NodeProxies:
         """``error`` with the line of the rule whose expression an Envoy quotes in refusing its configuration."""
         if not isinstance(error, NotAccepted):
             return error
-        asked = {rule for judged in self._judged.values() for rule in requests(judged.next)}
+        laws = [judged.next for judged in self._judged.values()]
+        asked = {rule for law in laws for rule in requests((*law.scopes, *law.routed.scopes))}
         quoted = [rule for rule in asked for text in (rule.path, rule.method, rule.host) if text and str(error).endswith(text)]
         return NotAccepted(f"{quoted[0].origin}: {error}") if quoted else error
 
-    def _now(self, envoy: NodeEnvoy) -> NodeRules:
+    def _now(self, envoy: NodeEnvoy) -> _Told:
         judged = self._judged[envoy]
-        return rules_of(judged.scopes, _prefix(judged.number))
+        return judged.law.told(judged.number)
 
-    def _next(self, envoy: NodeEnvoy) -> NodeRules:
+    def _next(self, envoy: NodeEnvoy) -> _Told:
         judged = self._judged[envoy]
         told = judged.told or self._now(envoy)
-        if judged.next == judged.scopes:
+        if judged.next == judged.law:
             return told
-        return rules_of(judged.next, _prefix(judged.number + 1)).refusing_also(told)
+        return judged.next.told(judged.number + 1).refusing_also(told)
 
-    def _tell(self, envoy: NodeEnvoy, rules: NodeRules, *, renew: bool = False) -> None:
+    def _tell(self, envoy: NodeEnvoy, told: _Told, *, renew: bool = False) -> None:
         judged = self._judged[envoy]
-        if renew or rules != judged.told:
+        if renew or told != judged.told:
             judged.told = None
-            envoy.judge_by(rules, CONVERGENCE_SECONDS, renew=renew)
-            judged.told = rules
+            envoy.judge_by(told.rules, told.services, CONVERGENCE_SECONDS, renew=renew)
+            judged.told = told
+
+    def _expose(self, envoy: NodeEnvoy, law: _Law) -> None:
+        """Have the node's stack hand its Envoy what comes to the addresses of Services."""
+        judged = self._judged[envoy]
+        wanted = service_sets({(host.address, host.port) for host in law.routed.hosts}, law.routed.local)
+        if wanted != judged.exposed:
+            envoy.node.run(["nft", "-f", "-"], stdin=wanted)
+            judged.exposed = wanted
 
     def _each(self, step: Callable[[NodeEnvoy], None]) -> None:
         """One step at each Envoy, all at once; the first error is raised when all are through."""

@@ -13,6 +13,7 @@ from harness.dataplanes.ebpf import Ebpf, EbpfAttachment, options
 from harness.dataplanes.envoy_restart import restart
 from harness.dataplanes.node_proxies import NodeProxies
 from harness.dataplanes.port import (
+    NO_ROUTING,
     Attachment,
     Component,
     DataPlaneError,
@@ -23,15 +24,20 @@ from harness.dataplanes.port import (
     Support,
     Yes,
 )
+from harness.dataplanes.routed import Fronts
 from harness.envoy.errors import EnvoyError
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import COMPONENT
+from harness.envoy.transparent import HAIRPIN
 from harness.lab.port import Lab, LabError, LabPod
+from harness.lab.service_addresses import service_addresses
 from harness.mesh.errors import MeshError
 from harness.mesh.mesh import Mesh, attached
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.request import GRPCRequest, HTTPRequest
+from harness.model.route import RequestMirror, Route
+from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 Proxies = TypeVar("Proxies", bound=NodeProxies)
@@ -45,8 +51,21 @@ class NodeProxyAttachment(EbpfAttachment):
         self.plane = plane
         self._proxies = proxies
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
-        return self._converged(lambda: super(NodeProxyAttachment, self).apply(policies))
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+        """As the port says. Services have the addresses that ``service_addresses`` of the lab's topology gives them."""
+        _check(routing, self.plane)
+        former = self._proxies.fronts
+        try:
+            addresses = service_addresses(routing.services, self._mesh.lab.topology)
+        except LabError as error:
+            raise DataPlaneError(f"{self.plane}: {error}") from None
+        fronts = [address for each in addresses.values() for address in each]
+        self._proxies.fronts = Fronts(routing, addresses)
+        try:
+            return self._converged(lambda: self._enforced(policies, [*fronts, *HAIRPIN.values()] if fronts else []))
+        except DataPlaneError:
+            self._proxies.fronts = former
+            raise
 
     def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
         return self._converged(lambda: super(NodeProxyAttachment, self).pods_changed(added, removed))
@@ -106,7 +125,7 @@ class NodeProxy:
         return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
 
     def supports(self, feature: Feature) -> Support:
-        if feature in (Feature.L7_HTTP, Feature.POLICY_HTTP):
+        if feature in (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.L7_ROUTING):
             return Yes(denies=Verdict.REJECTED)
         return Ebpf().supports(feature)
 
@@ -127,6 +146,17 @@ class NodeProxy:
         proxies = undo.enter_context(running(NodeProxies(lab, self._tuning)))
         mesh = undo.enter_context(attached(lab, options(), proxies))
         return NodeProxyAttachment(self.name, mesh, proxies)
+
+
+def _check(routing: Routing, plane: str) -> None:
+    """Raises DataPlaneError naming the first object that the plane cannot put in force."""
+    for gateway in routing.gateways:
+        raise DataPlaneError(f"{gateway.origin}: {plane} has no Gateways; leave it out, and routes of it")
+    routes: list[Route] = [*routing.http_routes, *routing.grpc_routes]
+    refs = [ref for route in routes for rule in route.rules or () for ref in rule.backend_refs or ()]
+    for each in (each for ref in refs for each in ref.filters or ()):
+        if isinstance(each, RequestMirror):
+            raise DataPlaneError(f"{each.origin}: {plane} has no mirrors of one backend's requests; write it in the rule")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.dataplanes.port import (
+    NO_ROUTING,
     Attachment,
     Component,
     DataPlaneError,
@@ -13,10 +14,12 @@ from harness.dataplanes.port import (
     Revision,
     Support,
     Yes,
+    unrouted,
 )
 from harness.lab.port import Lab, LabPod
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow
+from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 
@@ -26,7 +29,8 @@ class PlainAttachment:
     def __init__(self) -> None:
         self._revision = 0
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+        unrouted(routing, "plain")
         self._revision += 1
         return Revision(self._revision, 0.0)
 

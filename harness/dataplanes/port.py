@@ -10,6 +10,9 @@ from harness.lab.port import Lab, LabPod, Place
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
+from harness.model.route import Gateway, Route
+from harness.model.routing import Routing
+from harness.model.service import Service
 from harness.model.topology import Pod
 
 
@@ -28,6 +31,7 @@ class Feature(StrEnum):
     POLICY_KAFKA = "policy-kafka"  # rules about requests of Kafka
     ENCRYPTION = "encryption"  # of pod-to-pod traffic
     L7_HTTP = "l7-http"  # requests are parsed
+    L7_ROUTING = "l7-routing"  # requests to Services go where routes of Gateway API say
     HOT_RESTART = "hot-restart"
     SAME_NODE_FAST_PATH = "same-node-fast-path"
 
@@ -68,13 +72,30 @@ def network_policies(policies: Sequence[Policy], plane: str) -> list[NetworkPoli
     return [policy for policy in policies if isinstance(policy, NetworkPolicy)]
 
 
+NO_ROUTING = Routing()
+"""Neither Services nor routes."""
+
+
+def unrouted(routing: Routing, plane: str) -> None:
+    """Raises DataPlaneError naming the first object of ``routing``, for a plane that has neither Services nor routes."""
+    objects: list[Route | Gateway | Service] = [
+        *routing.http_routes,
+        *routing.grpc_routes,
+        *routing.gateways,
+        *routing.services,
+    ]
+    for each in objects:
+        kind, name = type(each).__name__, f"{each.namespace}/{each.name}"
+        raise DataPlaneError(f"{each.origin}: {plane} has no Services and routes; leave {kind} {name} out, or the data plane")
+
+
 class NotConverged(DataPlaneError):
     """A change was handed over but is not known to be enforced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A set of policies that is enforced. ``seconds`` is from the call to enforcement."""
+    """Policies and routes that are in force. ``seconds`` is from the call to enforcement."""
 
     number: int
     seconds: float
@@ -105,8 +126,11 @@ class RestartKind(StrEnum):
 class Attachment(Protocol):
     """A data plane that is in force on a lab. Entered by ``DataPlane.attach``; left, nothing of it remains."""
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
-        """Enforce exactly these policies; returns when they are, or raises NotConverged."""
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+        """Enforce exactly these policies, and route requests as ``routing`` says.
+
+        Returns when both are so, or raises NotConverged; DataPlaneError, before anything is changed, where the plane cannot.
+        """
         ...
 
     def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:

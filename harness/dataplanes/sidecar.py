@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.dataplanes.envoy_restart import restart
 from harness.dataplanes.port import (
+    NO_ROUTING,
     Attachment,
     Component,
     DataPlaneError,
@@ -24,6 +25,7 @@ from harness.dataplanes.port import (
     Support,
     Yes,
     network_policies,
+    unrouted,
 )
 from harness.envoy import configuration
 from harness.envoy.certificates import Authority, spiffe_id
@@ -40,6 +42,7 @@ from harness.lab.port import Lab, LabError, LabPod
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.policy import NetworkPolicy
+from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 READY_SECONDS = 60.0
@@ -142,7 +145,8 @@ class SidecarAttachment:
             built = configuration.listeners_of(proxy.pod.pod, proxy.folder, sidecar, policies, selection)
             write_listeners(proxy.folder, str(self._revision), built)
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+        unrouted(routing, self._plane)
         return self._change(network_policies(policies, self._plane), ())
 
     def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
@@ -241,6 +245,7 @@ class SidecarPlane:
             Feature.REVOKE_OPEN_CONNECTIONS: rejected,
             Feature.ENCRYPTION: Yes() if self._encrypted else No("this is the plaintext variant; sidecar-mtls encrypts"),
             Feature.L7_HTTP: Yes(),
+            Feature.L7_ROUTING: No("sidecars pass requests on to where they were meant to go; there are no Services"),
             Feature.HOT_RESTART: Yes(),
             Feature.SAME_NODE_FAST_PATH: No("both sidecars are passed on one node too"),
         }

@@ -9,9 +9,12 @@ from harness.envoy.node_tuning import NodeTuning
 
 CONTROL_PLANE = "control-plane"
 
-RUNTIME = {"envoy.reloadable_features.rbac_match_headers_individually": False}
-"""A header that comes several times is one value, with commas, as Cilium reads it. Else one right value among wrong ones would
-do, which is what a rule that denies wants: these allow, and a backend may go by another of the values."""
+RUNTIME = {
+    "envoy.reloadable_features.rbac_match_headers_individually": False,
+    "envoy.reloadable_features.match_headers_individually": False,
+}
+"""A header that comes several times is one value, with commas, as Cilium reads it, and docs/routing.md. Else one right
+value among wrong ones would do, which is what a rule that denies wants: these allow, and a backend may go by another."""
 
 
 def node_bootstrap(node: str, folder: Path, server: Path, tuning: NodeTuning) -> dict[str, Any]:

@@ -38,6 +38,12 @@ class RefusedRequest:
         return self.details.partition(_NAME_BEFORE)[2].partition(_NAME_AFTER)[0]
 
     @property
+    def flow(self) -> tuple[str, str, int]:
+        """Its client, its backend's address and port. Of a request to a Service, these are in the name of the policy."""
+        backend, at, port = self.policy.partition("-")[2].partition("-")[0].partition("@")
+        return (self.source, backend, int(port)) if at else (self.source, self.destination, self.port)
+
+    @property
     def direction(self) -> str:
         """Whose rules refused it: egress or ingress."""
         return self.policy.split("-")[-2] if self.policy.count("-") else ""
@@ -113,7 +119,6 @@ class RefusedRequests:
             lines = log.readlines()
         for text in reversed(lines):
             found = RefusedRequest(**json.loads(text))
-            same_flow = (found.source, found.destination, found.port) == (source, destination, port)
-            if same_flow and asked in (None, (found.method, found.path)):
+            if found.flow == (source, destination, port) and asked in (None, (found.method, found.path)):
                 return found
         return None

@@ -17,16 +17,18 @@ from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
 from harness.envoy.redirect import PROXY_ID
 from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, message
+from harness.envoy.service_resources import ServiceRules, service_clusters, service_listener, service_routes
 from harness.lab.port import LabNode
 
 CAPABILITIES = "+net_raw"
 """The least with which the kernel grants IP_TRANSPARENT: to listen for, and to speak from, addresses of pods."""
 
+NO_SERVICES = ServiceRules()
 POLL_SECONDS = 0.005
 RECORD_SECONDS = 1.0
 """For Envoy to write down what it has refused."""
 
-DENIED = "http.requests.rbac.denied"
+DENIED = r"http\.(requests|services)\.rbac\.denied"
 CREATED = "listener_manager.listener_create_success"
 """Counts each worker that has taken up a listener, after all that it was told before."""
 
@@ -40,10 +42,12 @@ class NodeEnvoy:
         self._server = server
         self._tuning = tuning
         self._numbers = count(1)
+        self._number = 0
         self._cluster = message(node_resources.cluster(tuning))
-        self._listener = message(node_resources.listener(tuning, folder))
+        self._listeners = (message(node_resources.listener(tuning, folder)), message(service_listener(tuning, folder)))
         self._mark: Message | None = None
-        self._routes = message(node_resources.routes(NONE, tuning))
+        self._backends: dict[str, Message] = {}
+        self._routes = _routes(NONE, NO_SERVICES, tuning)
         write_json(folder / BOOTSTRAP_FILE, node_bootstrap(node.name, folder, server.path, tuning))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
@@ -61,8 +65,8 @@ class NodeEnvoy:
         self.process.stop()
         self._server.forget(self.node.name)
 
-    def judge_by(self, rules: NodeRules, seconds: float, *, renew: bool = False) -> None:
-        """Judge requests by ``rules``; returns when every request is judged so.
+    def judge_by(self, rules: NodeRules, services: ServiceRules, seconds: float, *, renew: bool = False) -> None:
+        """Judge requests by ``rules``, and route and judge those to ``services``; returns when every request is treated so.
 
         That is for requests whose headers end from now on; on which connection they come makes no difference. Envoy accepts a
         change in its main thread and passes it on to its workers, each of which does in order what it is passed: a listener
@@ -70,9 +74,12 @@ class NodeEnvoy:
         With ``renew`` later requests go over new connections to their backends. Raises NotAccepted.
         """
         deadline = time.monotonic() + seconds
-        self._routes = message(node_resources.routes(rules, self._tuning))
+        self._routes = _routes(rules, services, self._tuning)
         if renew:
-            self._cluster = message(node_resources.cluster(self._tuning, next(self._numbers)))
+            self._number = next(self._numbers)
+            self._cluster = message(node_resources.cluster(self._tuning, self._number))
+        wanted = {each["name"]: message(each) for each in service_clusters(services, self._tuning, self._number)}
+        self._backends |= wanted  # requests may still be going to those that are wanted no more
         self._publish()
         self._server.await_accepted(self.node.name, seconds)
         before = self._created()
@@ -83,6 +90,10 @@ class NodeEnvoy:
             if time.monotonic() > deadline:
                 raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
             time.sleep(POLL_SECONDS)
+        if self._backends != wanted:
+            self._backends = wanted
+            self._publish()
+            self._server.await_accepted(self.node.name, deadline - time.monotonic())
 
     def latest_refusal(self, flow: tuple[str, str, int], asked: tuple[str, str] | None) -> RefusedRequest | None:
         """As ``RefusedRequests.latest`` of all that Envoy has refused by now."""
@@ -97,7 +108,7 @@ class NodeEnvoy:
     def _await_records(self) -> None:
         """Envoy counts a refusal before it answers, and writes it down a moment after."""
         deadline = time.monotonic() + RECORD_SECONDS
-        counted = int(self.process.admin.statistics(f"^{DENIED}$").get(DENIED, 0)) if self.process.pids else 0
+        counted = sum(map(int, self.process.admin.statistics(f"^{DENIED}$").values())) if self.process.pids else 0
         while self._refused.written() < counted and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
@@ -105,5 +116,10 @@ class NodeEnvoy:
         return int(self.process.admin.statistics(f"^{CREATED}$").get(CREATED, 0))
 
     def _publish(self) -> None:
-        listeners = [self._listener] if self._mark is None else [self._listener, self._mark]
-        self._server.publish(self.node.name, {CLUSTER: (self._cluster,), LISTENER: tuple(listeners), ROUTES: (self._routes,)})
+        listeners = self._listeners if self._mark is None else (*self._listeners, self._mark)
+        clusters = (self._cluster, *self._backends.values())
+        self._server.publish(self.node.name, {CLUSTER: clusters, LISTENER: listeners, ROUTES: self._routes})
+
+
+def _routes(rules: NodeRules, services: ServiceRules, tuning: NodeTuning) -> tuple[Message, ...]:
+    return (message(node_resources.routes(rules, tuning)), message(service_routes(services, tuning)))

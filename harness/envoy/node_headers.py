@@ -61,7 +61,11 @@ def _filters(name: str, when: Matcher, rule: HTTPRule) -> list[Filter]:
         },
         {
             "name": f"{name}-headers",
-            "typed_config": {"@type": f"{_FILTERS}.lua.v3.Lua", "default_source_code": {"inline_string": script}},
+            "typed_config": {
+                "@type": f"{_FILTERS}.lua.v3.Lua",
+                "default_source_code": {"inline_string": script},
+                "clear_route_cache": False,  # else another backend may be chosen after one has been judged
+            },
         },
     ]
 

@@ -1,5 +1,6 @@
 """How the Envoy of a node reads requests, asks what becomes of them, and passes them on: as they came, as far as it can."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,24 @@ KEEP_CASE = {
 }
 
 
-def connection_manager(tuning: NodeTuning, folder: Path) -> Resource:
-    """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged."""
+def connection_manager(
+    tuning: NodeTuning,
+    folder: Path,
+    routes: str = ROUTES,
+    first: Sequence[Resource] = (),
+    told: Sequence[Resource] = (),
+) -> Resource:
+    """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged.
+
+    ``routes`` names its route configuration; ``first`` are filters before those that judge; ``told``, mutations of headers as a
+    request comes, before its route is chosen.
+    """
     manager: Resource = {
         "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": ROUTES,
-        "rds": {"config_source": _ADS, "route_config_name": ROUTES},
+        "stat_prefix": routes,
+        "rds": {"config_source": _ADS, "route_config_name": routes},
         "http_filters": [
+            *first,
             *(each for direction in Direction for each in _judging(direction)),
             {
                 "name": "envoy.filters.http.router",
@@ -43,7 +55,9 @@ def connection_manager(tuning: NodeTuning, folder: Path) -> Resource:
             },
         ],
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True, "header_key_format": KEEP_CASE},
-        "early_header_mutation_extensions": [_keep_own_header()],
+        "early_header_mutation_extensions": [
+            _early([{"remove": KEPT_HEADER}, {"append": copied(OWN_HEADER, KEPT_HEADER)}, *told])
+        ],
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": False,
         "preserve_external_request_id": True,
@@ -98,11 +112,11 @@ def _path_options(tuning: NodeTuning) -> Resource:
     return {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT"}
 
 
-def _keep_own_header() -> Resource:
+def _early(mutations: Sequence[Resource]) -> Resource:
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-            "mutations": [{"remove": KEPT_HEADER}, {"append": copied(OWN_HEADER, KEPT_HEADER)}],
+            "mutations": list(mutations),
         },
     }

@@ -34,16 +34,26 @@ BACKEND = "backend"
 """The cluster that leads to where the client meant to go."""
 
 
+AS_IT_CAME: Resource = {
+    "request_headers_to_remove": [OWN_HEADER],
+    "request_headers_to_add": [copied(KEPT_HEADER, OWN_HEADER)],
+}
+"""Fields of a route, by which a request has the headers of its client's that Envoy makes something else of."""
+
+
 def cluster(tuning: NodeTuning, number: int = 0) -> Resource:
-    """To the address that the client meant, in the protocol that it speaks. No circuit breaker unless one is asked for.
+    """To the address that the client meant, in the protocol that it speaks."""
+    return upstream({"name": BACKEND, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}, tuning, number)
+
+
+def upstream(kind: Resource, tuning: NodeTuning, number: int) -> Resource:
+    """A cluster of some ``kind``, to which requests go as they came. No circuit breaker unless one is asked for.
 
     One of another ``number`` is another cluster to Envoy: it closes the former one's connections when they fall idle.
     """
     described: Resource = {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-        "name": BACKEND,
-        "type": "ORIGINAL_DST",
-        "lb_policy": "CLUSTER_PROVIDED",
+        **kind,
         "connect_timeout": "10s",
         "metadata": {"filter_metadata": {"node-proxy": {"number": number}}},
         "circuit_breakers": {
@@ -66,15 +76,20 @@ def cluster(tuning: NodeTuning, number: int = 0) -> Resource:
 
 def listener(tuning: NodeTuning, folder: Path) -> Resource:
     """Takes what TPROXY hands over. What is refused is written to files in ``folder``, and what else rules have logged."""
-    addresses = [{"socket_address": {"address": LOOPBACK[family], "port_value": PORT}} for family in (4, 6)]
+    return transparent(REQUESTS, PORT, connection_manager(tuning, folder), tuning)
+
+
+def transparent(name: str, port: int, manager: Resource, tuning: NodeTuning) -> Resource:
+    """A listener for connections that were meant for other addresses, whose backends are asked from the clients' own."""
+    addresses = [{"socket_address": {"address": LOOPBACK[family], "port_value": port}} for family in (4, 6)]
     described: Resource = {
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
-        "name": REQUESTS,
+        "name": name,
         "transparent": True,
         "address": addresses[0],
         "additional_addresses": [{"address": addresses[1]}],
         "listener_filters": [_listener_filter("original_dst", "OriginalDst"), _listener_filter("original_src", "OriginalSrc")],
-        "filter_chains": [_to_itself(), {"name": REQUESTS, "filters": [connection_manager(tuning, folder)]}],
+        "filter_chains": [_to_itself(), {"name": name, "filters": [manager]}],
     }
     if tuning.exact_balance:
         described["connection_balance_config"] = {"exact_balance": {}}
@@ -96,6 +111,17 @@ def mark(number: int) -> Resource:
 
 def routes(rules: NodeRules, tuning: NodeTuning) -> Resource:
     """Every request to its backend, unless ``rules`` refuse it."""
+    return {
+        "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+        "name": ROUTES,
+        "typed_per_filter_config": judging(rules),
+        "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [_route(tuning)]}],
+        "request_headers_to_remove": [KEPT_HEADER],
+    }
+
+
+def judging(rules: NodeRules) -> Resource:
+    """``typed_per_filter_config`` by which requests are judged by ``rules``."""
     judged: Resource = {}
     for direction in Direction:
         refused = {"rules": node_rbac.rules(rules.refused[direction])}
@@ -104,25 +130,14 @@ def routes(rules: NodeRules, tuning: NodeTuning) -> Resource:
             chain = {"filters": list(rules.headers[direction])}
             kind = f"{FILTERS}.http.filter_chain.v3.FilterChainConfigPerRoute"
             judged[headers_filter(direction)] = {"@type": kind, "filter_chain": chain}
-    return {
-        "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-        "name": ROUTES,
-        "typed_per_filter_config": judged,
-        "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [_route(tuning)]}],
-        "request_headers_to_remove": [KEPT_HEADER],
-    }
+    return judged
 
 
 def _route(tuning: NodeTuning) -> Resource:
     action: Resource = {"cluster": BACKEND, "timeout": "0s"}
     if tuning.retries:
         action["retry_policy"] = {"retry_on": filters.RETRY_ON, "num_retries": tuning.retries}
-    return {
-        "match": {"prefix": "/"},
-        "route": action,
-        "request_headers_to_remove": [OWN_HEADER],
-        "request_headers_to_add": [copied(KEPT_HEADER, OWN_HEADER)],
-    }
+    return {"match": {"prefix": "/"}, "route": action, **AS_IT_CAME}
 
 
 def _listener_filter(name: str, kind: str) -> Resource:

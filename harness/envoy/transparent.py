@@ -5,9 +5,17 @@ only find the socket. A marked packet is routed to the node itself whatever the 
 Source: https://docs.kernel.org/networking/tproxy.html
 """
 
-PORT = 15001
+from collections.abc import Iterable
+
+PORT, SERVICE_PORT = 15001, 15002
+"""Where Envoy takes connections to pods, and to Services."""
+
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 """Where Envoy listens: no packet of a pod's own making comes there, only what TPROXY hands over."""
+
+HAIRPIN = {4: "169.254.42.1", 6: "fd00:169:254:42::1"}
+"""What a pod sees as its client where it is its own: a packet from its own address would be refused by its kernel, and the
+answer would never leave it. As in Cilium (``ipv4-service-loopback-address``)."""
 
 TABLE = "inet node_proxy"
 ROUTES = 100
@@ -20,13 +28,36 @@ def ruleset(mark: int) -> str:
     What has a socket of Envoy's goes to it, marked or not: errors about its connections, and answers by other ways than the
     programs watch. A new connection goes to the listener; while nobody listens it is dropped, and the client asks again.
     What belongs to no connection of Envoy's was opened before its requests were to be judged: it is reset.
+    Connections to Services are Envoy's too (``service_sets``); what else comes to their addresses is refused.
     """
-    new = f"meta mark {mark} tcp flags & (fin | syn | rst | ack) == syn"
+    opens = "tcp flags & (fin | syn | rst | ack) == syn"
+    new = f"meta mark {mark} {opens}"
     return f"""
 table {TABLE} {{
+  set services4 {{ type ipv4_addr . inet_service; }}
+  set services6 {{ type ipv6_addr . inet_service; }}
+  set addresses4 {{ type ipv4_addr; }}
+  set addresses6 {{ type ipv6_addr; }}
+  set own4 {{ type ipv4_addr . ipv4_addr; }}
+  set own6 {{ type ipv6_addr . ipv6_addr; }}
+  chain postrouting {{
+    type filter hook postrouting priority mangle; policy accept;
+    ip saddr . ip daddr @own4 ip saddr set {HAIRPIN[4]}
+    ip6 saddr . ip6 daddr @own6 ip6 saddr set {HAIRPIN[6]}
+  }}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
+    ip daddr {HAIRPIN[4]} ip saddr . ip saddr @own4 ip daddr set ip saddr
+    ip6 daddr {HAIRPIN[6]} ip6 saddr . ip6 saddr @own6 ip6 daddr set ip6 saddr
     socket transparent 1 meta mark set {mark} accept
+    {opens} ip daddr . tcp dport @services4 meta mark set {mark} tproxy ip to {LOOPBACK[4]}:{SERVICE_PORT} accept
+    {opens} ip6 daddr . tcp dport @services6 meta mark set {mark} tproxy ip6 to [{LOOPBACK[6]}]:{SERVICE_PORT} accept
+    {opens} ip daddr . tcp dport @services4 drop
+    {opens} ip6 daddr . tcp dport @services6 drop
+    ip daddr @addresses4 meta l4proto tcp reject with tcp reset
+    ip6 daddr @addresses6 meta l4proto tcp reject with tcp reset
+    ip daddr @addresses4 reject
+    ip6 daddr @addresses6 reject
     {new} meta nfproto ipv4 tproxy ip to {LOOPBACK[4]}:{PORT} accept
     {new} meta nfproto ipv6 tproxy ip6 to [{LOOPBACK[6]}]:{PORT} accept
     {new} drop
@@ -35,6 +66,22 @@ table {TABLE} {{
   }}
 }}
 """
+
+
+def service_sets(services: Iterable[tuple[str, int]], pods: Iterable[str]) -> str:
+    """For ``nft -f -``: which addresses and ports are Services', and which addresses the node's pods have."""
+    fronts = sorted(set(services))
+    addresses = sorted({address for address, _ in fronts})
+    lines = [f"flush set {TABLE} {kind}{family}" for kind in ("services", "addresses", "own") for family in (4, 6)]
+    lines += [f"add element {TABLE} services{_family(address)} {{ {address} . {port} }}" for address, port in fronts]
+    lines += [f"add element {TABLE} addresses{_family(address)} {{ {address} }}" for address in addresses]
+    if fronts:
+        lines += [f"add element {TABLE} own{_family(pod)} {{ {pod} . {pod} }}" for pod in sorted(set(pods))]
+    return "\n".join(lines) + "\n"
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
 
 
 def attach_script(mark: int) -> str:

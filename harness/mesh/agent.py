@@ -4,7 +4,7 @@ There is no agent process: what a daemon would do, the harness does between call
 below ``lab.bpffs``, so that they stay in force if the harness dies.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from harness.mesh.errors import MeshError
 from harness.mesh.events import Drop, EventRing
 from harness.mesh.hooks import Hook, HookKind, Side, attacher, kernel_kind
 from harness.mesh.identity import Identity
-from harness.mesh.layout import HOST_IDENTITY, SCHEMA, U32
+from harness.mesh.layout import ENDPOINT_HOST, HOST_IDENTITY, SCHEMA, U32
 from harness.mesh.maps import Map
 from harness.mesh.objects import BpfObject, load
 from harness.mesh.policy import Compiled
@@ -51,6 +51,8 @@ class Agent:
         self._log = lab.folder / f"verifier-{node.name}.log"
         self._lab = lab
         self._host_routing = options.host_routing
+        self._identities = identities
+        self._fronts: frozenset[str] = frozenset()
         self._hooks: dict[tuple[str, int], Hook] = {}
         self._undo = ExitStack()
         with ExitStack() as undo:
@@ -61,7 +63,7 @@ class Agent:
             self.kind = options.hook or kernel_kind(self._loaded.programs["from_pod"])
             self._routes = routes(node, lab, options.host_routing)
             self.maps["hops"].put_many({U32.pack(index): hop.pack() for index, hop in self._routes.hops.items()})
-            self.tables = Tables(self.maps, _endpoints(self._routes, identities), proxy=options.proxy)
+            self.tables = Tables(self.maps, self._endpoints(), proxy=options.proxy)
             undo.callback(self.tables.close)
             self._ring = EventRing(self.maps["events"])
             undo.callback(self._ring.close)
@@ -92,12 +94,22 @@ class Agent:
         """
         self._routes = routes(self.node, self._lab, self._host_routing, self._routes)
         self.maps["hops"].put_many({U32.pack(index): hop.pack() for index, hop in self._routes.hops.items()})
-        self.tables.endpoints = _endpoints(self._routes, identities)
+        self._identities = identities
+        self.tables.endpoints = self._endpoints()
         self.attach()
         wanted = {(program, ifindex) for program, ifindex, _ in self._ends()}
         with self.node.entered():
             for end in self._hooks.keys() - wanted:
                 self._hooks.pop(end).remove()
+
+    def front(self, addresses: Iterable[str]) -> None:
+        """From the next ``stage`` on these addresses are the node's own, whatever policies say: its proxy answers."""
+        self._fronts = frozenset(addresses)
+        self.tables.endpoints = self._endpoints()
+
+    def _endpoints(self) -> dict[str, Endpoint]:
+        fronts = {address: Endpoint(HOST_IDENTITY, 0, ENDPOINT_HOST) for address in self._fronts}
+        return _endpoints(self._routes, self._identities) | fronts
 
     def _ends(self) -> Iterator[tuple[str, int, Side]]:
         for _, ifindex in self.node.wires.values():

@@ -34,23 +34,37 @@ class Mesh:
         self._judge = judge
         self._cluster = Cluster.of(lab.topology, identities(lab.topology))
         self._policies: Sequence[Policy] = ()
+        self._fronts: frozenset[str] = frozenset()
         self._compiled: dict[int, Compiled] = {}
         self._latest: dict[tuple[str, str, int, int, bool], tuple[Agent, Drop]] = {}
         self._reading = Lock()
 
-    def apply(self, policies: Sequence[Policy]) -> tuple[int, float]:
+    def apply(self, policies: Sequence[Policy], fronts: Iterable[str] = ()) -> tuple[int, float]:
         """Enforce exactly ``policies`` on every node; the generation that is in force now, and the seconds it took.
+
+        ``fronts`` are addresses for which the nodes' proxies answer pods: each request there is theirs to judge.
 
         First every node's idle bank is filled, then all are put in force one after the other, then the packets that
         were on their way through the programs are waited for. Who judges requests refuses meanwhile what either policy
         refuses. Raises PolicyError before anything is changed.
         """
         started = time.monotonic()
-        generation = self._enforce(*self._compile(policies))
-        self._policies = policies
+        compiled, result = self._compile(policies)
+        wanted = frozenset(fronts)
+        try:
+            self._front(wanted)
+            generation = self._enforce(compiled, result)
+        except BaseException:
+            self._front(self._fronts)
+            raise
+        self._policies, self._fronts = policies, wanted
         seconds = time.monotonic() - started
         self._forget_drops()
         return generation, seconds
+
+    def _front(self, addresses: frozenset[str]) -> None:
+        for agent in self.agents:
+            agent.front(addresses)
 
     def pods_changed(self, removed: Iterable[Pod]) -> tuple[int, float]:
         """Follow the lab, whose pods are others now; as ``apply``, with the policies that are in force.

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -71,9 +71,9 @@ class Http2Client:
         self._state = H2Connection(H2Configuration(header_encoding="utf-8"))
         self._state.initiate_connection()
 
-    def ask(self, path: str, method: str = "GET") -> Answer:
+    def ask(self, path: str, method: str = "GET", headers: Sequence[tuple[str, str]] = ()) -> Answer:
         stream = self._state.get_next_available_stream_id()
-        asked = [(":method", method), (":path", path), (":authority", "backend"), (":scheme", "http")]
+        asked = [(":method", method), (":path", path), (":authority", "backend"), (":scheme", "http"), *headers]
         self._state.send_headers(stream, asked, end_stream=True)
         status, body = 0, b""
         while True:

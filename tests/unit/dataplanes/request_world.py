@@ -57,7 +57,12 @@ def refuses(found: Sequence[Scope], asked: Asked) -> bool:
 
 def refusing(found: Sequence[Scope], asked: Asked) -> list[str]:
     """The policies by which Envoy refuses a request."""
-    return [name for direction in Direction for name, policy in denials(found, direction).items() if _matches(policy, asked)]
+    return [name for direction in Direction for name in matching(denials(found, direction), asked)]
+
+
+def matching(policies: Mapping[str, Mapping[str, Any]], asked: Asked) -> list[str]:
+    """The policies of RBAC, by name, that match a request."""
+    return [name for name, policy in policies.items() if _matches(policy, asked)]
 
 
 def _matches(policy: Mapping[str, Any], asked: Asked) -> bool:

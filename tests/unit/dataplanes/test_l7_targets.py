@@ -16,6 +16,7 @@ from harness.model.origin import Origin
 from harness.model.policy import LabelSelector
 
 WHERE = Origin("p.yaml", 1)
+PODS = frozenset(ip for each in TOPOLOGY.pods for ip in each.ips)
 APPS = ("client", "server", "other")
 
 
@@ -94,7 +95,7 @@ ASKED = st.builds(
 @given(st.lists(POLICIES, max_size=3), ASKED)
 def test_what_the_kernel_allows_envoy_does_not_refuse(policies: list[CiliumPolicy], asked: Asked) -> None:
     found = scopes_of(policies)
-    target = NodeTargets(found, frozenset(LOCAL))(pair(asked.source, asked.destination, asked.port, asked.family))
+    target = NodeTargets(found, frozenset(LOCAL), PODS)(pair(asked.source, asked.destination, asked.port, asked.family))
     if allows(target, asked.method, asked.path):
         assert not refuses(found, asked)
 
@@ -113,7 +114,7 @@ def test_rules_that_the_kernel_can_ask_are_asked(
     ports = (PortRule(WHERE, (CiliumPort(WHERE, "80", None, "TCP"),), L7Rules(WHERE, http=requests)),)
     rule = CiliumRule(WHERE, endpoints=(LabelSelector({"app": "client"}),), ports=ports)
     policy = CiliumPolicy(WHERE, "p", "shop", (CiliumSpec(WHERE, LabelSelector({"app": "server"}), ingress=(rule,)),))
-    target = NodeTargets(scopes_of([policy]), frozenset(LOCAL))(pair("client", "server"))
+    target = NodeTargets(scopes_of([policy]), frozenset(LOCAL), PODS)(pair("client", "server"))
     assert target == Target(None, expected)
 
 
@@ -129,4 +130,8 @@ def test_all_other_pairs_are_the_proxys(requests: tuple[HTTPRule, ...]) -> None:
     ports = (PortRule(WHERE, (CiliumPort(WHERE, "80", None, "TCP"),), L7Rules(WHERE, http=requests)),)
     rule = CiliumRule(WHERE, endpoints=(LabelSelector({"app": "client"}),), ports=ports)
     policy = CiliumPolicy(WHERE, "p", "shop", (CiliumSpec(WHERE, LabelSelector({"app": "server"}), ingress=(rule,)),))
-    assert NodeTargets(scopes_of([policy]), frozenset(LOCAL))(pair("client", "server")) is None
+    assert NodeTargets(scopes_of([policy]), frozenset(LOCAL), PODS)(pair("client", "server")) is None
+
+
+def test_requests_to_services_are_the_proxys() -> None:
+    assert NodeTargets([], frozenset(LOCAL), PODS)(Pair("10.0.0.1", "172.20.0.9", 80)) is None
