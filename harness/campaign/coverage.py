@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.campaign.conformance_features import needs
+from harness.campaign.coverage_exchanges import asked_by_exchanges, exchange_pairs
 from harness.campaign.coverage_situations import situations
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Feature
@@ -17,6 +18,7 @@ from harness.judge.conformance import admitted
 from harness.lab.addressing import plan
 from harness.model.case import Case
 from harness.model.coverage import CaseCoverage, Noticed, Pair
+from harness.model.exchange import Fate
 from harness.model.fault import Fault
 from harness.model.flow import Verdict
 from harness.model.topology import Topology
@@ -40,8 +42,11 @@ class Asked:
 def asked(case: Case, addressed: Topology) -> Asked:
     """What ``case`` asks about. ``addressed`` is its topology with addresses."""
     noticed: set[Noticed] = set()
+    exchanged: set[Pair] = set()
     for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
+        exchanged.update(exchange_pairs(step, topology))
         flows = [(each.flow, admitted(each)) for each in step.expectations]
+        flows += [(flow, fate is Fate.FORWARDED) for flow, fate in asked_by_exchanges(step)]
         flows += [(each.asked, each.verdict is Verdict.FORWARDED) for each in step.stream_expectations]
         for reading in misreadings(step.policies, topology):
             name = Noticed(reading.field, reading.value, reading.taken)
@@ -52,7 +57,7 @@ def asked(case: Case, addressed: Topology) -> Asked:
                 for flow, through in flows
             ):
                 noticed.add(name)
-    pairs = {Pair(each.field, each.value) for each in noticed} | set(situations(case, addressed))
+    pairs = {Pair(each.field, each.value) for each in noticed} | set(situations(case, addressed)) | exchanged
     return Asked(frozenset(pairs), frozenset(noticed))
 
 

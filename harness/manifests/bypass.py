@@ -62,8 +62,8 @@ class CaseFlow(ExpectedFlow):
     def _of_tcp(self) -> "CaseFlow":
         if self.opened is not None and (self.protocol != "TCP" or self.as_ is not None):
             raise wrong("only TCP connections of root are kept open; write another flow", "opened")
-        if self.opened is not None and self.request is not None:
-            raise wrong("a connection that is kept open carries a request of its own; remove it, or the request", "opened")
+        if self.opened not in (None, "earlier") and self.request is not None:
+            raise wrong("such a connection carries a request of its own; remove it, or the request", "opened")
         return self
 
 

@@ -10,7 +10,7 @@ import re2
 
 from harness.model.cilium import HeaderMatch, HTTPRule
 from harness.model.request import GRPCRequest, HTTPRequest
-from harness.oracle.direct.paths import normal
+from harness.oracle.direct.paths import hides_dots, normal
 
 _GRPC_HEADERS = (("content-type", "application/grpc"), ("te", "trailers"))
 
@@ -28,6 +28,8 @@ def as_http(request: HTTPRequest | GRPCRequest) -> HTTPRequest:
 def allows(rule: HTTPRule, request: HTTPRequest, host: str) -> bool:
     """Whether ``rule`` allows ``request``, whose ``Host`` is ``host`` where it names none itself."""
     asked = ((rule.path, normal(request.path)), (rule.method, request.method), (rule.host, request.host or host))
+    if rule.path and hides_dots(request.path):
+        return False
     return (
         all(not expression or re2.fullmatch(expression, text) is not None for expression, text in asked)
         and all(_has(entry, request) for entry in rule.headers or ())

@@ -24,6 +24,7 @@ metadata: {name: api, namespace: shop}
 spec: {podSelector: {matchLabels: {app: api}}, ingress: [{ports: [{port: 8080, endPort: 8081}]}]}
 """
 FEWEST = 400
+FEWEST_ABOUT_REQUESTS = 200
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,10 @@ def test_at_least_400_cases_count(covered: Sequence[CaseCoverage]) -> None:
 
 def test_at_least_400_cases_ask_about_a_pair_that_no_other_does(covered: Sequence[CaseCoverage]) -> None:
     assert sum(bool(case.own) for case in covered) >= FEWEST
+
+
+def test_at_least_200_cases_about_requests_count(covered: Sequence[CaseCoverage]) -> None:
+    assert sum(case.counts for case in covered if case.case.startswith("l7/")) >= FEWEST_ABOUT_REQUESTS
 
 
 def test_every_generated_case_asks_or_notices_something_that_no_other_does(covered: Sequence[CaseCoverage]) -> None:
