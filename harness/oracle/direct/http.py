@@ -4,7 +4,8 @@ Source: ``pkg/policy/api/http.go`` of Cilium and the matchers that its agent giv
 whole of ``:path`` (with its query), ``:method`` and ``:authority``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import re2
 
@@ -35,6 +36,24 @@ def allows(rule: HTTPRule, request: HTTPRequest, host: str) -> bool:
         and all(_has(entry, request) for entry in rule.headers or ())
         and all(_matches(match, request) for match in rule.header_matches or ())
     )
+
+
+def passed_on(rules: Iterable[HTTPRule], request: HTTPRequest, host: str) -> HTTPRequest:
+    """What the rules that allow ``request`` make of its headers, in their order, each of what the one before has left."""
+    for rule in rules:
+        if allows(rule, request, host):
+            for match in rule.header_matches or ():
+                request = replace(request, headers=_changed(match, request))
+    return request
+
+
+def _changed(match: HeaderMatch, request: HTTPRequest) -> tuple[tuple[str, str], ...]:
+    values = list(_values(match.name, request))
+    if match.mismatch in (None, "LOG") or (",".join(values) == match.value if match.value else bool(values)):
+        return request.headers
+    others = tuple(each for each in request.headers if each[0].lower() != match.name.lower())
+    added = ((match.name, match.value or ""),)
+    return {"ADD": (*request.headers, *added), "REPLACE": (*others, *added), "DELETE": others}[match.mismatch or ""]
 
 
 def _has(entry: str, request: HTTPRequest) -> bool:

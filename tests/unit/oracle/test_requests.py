@@ -214,3 +214,33 @@ def test_a_normal_path_has_no_other_way_of_being_written(target: str) -> None:
 )
 def test_a_path_in_its_normal_form(target: str, expected: str) -> None:
     assert normal(target) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "sent", "verdict"),
+    [
+        ("{name: X-Team, value: web, mismatch: REPLACE}", "X-Team: web", ("evil", "shop"), FORWARDED),
+        ("{name: X-Team, value: web, mismatch: REPLACE}", "X-Team: web", (), FORWARDED),
+        ("{name: X-Team, value: web, mismatch: ADD}", "X-Team: shop,web", ("shop",), FORWARDED),
+        ("{name: X-Team, value: web, mismatch: ADD}", "X-Team: web", ("web",), FORWARDED),
+        ("{name: X-Team, value: web, mismatch: DELETE}", "X-Team", ("shop",), REJECTED),
+        ("{name: x-team, value: web, mismatch: DELETE}", "X-Team: web", ("web",), FORWARDED),
+        ("{name: X-Team, mismatch: DELETE}", "X-Team: web", ("web",), FORWARDED),
+        ("{name: X-Team, value: web, mismatch: LOG}", "X-Team: web", ("shop",), REJECTED),
+    ],
+)
+def test_the_servers_rules_see_what_the_clients_made_of_a_header(
+    tmp_path: Path, client: str, server: str, sent: tuple[str, ...], verdict: Verdict
+) -> None:
+    leaving = ON_80 % f"{{path: /a, headerMatches: [{client}]}}"
+    arriving = ON_80 % f'{{headers: ["{server}"]}}'
+    text = head("CiliumNetworkPolicy")
+    both = (
+        "specs:\n"
+        f"  - {{endpointSelector: {{matchLabels: {{app: client}}}}, egress: [{{toEndpoints: [{{}}], toPorts: [{leaving}]}}]}}\n"
+        f"  - {{endpointSelector: {{matchLabels: {{app: api}}}}, ingress: [{{fromEndpoints: [{{}}], toPorts: [{arriving}]}}]}}\n"
+    )
+    (tmp_path / "policy.yaml").write_text(text + both)
+    request = HTTPRequest(path="/a", headers=tuple(("X-Team", value) for value in sent))
+    policies = load_policies([tmp_path / "policy.yaml"]).policies
+    assert answer(Flow("default/client", "default/api", 80, request=request), policies, TOPOLOGY).verdict is verdict
