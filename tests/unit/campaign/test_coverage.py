@@ -74,11 +74,12 @@ def test_every_case_asks_about_something(covered: Sequence[CaseCoverage]) -> Non
 
 def test_committed_generated_cases_are_those_that_the_list_and_the_choice_make(shipped: Sequence[Case]) -> None:
     committed = {
-        folder.name: {file.name: file.read_text() for file in folder.iterdir()}
-        for folder in (CONFORMANCE / casebook.AREA).glob("gen-*")
+        f"{area}/{folder.name}": {file.name: file.read_text() for file in folder.iterdir()}
+        for area in casebook.AREAS
+        for folder in (CONFORMANCE / area).glob("gen-*")
     }
     made = coverage_casebook.chosen([case for case in shipped if not case.generated])
-    wanted = {case.name: dict(case.files) for case in made}
+    wanted = {case.id: dict(case.files) for case in made}
     differing = sorted(name for name in committed.keys() | wanted.keys() if committed.get(name) != wanted.get(name))
     assert not differing, "run: python -m harness.campaign.coverage_casebook scenarios/conformance"
 

@@ -235,10 +235,11 @@ def test_the_servers_rules_see_what_the_clients_made_of_a_header(
     leaving = ON_80 % f"{{path: /a, headerMatches: [{client}]}}"
     arriving = ON_80 % f'{{headers: ["{server}"]}}'
     text = head("CiliumNetworkPolicy")
+    subjects = ("{matchLabels: {app: client}}", "{matchLabels: {app: api}}")
     both = (
         "specs:\n"
-        f"  - {{endpointSelector: {{matchLabels: {{app: client}}}}, egress: [{{toEndpoints: [{{}}], toPorts: [{leaving}]}}]}}\n"
-        f"  - {{endpointSelector: {{matchLabels: {{app: api}}}}, ingress: [{{fromEndpoints: [{{}}], toPorts: [{arriving}]}}]}}\n"
+        f"  - {{endpointSelector: {subjects[0]}, egress: [{{toEndpoints: [{{}}], toPorts: [{leaving}]}}]}}\n"
+        f"  - {{endpointSelector: {subjects[1]}, ingress: [{{fromEndpoints: [{{}}], toPorts: [{arriving}]}}]}}\n"
     )
     (tmp_path / "policy.yaml").write_text(text + both)
     request = HTTPRequest(path="/a", headers=tuple(("X-Team", value) for value in sent))
