@@ -67,12 +67,15 @@ def judged(candidates: Sequence[Flow], policies: Sequence[Policy], topology: Top
 def chosen(name: str, candidates: Sequence[Flow], siblings: Mapping[str, Judged]) -> dict[Flow, Verdict]:
     """The flows of the case ``name``, with the verdicts to expect.
 
-    Some are forwarded, some denied where anything is, and each denied one has a twin: a forwarded flow from the same
-    source or to the same destination, which shows that neither of the two is what fails.
+    Some are forwarded, some denied where anything is, one rejected where any is. Each denied one has a twin: a forwarded flow
+    from the same source or to the same destination, which shows that neither of the two is what fails.
     """
     mine = siblings[name]
     order = sorted(candidates, key=lambda flow: (flow not in mine.decided, _draw(name, flow)))
     picked = _telling(order, mine, siblings)
+    refused = [flow for flow in order if flow in mine.rejected]
+    if refused and mine.rejected.isdisjoint(picked):  # one that most siblings let through
+        picked.append(max(refused, key=lambda flow: sum(flow not in other.denied for other in siblings.values())))
     while lonely := [flow for flow in picked if flow in mine.denied and not any(_twins(flow, each, mine) for each in picked)]:
         twins = [flow for flow in order if flow not in picked and any(_twins(each, flow, mine) for each in lonely)]
         if not twins or len(picked) >= MOST:
