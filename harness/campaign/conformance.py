@@ -17,6 +17,7 @@ from threading import Event, Lock
 from harness.campaign.conformance_bypass import judge_bypass
 from harness.campaign.conformance_calls import ask_all, calls, programs_for
 from harness.campaign.conformance_churn import Churned, judge_churn
+from harness.campaign.conformance_exchanges import exchanges_on_control, expected_exchanges
 from harness.campaign.conformance_features import obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
 from harness.campaign.conformance_packets import expected_packets, packets_on_control
@@ -30,6 +31,7 @@ from harness.lab.addressing import plan
 from harness.lab.port import Lab, LabError
 from harness.model.canary import CanarySeen
 from harness.model.case import Case, CaseOutcome, CaseResult
+from harness.model.exchange import Exchange
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
 from harness.traffic.arrivals import Responder
@@ -186,13 +188,14 @@ class Conformance:
         """Cases of one topology: the control first, then every plane."""
         if not cases or self._ending.is_set():
             return
-        unreached, astray = self._on_control(cases)
+        unreached, astray, unanswered = self._on_control(cases)
         rounds = []
         for plane in self._planes:
             mine = []
             for case in cases:
                 lost = [unreached[flow] for flow in _flows([case]) if flow in unreached]
                 lost += [astray[each.packet] for each in expected_packets([case]) if each.packet in astray]
+                lost += [unanswered[each.exchange] for each in expected_exchanges([case]) if each.exchange in unanswered]
                 if obstacle(case, plane) is not None:
                     continue  # recorded already
                 if lost:
@@ -205,20 +208,21 @@ class Conformance:
         except (LabError, DataPlaneError) as error:  # in detaching: the cases have been judged
             self._outcomes.troubles.append(str(error))
 
-    def _on_control(self, cases: Sequence[Case]) -> tuple[dict[Flow, str], dict[CraftedPacket, str]]:
-        """Every flow and packet of the cases once, where nothing denies: those that fared otherwise, and what was seen."""
+    def _on_control(self, cases: Sequence[Case]) -> tuple[dict[Flow, str], dict[CraftedPacket, str], dict[Exchange, str]]:
+        """All that the cases ask once, where nothing denies: what fared otherwise, and what was seen of it."""
         flows = _flows(cases)
         self._observer.began(f"control: {len(flows)} flows on {self._control.name}")
         with _lab(cases, keep=False) as (lab, _), programs_for(flows, lab) as programs, self._control.attach(lab):
             asked = ask_all(flows, lambda probed: probe_all(probed, lab, ADMITTED_SECONDS), programs)
             astray = packets_on_control(cases, lab)
+            unanswered = exchanges_on_control(cases, lab)
         unreached = {}
         for flow, seen in zip(flows, asked, strict=True):
             verdict = seen.verdict
             self._outcomes.control[verdict] = self._outcomes.control.get(verdict, 0) + 1
             if verdict is not Verdict.FORWARDED:
                 unreached[flow] = f"{flow}: {verdict} ({seen.detail}) on {self._control.name}, where nothing denies"
-        return unreached, astray
+        return unreached, astray, unanswered
 
     def _on_planes(
         self, rounds: Sequence[tuple[DataPlane, Sequence[Case]]], consulted: Mapping[str, Consulted], held: Held | None
@@ -313,5 +317,6 @@ def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[tuple[Lab, Mapping[st
         if keep:
             stack.callback(netns.down, lab.name)
         ports = {flow.port for flow in _flows(cases)} | {each.packet.port for each in expected_packets(cases)}
+        ports |= {each.exchange.port for each in expected_exchanges(cases)}
         called = {flow.port for flow in _flows(cases) if is_call(flow)}  # there gRPC's own servers answer
         yield lab, stack.enter_context(serve_all(lab.pods, sorted(ports - called - {0})))

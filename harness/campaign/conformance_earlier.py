@@ -42,7 +42,7 @@ def ask_over(
     watch.settle(each.flow.destination for each in connections)
     return [
         Sight(
-            each, seen.verdict, seen.detail,
+            each, seen.verdict, seen.detail, status=seen.status,
             evidence=None if seen.verdict is Verdict.FORWARDED else attachment.evidence(each.flow),
             reached=watch.reached(each.flow, seen.nonce, at_interface=False),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from harness.campaign.conformance_exchanges import asked_of_exchanges
 from harness.campaign.conformance_packets import asked_of_packets
 from harness.dataplanes.port import DataPlane, Feature, No, Unknown, Yes
 from harness.model.bench import Expectation, Opened
@@ -16,7 +17,7 @@ BY_PROTOCOL = {"TCP": Feature.POLICY_TCP, "UDP": Feature.POLICY_UDP, "ICMP": Fea
 def needs(case: Case) -> dict[Feature, Origin]:
     """The features that a case needs, each with the first place that asks for it."""
     found: dict[Feature, Origin] = {}
-    for flow, origin in asked_of_packets(case):
+    for flow, origin in (*asked_of_packets(case), *asked_of_exchanges(case)):
         found.setdefault(BY_PROTOCOL[flow.protocol], origin)
         if flow.family == 6:
             found.setdefault(Feature.IPV6, origin)

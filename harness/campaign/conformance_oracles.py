@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.campaign.conformance_calls import answer_for
+from harness.campaign.conformance_exchanges import consult_exchanges
 from harness.campaign.conformance_packets import consult_packets
 from harness.campaign.conformance_streams import expected_of_streams
 from harness.campaign.topologies import topologies
@@ -43,6 +44,7 @@ def consult(case: Case, addressed: Topology) -> Consulted:
         for flow, answer, against in consult_packets(step, topology, other):
             known[flow] = answer
             contradictions += [against] if against else []
+        contradictions += consult_exchanges(step, topology, other)
         answers.append(known)
         former = step.policies, topology
     return Consulted(tuple(answers), tuple(contradictions))

@@ -8,6 +8,7 @@ from harness.campaign.conformance_apply import applied
 from harness.campaign.conformance_calls import call_sights, calls_kept
 from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_earlier import ask_over, kept_open
+from harness.campaign.conformance_exchanges import judge_exchanges_on
 from harness.campaign.conformance_packets import judge_packets_on
 from harness.campaign.conformance_sights import sights
 from harness.dataplanes.port import Attachment, DataPlane
@@ -67,6 +68,8 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     judgement = together(judge(seen, answers), in_time)
     if step.packets:
         judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
+    if step.exchanges:
+        judgement = together(judgement, judge_exchanges_on(step, lab, servers, attachment, lab.topology))
     if not judgement.faults:
         site.in_force = step.policies
     return Judged(judgement, revision.seconds, canary)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.campaign.conformance_calls import calls, in_progress
 from harness.campaign.conformance_features import needs
+from harness.campaign.coverage_exchanges import asked_by_exchanges, exchange_pairs
 from harness.campaign.coverage_situations import situations
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Feature
@@ -18,6 +19,7 @@ from harness.judge.conformance import admitted
 from harness.lab.addressing import plan
 from harness.model.case import Case
 from harness.model.coverage import CaseCoverage, Noticed, Pair
+from harness.model.exchange import Fate
 from harness.model.fault import Fault
 from harness.model.flow import Verdict
 from harness.model.topology import Topology
@@ -41,8 +43,11 @@ class Asked:
 def asked(case: Case, addressed: Topology) -> Asked:
     """What ``case`` asks about. ``addressed`` is its topology with addresses."""
     noticed: set[Noticed] = set()
+    exchanged: set[Pair] = set()
     for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
+        exchanged.update(exchange_pairs(step, topology))
         flows = [(each.flow, admitted(each)) for each in step.expectations if not in_progress(each)]
+        flows += [(flow, fate is Fate.FORWARDED) for flow, fate in asked_by_exchanges(step)]
         flows += [(each.asked, each.verdict is Verdict.FORWARDED) for each in step.stream_expectations]
         for reading in misreadings(step.policies, topology):
             name = Noticed(reading.field, reading.value, reading.taken)
@@ -53,7 +58,7 @@ def asked(case: Case, addressed: Topology) -> Asked:
                 for flow, through in flows
             ):
                 noticed.add(name)
-    pairs = {Pair(each.field, each.value) for each in noticed} | set(situations(case, addressed))
+    pairs = {Pair(each.field, each.value) for each in noticed} | set(situations(case, addressed)) | exchanged
     return Asked(frozenset(pairs), frozenset(noticed))
 
 

@@ -20,10 +20,12 @@ def chosen(by_hand: Sequence[Case]) -> list[casebook.GeneratedCase]:
     made = casebook.cases()
     with TemporaryDirectory() as folder:
         casebook.write(Path(folder), made)
-        candidates = ask_all(load_cases([Path(folder)]))
-    beside = [case for case in by_hand if not about_requests(case)]
-    kept = set(irredundant(ask_all(beside), candidates))
-    return [case for case in made if f"{casebook.AREA}/{case.name}" in kept]
+        candidates = load_cases([Path(folder)])
+        kept: set[str] = set()
+        for kind in (False, True):  # cases about requests are compared with one another only
+            new, beside = ([case for case in cases if about_requests(case) is kind] for cases in (candidates, by_hand))
+            kept.update(irredundant(ask_all(beside), ask_all(new)))
+    return [case for case in made if case.id in kept]
 
 
 def write(folder: Path) -> int:

@@ -40,7 +40,7 @@ def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
         for stream in step.stream_expectations:
             answer = direct.answer(stream.asked, step.policies, topology)
             opened = "opened now" if stream.stream in step.streams else "opened earlier"
-            yield Pair("stream", f"{_stream_class(stream, step)}, {opened}, {_decided(answer, step.policies)}")
+            yield Pair("stream", f"{_stream_class(stream, step)}, {opened}, {decided(answer, step.policies)}")
         if before is not None:
             yield from _changed(before, step, topology)
         before = step, topology
@@ -48,11 +48,11 @@ def situations(case: Case, addressed: Topology) -> Iterator[Pair]:
 
 def _flow_class(flow: Flow, answer: Answer, policies: Sequence[Policy], topology: Topology) -> str:
     asked = "" if flow.request is None else f" {request_class(flow.request)}"
-    return f"{flow.protocol}{asked} over IPv{flow.family} {_distance(flow, topology)}, {_decided(answer, policies)}"
+    return f"{flow.protocol}{asked} over IPv{flow.family} {distance(flow, topology)}, {decided(answer, policies)}"
 
 
-def _distance(flow: Flow, topology: Topology) -> str:
-    """Data planes have other paths within a node than between nodes, and none to a pod itself."""
+def distance(flow: Flow, topology: Topology) -> str:
+    """How far its ends are from one another: data planes have other paths within a node than between nodes, or to itself."""
     if not (is_pod(flow.source) and is_pod(flow.destination)):
         return "to or from the world"
     if flow.source == flow.destination:
@@ -61,7 +61,7 @@ def _distance(flow: Flow, topology: Topology) -> str:
     return "within a node" if here else "between nodes"
 
 
-def _decided(answer: Answer, policies: Sequence[Policy]) -> str:
+def decided(answer: Answer, policies: Sequence[Policy]) -> str:
     """Which end decides, and by what: of a denied flow the first that denies, of an allowed one what both say."""
     ends = [("egress", answer.egress), ("ingress", answer.ingress)]
     denying = [(name, end) for name, end in ends if end.verdict is not Verdict.FORWARDED]
@@ -115,9 +115,9 @@ def _packet_class(expectation: PacketExpectation, policies: Sequence[Policy], to
     flow = imitated_flow(packet)
     answer = direct.answer(flow, policies, topology)
     claims = "" if packet.claims is None else f" as {_claimed(packet, topology)}"
-    sent = f"IPv{packet.family} {_distance(Flow(packet.source, packet.destination, packet.port), topology)}{claims}"
+    sent = f"IPv{packet.family} {distance(Flow(packet.source, packet.destination, packet.port), topology)}{claims}"
     control = "" if expectation.delivered else ", undelivered on the control"
-    return f"{sent}, {expectation.verdict}{control}, {_decided(answer, policies)}, {_back(flow, policies, topology)}"
+    return f"{sent}, {expectation.verdict}{control}, {decided(answer, policies)}, {_back(flow, policies, topology)}"
 
 
 def _claimed(packet: CraftedPacket, topology: Topology) -> str:
@@ -149,7 +149,7 @@ def _told_apart(step: Step, topology: Topology) -> Iterator[Pair]:
                 alike = _alike(topology.pod(first), topology.pod(second), topology)
                 if alike:
                     denied = other if admitted(one) else one
-                    why = _decided(direct.answer(denied.flow, step.policies, topology), step.policies)
+                    why = decided(direct.answer(denied.flow, step.policies, topology), step.policies)
                     yield Pair(f"identity of a {end}", f"alike in {' and '.join(alike)}, {why}")
 
 

@@ -172,7 +172,7 @@ class NodeProxies:
 
     def scopes_of(self, envoy: NodeEnvoy) -> Sequence[Scope]:
         """What an Envoy judges by, now that it is in force."""
-        return self._judged[envoy].scopes
+        return self._judged[envoy].law.scopes
 
     def path(self, target: str) -> str:
         """What the Envoys write down as the path of a request for ``target``."""

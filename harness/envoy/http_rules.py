@@ -11,11 +11,20 @@ from harness.model.cilium import HTTPRule
 
 HeaderMatcher = dict[str, Any]
 
+_NO_HIDDEN_DOTS: HeaderMatcher = {
+    "name": ":path",
+    "string_match": {"safe_regex": {"regex": r"[^?]*/\.\.?;.*"}},
+    "invert_match": True,
+}
+"""Envoy resolves ``/..;/`` when it puts a path in normal form, and makes it of ``/%2e%2e;/``: to a server that resolves it
+too, that would be another path than the one that was judged."""
+
 
 def header_matchers(rule: HTTPRule) -> list[HeaderMatcher]:
     """All that a request must meet, as ``envoy.config.route.v3.HeaderMatcher``; none where ``rule`` takes every request."""
     asked = {":path": rule.path, ":method": rule.method, ":authority": rule.host}
     found = [_whole(name, expression) for name, expression in asked.items() if expression]
+    found += [_NO_HIDDEN_DOTS] if rule.path else []
     found += [_header(written) for written in rule.headers or ()]
     # with a mismatch action the rule is met whatever the header says
     found += [_valued(match.name, match.value) for match in rule.header_matches or () if match.mismatch is None]

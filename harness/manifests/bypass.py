@@ -65,8 +65,9 @@ class CaseFlow(ExpectedFlow):
     def _of_tcp(self) -> "CaseFlow":
         if self.opened is not None and (self.protocol != "TCP" or self.as_ is not None):
             raise wrong("only TCP connections of root are kept open; write another flow", "opened")
-        if self.opened is not None and self.request is not None and (self.grpc is None or self.opened == "before"):
-            raise wrong("a connection that is kept open carries a request of its own; remove it, or the request", "opened")
+        goes_on = self.grpc is not None and self.opened == "asked"
+        if self.opened not in (None, "earlier") and self.request is not None and not goes_on:
+            raise wrong("such a connection carries a request of its own; remove it, or the request", "opened")
         if self.opened == "asked" and self.grpc is not None and self.grpc.kind != "bidi":
             raise wrong("only a call of kind bidi goes on through a change; write that, or earlier", "opened")
         if self.as_ is not None and self.grpc is not None:

@@ -11,6 +11,7 @@ from harness.manifests.bypass import CaseFlow, TamperShape, TechniqueName, tampe
 from harness.manifests.churn import ChangesOfPods, Churn, ExpectedStream, Streams
 from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
+from harness.manifests.exchanges import ExchangeShape, exchange_expectations
 from harness.manifests.grpc import misplaced, ports_of_calls
 from harness.manifests.kubernetes import Port
 from harness.manifests.matrix import ExpectShape, expectations
@@ -31,6 +32,7 @@ class CaseExpectShape(ExpectShape):
 
     flows: Sequence[CaseFlow] = Field(default=[], description="Flows with a verdict of their own.")
     packets: list[PacketShape] = Field(default=[], description="Packets that no socket sends, and whether they may arrive.")
+    exchanges: list[ExchangeShape] = Field(default=[], description="Bytes over one connection, and each message's fate.")
     streams: list[ExpectedStream] = Field(default=[], description="What becomes of open streams once the step is in force.")
 
 
@@ -83,6 +85,8 @@ class CaseShape(Shape):
             raise wrong("nothing changes before the first step; write its pods in the topology", "steps", 0, "pods")
         self._streams_alone()
         self._calls_alone()
+        if self.technique is not None and any(step.exchanges for step in _expected(self)):
+            raise wrong("exchanges are judged where no way around policy is tried; write another case", "technique")
         if self.technique is None and any(_bypasses(step) for step in [*(self.steps or ()), self.expect] if step is not None):
             raise wrong("missing; `as`, `opened` and `tamper` are ways around policy: say which", "technique")
         return self
@@ -99,8 +103,10 @@ class CaseShape(Shape):
                     raise wrong(what, "steps", number, "streams", position, "port")
         if any(step.pods or step.streams for step in steps):
             for number, step in enumerate(steps):
-                if step.expect.packets or any(each.opened for each in step.expect.flows):
-                    raise wrong("packets and older connections are asked where no pods change", "steps", number, "expect")
+                expect = step.expect
+                if expect.packets or expect.exchanges or any(each.opened for each in expect.flows):
+                    what = "packets, exchanges and older connections are asked where no pods change"
+                    raise wrong(what, "steps", number, "expect")
             if self.technique is not None or any(step.tamper for step in steps):
                 raise wrong("ways around policy are tried where no pods change; write another case", "technique")
 
@@ -122,9 +128,15 @@ class CaseShape(Shape):
                 raise wrong(f"port {self.port}, where gRPC is called, has no other flows; write them out", *at, "otherwise")
 
 
+def _expected(case: CaseShape) -> Iterator[CaseExpectShape]:
+    yield from (step.expect for step in case.steps or ())
+    if case.expect is not None:
+        yield case.expect
+
+
 def _something(expect: CaseExpectShape) -> None:
-    if not expect.flows and expect.otherwise is None and not expect.packets and not expect.streams:
-        raise wrong("nothing is expected; write flows, packets, streams or otherwise", "expect")
+    if not (expect.flows or expect.otherwise or expect.packets or expect.exchanges or expect.streams):
+        raise wrong("nothing is expected; write flows, packets, exchanges, streams or otherwise", "expect")
 
 
 def _bypasses(step: StepShape | CaseExpectShape) -> bool:
@@ -228,5 +240,6 @@ def _step(
         keeps=bool(shape.pods),
         pods=changes,
         streams=churn.open((*at, "streams"), shape.streams),
+        exchanges=exchange_expectations(document, (*at, "expect", "exchanges"), expect.exchanges, topology, faults),
         stream_expectations=tuple(churn.expected((*at, "expect", "streams"), expect.streams)),
     )

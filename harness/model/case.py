@@ -8,6 +8,7 @@ from harness.model.bench import Expectation
 from harness.model.bypass import Tampering, Technique
 from harness.model.churn import PodChange, StreamExpectation
 from harness.model.cilium import Policy
+from harness.model.exchange import ExchangeExpectation
 from harness.model.fault import Symptom
 from harness.model.flow import Flow
 from harness.model.origin import Origin
@@ -32,6 +33,7 @@ class Step:
     pods: tuple[PodChange, ...] = ()
     streams: tuple[Flow, ...] = ()
     stream_expectations: tuple[StreamExpectation, ...] = ()
+    exchanges: tuple[ExchangeExpectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Candidates for generated conformance cases.
 
-casebook.yaml lists the fields and the classes of their values; each class becomes a case of the area ``policy``, with the
-direct oracle's verdicts. The same list and seed make the same files. Which of them are committed is for
-harness.campaign.coverage_casebook to choose, which also writes them all again.
+casebook.yaml lists the fields and the classes of their values; each class becomes a case of the area ``policy``, or of the one
+that its subject names, with the direct oracle's verdicts. The same list and seed make the same files. Which of them are
+committed is for harness.campaign.coverage_casebook to choose, which also writes them all again.
 """
 
 import shutil
@@ -16,11 +16,14 @@ from typing import Any, Final
 import yaml
 
 from harness.model.flow import Flow, Verdict
+from harness.model.request import HTTPRequest
 from harness.model.topology import Topology
 from harness.oracle import casebook_values as values
 from harness.oracle.casebook_flows import Judged, chosen, flows, judged
+from harness.oracle.casebook_requests import written
 
 AREA: Final = "policy"
+AREAS: Final = (AREA, "l7")
 _LIST: Final = Path(__file__).with_name("casebook.yaml")
 _TOPOLOGIES: Final = Path(__file__).parents[2] / "scenarios" / "topologies"
 _TOPOLOGY: Final = "mesh"
@@ -43,10 +46,16 @@ _BACKDROP: Final = {
 
 @dataclass(frozen=True, slots=True)
 class GeneratedCase:
-    """A folder's name, and the text of each file in it."""
+    """A folder's name, the text of each file in it, and the area where it belongs."""
 
     name: str
     files: Mapping[str, str]
+    area: str = AREA
+
+    @property
+    def id(self) -> str:
+        """``area/name``."""
+        return f"{self.area}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +74,18 @@ def cases() -> list[GeneratedCase]:
     topology = values.topology(_TOPOLOGY, yaml.safe_load((_TOPOLOGIES / f"{_TOPOLOGY}.yaml").read_text()))
     made: dict[str, GeneratedCase] = {}  # by what is applied, names aside: no two cases apply the same
     for name, subject in book["subjects"].items():
-        for case in _cases(_drafts(name, subject, book["values"]), subject["asks"], topology):
+        area = subject.get("area", AREA)
+        for case in _cases(_drafts(name, subject, book["values"]), subject["asks"], area, topology):
             made.setdefault(case.files[_POLICY].replace(f"name: {name}", ""), case)
     return list(made.values())
 
 
 def write(folder: Path, made: Sequence[GeneratedCase]) -> int:
     """Replace the generated cases below ``folder`` by ``made`` and return how many there are."""
-    for old in (folder / AREA).glob("gen-*"):
+    for old in (old for area in AREAS for old in (folder / area).glob("gen-*")):
         shutil.rmtree(old)
     for case in made:
-        place = folder / AREA / case.name
+        place = folder / case.area / case.name
         place.mkdir(parents=True)
         for file, text in case.files.items():
             (place / file).write_text(text)
@@ -139,7 +149,7 @@ def _filled(template: Any, value: Any) -> Any:
             return template
 
 
-def _cases(drafts: Iterator[_Draft], asks: str, topology: Topology) -> Iterator[GeneratedCase]:
+def _cases(drafts: Iterator[_Draft], asks: str, area: str, topology: Topology) -> Iterator[GeneratedCase]:
     siblings: dict[str, Judged] = {}
     objects: dict[str, Sequence[dict[str, Any]]] = {}
     candidates = flows(asks, topology)
@@ -151,7 +161,7 @@ def _cases(drafts: Iterator[_Draft], asks: str, topology: Topology) -> Iterator[
                 break
     for name, draft in listed.items():
         scenario = _scenario(draft, chosen(name, candidates, siblings))
-        yield GeneratedCase(name, {_POLICY: "---\n".join(map(_text, objects[name])), "scenario.yaml": scenario})
+        yield GeneratedCase(name, {_POLICY: "---\n".join(map(_text, objects[name])), "scenario.yaml": scenario}, area)
 
 
 def _scenario(draft: _Draft, expected: Mapping[Flow, Verdict]) -> str:
@@ -174,6 +184,9 @@ def flow_line(flow: Flow, verdict: Verdict) -> str:
     """An entry of a case's ``flows``."""
     if flow.icmp is not None:
         what = f"protocol: ICMP, icmp: {{type: {flow.icmp.type}}}"
+    elif isinstance(flow.request, HTTPRequest):
+        what = f"port: {flow.port}, http: {{{written(flow.request)}}}"
     else:
         what = f"port: {flow.port}, protocol: {flow.protocol}"
-    return f"{{from: {flow.source}, to: {flow.destination}, {what}, family: {flow.family}, verdict: {verdict}}}"
+    said = f"{verdict}, status: 403" if verdict is Verdict.REJECTED else str(verdict)
+    return f"{{from: {flow.source}, to: {flow.destination}, {what}, family: {flow.family}, verdict: {said}}}"

@@ -13,6 +13,7 @@ from typing import Final
 from harness.model.cilium import Policy
 from harness.model.flow import ICMP, Flow, Verdict
 from harness.model.topology import Topology
+from harness.oracle.casebook_requests import requests
 from harness.oracle.direct import answer
 
 SEED: Final = "meshproof casebook 1"
@@ -32,14 +33,20 @@ _SERVED: Final = {  # by what a subject is about: protocol, port and family
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The answers to all flows that a subject may ask about. ``decided``: those that a rule decides, not its absence."""
+    """The answers to all flows that a subject may ask about. ``decided``: those that a rule decides, not its absence.
+
+    ``rejected``: those of ``denied`` whose connection is let through, and whose request is not.
+    """
 
     denied: frozenset[Flow]
     decided: frozenset[Flow]
+    rejected: frozenset[Flow] = frozenset()
 
 
 def flows(asks: str, topology: Topology) -> tuple[Flow, ...]:
     """All that may be asked: every ordered pair of pods, by each port and family that the subject ``asks`` about."""
+    if asks == "requests":
+        return requests()
     return tuple(
         Flow(source.ref, destination.ref, port, protocol, family, _ECHO[family] if protocol == "ICMP" else None)
         for source, destination in permutations(topology.pods, 2)
@@ -53,18 +60,22 @@ def judged(candidates: Sequence[Flow], policies: Sequence[Policy], topology: Top
     return Judged(
         denied=frozenset(flow for flow, each in answers.items() if each.verdict is not Verdict.FORWARDED),
         decided=frozenset(flow for flow, each in answers.items() if each.egress.rule or each.ingress.rule),
+        rejected=frozenset(flow for flow, each in answers.items() if each.verdict is Verdict.REJECTED),
     )
 
 
 def chosen(name: str, candidates: Sequence[Flow], siblings: Mapping[str, Judged]) -> dict[Flow, Verdict]:
     """The flows of the case ``name``, with the verdicts to expect.
 
-    Some are forwarded, some denied where anything is, and each denied one has a twin: a forwarded flow from the same
-    source or to the same destination, which shows that neither of the two is what fails.
+    Some are forwarded, some denied where anything is, one rejected where any is. Each denied one has a twin: a forwarded flow
+    from the same source or to the same destination, which shows that neither of the two is what fails.
     """
     mine = siblings[name]
     order = sorted(candidates, key=lambda flow: (flow not in mine.decided, _draw(name, flow)))
     picked = _telling(order, mine, siblings)
+    refused = [flow for flow in order if flow in mine.rejected]
+    if refused and mine.rejected.isdisjoint(picked):  # one that most siblings let through
+        picked.append(max(refused, key=lambda flow: sum(flow not in other.denied for other in siblings.values())))
     while lonely := [flow for flow in picked if flow in mine.denied and not any(_twins(flow, each, mine) for each in picked)]:
         twins = [flow for flow in order if flow not in picked and any(_twins(each, flow, mine) for each in lonely)]
         if not twins or len(picked) >= MOST:
@@ -74,9 +85,13 @@ def chosen(name: str, candidates: Sequence[Flow], siblings: Mapping[str, Judged]
     for extra in _fill(order, picked, mine):
         picked.append(extra)
     places = {flow: place for place, flow in enumerate(candidates)}
-    return {
-        flow: Verdict.DENIED if flow in mine.denied else Verdict.FORWARDED for flow in sorted(picked, key=places.__getitem__)
-    }
+    return {flow: _verdict(flow, mine) for flow in sorted(picked, key=places.__getitem__)}
+
+
+def _verdict(flow: Flow, mine: Judged) -> Verdict:
+    if flow in mine.rejected:
+        return Verdict.REJECTED
+    return Verdict.DENIED if flow in mine.denied else Verdict.FORWARDED
 
 
 def _telling(order: Sequence[Flow], mine: Judged, siblings: Mapping[str, Judged]) -> list[Flow]:

@@ -14,7 +14,10 @@ from harness.model.cilium import (
     CiliumRule,
     CiliumSpec,
     EnableDefaultDeny,
+    HeaderMatch,
+    HTTPRule,
     ICMPField,
+    L7Rules,
     Policy,
     PortRule,
 )
@@ -116,8 +119,28 @@ def _cilium_rule(data: Data, prefix: str) -> CiliumRule:
         cidrs=_each(data.get(f"{prefix}CIDR"), str),
         cidr_sets=_each(data.get(f"{prefix}CIDRSet"), _cidr_set),
         entities=_each(data.get(f"{prefix}Entities"), str),
-        ports=_each(data.get("toPorts"), lambda entry: PortRule(_HERE, _each(entry.get("ports"), _cilium_port))),
+        ports=_each(data.get("toPorts"), _port_rule),
         icmps=_each(data.get("icmps"), lambda entry: tuple(_icmp_field(field) for field in entry["fields"])),
+    )
+
+
+def _port_rule(data: Data) -> PortRule:
+    rules = data.get("rules")
+    return PortRule(
+        _HERE,
+        _each(data.get("ports"), _cilium_port),
+        None if rules is None else L7Rules(_HERE, http=_each(rules.get("http"), _http_rule)),
+    )
+
+
+def _http_rule(data: Data) -> HTTPRule:
+    return HTTPRule(
+        _HERE,
+        data.get("method"),
+        data.get("path"),
+        data.get("host"),
+        _each(data.get("headers"), str),
+        _each(data.get("headerMatches"), lambda each: HeaderMatch(each["name"], each.get("value"), each.get("mismatch"))),
     )
 
 

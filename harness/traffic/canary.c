@@ -3,7 +3,7 @@
  *
  *     canary DIARY tcp|udp ADDRESS PORT PERIOD_US
  *
- * TCP: a connection, and GET /name over it with a header "Probe: NONCE". UDP: a datagram that says NONCE, from a port of its
+ * TCP: a connection from a port that none before it had, and GET /name over it with a header "Probe: NONCE". UDP: a datagram that says NONCE, from a port of its
  * own. Each is let go of when it is answered or refused, or before the kernel would send its SYN again: of what never
  * got through nothing comes later. It runs until it is killed.
  */
@@ -29,6 +29,8 @@ struct record {
 #include "diary.h"
 
 #define AT_ONCE 1024
+#define FIRST_PORT 10000
+#define LAST_PORT 60999
 #define PATIENCE_NS 400000000ull /* the kernel's first retransmission comes after a second */
 
 struct attempt {
@@ -82,6 +84,28 @@ static void ask(struct attempt *attempt)
 		let_go(attempt);
 }
 
+/*
+ * Bind to the port after the one before. The kernel's choice would come again after some thousands of connections, and a SYN
+ * that came in from such a port would be taken for the later connection's.
+ */
+static void bind_own(int fd)
+{
+	static uint16_t port;
+	union address own = {.any.sa_family = server.any.sa_family};
+
+	if (!port && getrandom(&port, sizeof(port), 0) == sizeof(port))
+		port = FIRST_PORT + port % (LAST_PORT - FIRST_PORT);
+	for (int tries = 0; tries <= LAST_PORT - FIRST_PORT; tries++) {
+		port = port >= LAST_PORT ? FIRST_PORT : port + 1;
+		own.v4.sin_port = htons(port);	/* at the same place in both families */
+		if (!bind(fd, &own.any, length))
+			return;
+		if (errno != EADDRINUSE)
+			break;
+	}
+	diary_fail("bind");
+}
+
 static void begin(uint64_t nonce)
 {
 	struct attempt *attempt = &attempts[next % AT_ONCE];
@@ -93,6 +117,8 @@ static void begin(uint64_t nonce)
 	if (attempt->fd < 0 || epoll_ctl(events, EPOLL_CTL_ADD, attempt->fd, &event))
 		diary_fail("socket");
 	next++;
+	if (tcp)
+		bind_own(attempt->fd);
 	attempt->record = (struct record){.nonce = nonce, .began = now()};
 	if (connect(attempt->fd, &server.any, length) && errno != EINPROGRESS) {
 		let_go(attempt);

@@ -22,15 +22,15 @@ class Diary:
     def __init__(self, what: str, process: Process, file: Path, record: np.dtype[np.void]) -> None:
         self.what = what
         self.process = process
-        self._file = file
+        self.file = file
         self._record = record
         self._forgotten = 0
 
     def count(self) -> int:
         """How many records it has written down."""
-        if not self._file.exists():
+        if not self.file.exists():
             return 0
-        with self._file.open("rb") as file:
+        with self.file.open("rb") as file:
             return int.from_bytes(file.read(8), "little")
 
     def records(self, first: int = 0) -> Records:
@@ -38,7 +38,7 @@ class Diary:
         start, count = max(first, self._forgotten), self.count()
         if count <= start:
             return np.empty(0, self._record)
-        with self._file.open("rb") as file:
+        with self.file.open("rb") as file:
             file.seek(_HEADER_BYTES + start * self._record.itemsize)
             return np.frombuffer(file.read((count - start) * self._record.itemsize), self._record)
 

@@ -1,5 +1,6 @@
 """Connections that are opened at one time and asked over at another."""
 
+import json
 import random
 import signal
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from harness.lab.port import Lab, Process
 from harness.model.flow import Flow, Verdict
+from harness.model.request import HTTPRequest
 from harness.traffic.port import LoadFailed
-from harness.traffic.probe import Observation
+from harness.traffic.probe import Observation, headers_of
 
 PROGRAM = Path(__file__).with_name("held_client.py")
 SILENCE = 2.0  # seconds without an answer; TCP sends again after 0.2 s and 0.6 s
@@ -31,7 +33,10 @@ class HeldConnection:
         self._server = server
 
     def ask(self) -> Observation:
-        """One GET of the server's name, or the answer to the one before. Raises LoadFailed where the client says nothing."""
+        """The flow's request or a GET of the server's name, or the answer to the one before.
+
+        Raises LoadFailed where the client says nothing.
+        """
         begun = time.monotonic()
         self._process.signal(signal.SIGUSR1)
         if self._server is not None:
@@ -48,10 +53,19 @@ class HeldConnection:
             return Observation(
                 Verdict.FORWARDED if meant else Verdict.REDIRECTED, took, f"answered by {body}, over it", self._nonce
             )
+        if what == "refused":
+            return Observation(Verdict.REJECTED, took, f"status {body}, over it", self._nonce, int(body))
         verdict = {"silent": Verdict.DROPPED, "closed": Verdict.REJECTED}.get(what)
         if verdict is None:
             raise LoadFailed(f"{self._flow}: the held connection's client said {said!r}; see {self._process.log}")
         return Observation(verdict, took, f"{what}, over an older connection", self._nonce)
+
+
+def _request(flow: Flow) -> str:
+    asked = flow.request
+    if not isinstance(asked, HTTPRequest):
+        raise LoadFailed(f"{flow} cannot be asked over a held connection: of requests only those of HTTP can")
+    return json.dumps([asked.method, asked.path, headers_of(flow, asked)])
 
 
 @contextmanager
@@ -63,7 +77,7 @@ def held(flow: Flow, lab: Lab, server: Process | None = None) -> Iterator[HeldCo
     address = lab.pod(flow.destination).pod.ip(flow.family)
     nonce = random.getrandbits(64) or 1
     argv = [sys.executable, str(PROGRAM), address, str(flow.port), repr(SILENCE), f"{nonce:016x}"]
-    argv += ["later"] if server else []
+    argv += ["later"] if server else [] if flow.request is None else [_request(flow)]
     process = lab.pod(flow.source).start(argv, component="probe")
     try:
         deadline = time.monotonic() + READY

@@ -144,12 +144,15 @@ def _head(flow: Flow) -> str:
     if not isinstance(flow.request, HTTPRequest):
         raise LoadFailed(f"{flow} cannot be probed: of requests only those of HTTP/1.1 can")
     asked = flow.request
+    lines = [f"{asked.method} {asked.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers_of(flow, asked)), ""]
+    return f" {CRLF.join(lines).encode().hex()}"
+
+
+def headers_of(flow: Flow, asked: HTTPRequest) -> list[tuple[str, str]]:
+    """The headers of the flow's request, those that it leaves to the client among them."""
     namespace, _, name = flow.destination.partition("/")
     headers = [("Host", f"{name}.{namespace}" if asked.host is None else asked.host), *asked.headers]
-    if asked.method in _WITH_BODY:
-        headers.append(("Content-Length", "0"))
-    lines = [f"{asked.method} {asked.path} HTTP/1.1", *(f"{header}: {value}" for header, value in headers), ""]
-    return f" {CRLF.join(lines).encode().hex()}"
+    return [*headers, ("Content-Length", "0")] if asked.method in _WITH_BODY else headers
 
 
 def _bodiless(flow: Flow) -> bool:

@@ -4,27 +4,28 @@
  *     responder READY DIARY INTERFACE NAME [PORT...]
  *
  * TCP: HTTP/1.x; every request is answered by 200 and NAME (HEAD without NAME), whatever its method and path. Its body, of a
- * Content-Length, is read over; one that is transfer-coded or does not fit is refused. The connection stays open unless the
+ * Content-Length or in chunks, is read over; one that does not fit is refused. The connection stays open unless the
  * request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME when the process
  * gets SIGUSR1.
  * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
  * a line end is an answer itself and is not answered, so that two responders never talk to each other.
  * DIARY gets a record of each request and datagram that it reads (arrivals.h), with the hexadecimal NONCE that a header
  * "Probe: NONCE" or the datagram itself says, and of what came in at INTERFACE (none for "-"). At SIGUSR2 all that is there
- * is read, and then a mark is written.
+ * is read, and then a mark is written. DIARY.bytes gets every byte that is read of TCP, in pieces (struct piece).
  * When all ports are open, NAME and a line end are written to READY (a FIFO). It runs until it is killed.
  * Exit status: 1 where it cannot serve, 2 for wrong use; why is on standard error.
  */
 #define _GNU_SOURCE
 #include "arrivals.h"
+#include "request.h"
 
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 
-#define HEAD_LIMIT 8192
 #define DATAGRAM_LIMIT 1024
 #define RECEIVE_BUFFER (4 << 20)	/* a burst of datagrams from every pod at once, while this process waits for a CPU */
 
@@ -36,12 +37,20 @@ struct endpoint {
 	enum role role;
 	int fd;
 	uint16_t port;	/* of DATAGRAMS */
+	uint32_t number;	/* of a connection */
 	size_t used;
 	char head[];	/* of a connection: what came and is not answered yet */
 };
 
+/* What the transcript says before each piece of bytes; transcript.py reads it. */
+struct piece {
+	uint32_t connection, size;
+	uint16_t port, family;
+};
+
 static const char *name;
-static int events;
+static int events, transcript;
+static uint32_t connections;
 static struct endpoint *debtors[DEBTORS];
 static volatile sig_atomic_t pay, marking;
 
@@ -53,13 +62,14 @@ __attribute__((noreturn)) static void die(const char *what, unsigned port)
 
 static struct endpoint *watched(enum role role, int fd)
 {
-	struct endpoint *endpoint = calloc(1, sizeof(*endpoint) + (role == CONNECTION ? HEAD_LIMIT : 0));
+	struct endpoint *endpoint = calloc(1, sizeof(*endpoint) + (role == CONNECTION ? REQUEST_LIMIT : 0));
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = endpoint};
 
 	if (!endpoint || epoll_ctl(events, EPOLL_CTL_ADD, fd, &event) < 0)
 		return NULL;
 	endpoint->role = role;
 	endpoint->fd = fd;
+	endpoint->number = role == CONNECTION ? ++connections : 0;
 	return endpoint;
 }
 
@@ -113,24 +123,6 @@ static void accept_all(const struct endpoint *listener)
 		if (!watched(CONNECTION, fd))
 			close(fd);
 	}
-}
-
-/* The value of a header, whose name a proxy may have written in lower case; NULL without it. The head ends in an empty line. */
-static const char *header(const char *head, const char *end, const char *name)
-{
-	size_t size = strlen(name);
-
-	for (const char *line = head; (line = memchr(line, '\n', end - line)) && ++line < end;)
-		if ((size_t)(end - line) > size && !strncasecmp(line, name, size) && line[size] == ':')
-			return line + size + 1 + strspn(line + size + 1, " \t");
-	return NULL;
-}
-
-static bool says_close(const char *head, const char *end)
-{
-	const char *value = header(head, end, "connection");
-
-	return value && !strncasecmp(value, "close", strlen("close"));
 }
 
 static bool owe(struct endpoint *connection)
@@ -187,31 +179,6 @@ static void hear_request(const struct endpoint *connection, const char *head, co
 	hear(REQUEST, &from, ntohs(own.sin6_port), says ? strtoull(says, NULL, 16) : 0);
 }
 
-/* The length of the body that follows the head [head, end); more than any connection holds where it is not told or refused. */
-static size_t body_size(const char *head, const char *end)
-{
-	const char *value = header(head, end, "content-length");
-
-	if (header(head, end, "transfer-encoding"))
-		return HEAD_LIMIT;
-	return value ? strtoul(value, NULL, 10) : 0;
-}
-
-/* What is wrong with the request [head, end), as a status; 200 if nothing is. */
-static const char *status_of(const char *head, const char *end)
-{
-	size_t method = strcspn(head, " \r\n"), target;
-
-	if (!method || head[method] != ' ')
-		return "400 Bad Request";
-	target = strcspn(head + method + 1, " \r\n");
-	if (!target || head[method + 1 + target] != ' ')
-		return "400 Bad Request";
-	if (header(head, end, "transfer-encoding"))
-		return "501 Not Implemented";
-	return body_size(head, end) < HEAD_LIMIT ? "200 OK" : "413 Content Too Large";
-}
-
 /* Answer the request [head, end), which ends in an empty line. False where the connection must end. */
 static bool answer_request(struct endpoint *connection, const char *head, const char *end)
 {
@@ -235,10 +202,25 @@ static bool answer_request(struct endpoint *connection, const char *head, const 
 	return send(connection->fd, answer, size, MSG_NOSIGNAL) == size && stays;
 }
 
+/* Add to the transcript what was read of a connection: its number, how much, and then the bytes. */
+static void write_down(const struct endpoint *connection, const char *bytes, size_t size)
+{
+	struct sockaddr_in6 own = {};
+	socklen_t own_size = sizeof(own);
+	struct piece piece = {.connection = connection->number, .size = size};
+	struct iovec parts[] = {{&piece, sizeof(piece)}, {(char *)bytes, size}};
+
+	getsockname(connection->fd, (void *)&own, &own_size);
+	piece.port = ntohs(own.sin6_port);
+	piece.family = own.sin6_family == AF_INET6 ? 6 : 4;
+	if (writev(transcript, parts, 2) != (ssize_t)(sizeof(piece) + size))
+		diary_fail("the transcript");
+}
+
 static void serve_connection(struct endpoint *connection)
 {
 	char *head = connection->head, *end;
-	ssize_t got = recv(connection->fd, head + connection->used, HEAD_LIMIT - connection->used, 0);
+	ssize_t got = recv(connection->fd, head + connection->used, REQUEST_LIMIT - connection->used, 0);
 
 	if (got < 0 && errno == EAGAIN)
 		return;
@@ -246,17 +228,21 @@ static void serve_connection(struct endpoint *connection)
 		leave(connection);
 		return;
 	}
+	write_down(connection, head + connection->used, got);
 	connection->used += got;
 	while ((end = memmem(head, connection->used, "\r\n\r\n", 4))) {
-		size_t whole, size;
+		size_t size, whole;
+		bool came;
 
 		end += 4;
-		size = body_size(head, end);
-		whole = size < HEAD_LIMIT ? end - head + size : (size_t)(end - head);
-		if (whole > HEAD_LIMIT)
-			break;
-		if (connection->used < whole)
+		came = body_came(head, end, head + connection->used, &size);
+		whole = end - head + size;
+		if (whole > REQUEST_LIMIT) {	/* it does not fit */
+			leave(connection);
 			return;
+		}
+		if (!came)
+			break;
 		hear_request(connection, head, end);
 		if (!answer_request(connection, head, end)) {
 			leave(connection);
@@ -265,7 +251,7 @@ static void serve_connection(struct endpoint *connection)
 		connection->used -= whole;
 		memmove(head, head + whole, connection->used);
 	}
-	if (end || connection->used == HEAD_LIMIT)	/* it does not fit */
+	if (connection->used == REQUEST_LIMIT)
 		leave(connection);
 }
 
@@ -351,6 +337,7 @@ int main(int argc, char **argv)
 	struct sigaction noting = {.sa_handler = note_signal};
 	struct rlimit files;
 	sigset_t before, signals;
+	char path[4096];
 
 	if (argc < 5 || strlen(argv[4]) > 512) {
 		fputs("usage: responder READY DIARY INTERFACE NAME [PORT...]\n", stderr);
@@ -367,6 +354,10 @@ int main(int argc, char **argv)
 	sigaction(SIGUSR1, &noting, NULL);
 	sigaction(SIGUSR2, &noting, NULL);
 	diary_open(argv[2]);
+	snprintf(path, sizeof(path), "%s.bytes", argv[2]);
+	transcript = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	if (transcript < 0)
+		diary_fail(path);
 	events = epoll_create1(EPOLL_CLOEXEC);
 	if (strcmp(argv[3], "-") &&
 	    (!watched(CAPTURE, arrivals_open(argv[3], ETH_P_IP)) || !watched(CAPTURE, arrivals_open(argv[3], ETH_P_IPV6))))

@@ -4,13 +4,14 @@ Source: ``pkg/policy/api/http.go`` of Cilium and the matchers that its agent giv
 whole of ``:path`` (with its query), ``:method`` and ``:authority``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import re2
 
 from harness.model.cilium import HeaderMatch, HTTPRule
 from harness.model.request import GRPCRequest, HTTPRequest
-from harness.oracle.direct.paths import normal
+from harness.oracle.direct.paths import hides_dots, normal
 
 _GRPC_HEADERS = (("content-type", "application/grpc"), ("te", "trailers"))
 
@@ -28,11 +29,31 @@ def as_http(request: HTTPRequest | GRPCRequest) -> HTTPRequest:
 def allows(rule: HTTPRule, request: HTTPRequest, host: str) -> bool:
     """Whether ``rule`` allows ``request``, whose ``Host`` is ``host`` where it names none itself."""
     asked = ((rule.path, normal(request.path)), (rule.method, request.method), (rule.host, request.host or host))
+    if rule.path and hides_dots(request.path):
+        return False
     return (
         all(not expression or re2.fullmatch(expression, text) is not None for expression, text in asked)
         and all(_has(entry, request) for entry in rule.headers or ())
         and all(_matches(match, request) for match in rule.header_matches or ())
     )
+
+
+def passed_on(rules: Iterable[HTTPRule], request: HTTPRequest, host: str) -> HTTPRequest:
+    """What the rules that allow ``request`` make of its headers, in their order, each of what the one before has left."""
+    for rule in rules:
+        if allows(rule, request, host):
+            for match in rule.header_matches or ():
+                request = replace(request, headers=_changed(match, request))
+    return request
+
+
+def _changed(match: HeaderMatch, request: HTTPRequest) -> tuple[tuple[str, str], ...]:
+    values = list(_values(match.name, request))
+    if match.mismatch in (None, "LOG") or (",".join(values) == match.value if match.value else bool(values)):
+        return request.headers
+    others = tuple(each for each in request.headers if each[0].lower() != match.name.lower())
+    added = ((match.name, match.value or ""),)
+    return {"ADD": (*request.headers, *added), "REPLACE": (*others, *added), "DELETE": others}[match.mismatch or ""]
 
 
 def _has(entry: str, request: HTTPRequest) -> bool:

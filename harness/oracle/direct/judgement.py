@@ -1,9 +1,11 @@
 """The answer to a flow: every policy is asked at both ends, in the order that they come."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.flow import Flow, Verdict, is_pod
+from harness.model.request import HTTPRequest
 from harness.model.topology import Topology
 from harness.model.verdict import Answer, Decision
 from harness.oracle.direct import cilium, kubernetes, requests
@@ -23,7 +25,7 @@ def answer(flow: Flow, policies: Sequence[Policy], topology: Topology) -> Answer
     message = icmp_type(flow, family)
     leaving = Traffic(source, destination, False, family, flow.protocol, flow.port, message)
     arriving = Traffic(destination, source, True, family, flow.protocol, flow.port, message)
-    egress, ingress = _decide(leaving, policies, flow), _decide(arriving, policies, flow)
+    egress, ingress = _decide(leaving, policies, flow), _decide(arriving, policies, _passed_on(leaving, policies, flow))
     ends_say = (egress.verdict, ingress.verdict)
     verdict = next((worst for worst in (Verdict.DROPPED, Verdict.REJECTED) if worst in ends_say), Verdict.FORWARDED)
     return Answer(verdict, egress, ingress)
@@ -50,6 +52,14 @@ def _decide(traffic: Traffic, policies: Sequence[Policy], flow: Flow) -> Decisio
     if grants:
         return Decision(Verdict.FORWARDED, grants[0].rule, "allowed by rule")
     return Decision(Verdict.DROPPED, isolating[0], "isolated, and no rule allows")
+
+
+def _passed_on(traffic: Traffic, policies: Sequence[Policy], flow: Flow) -> Flow:
+    """The flow as its client's rules leave it: those of the server see what they made of the request's headers."""
+    if not isinstance(flow.request, HTTPRequest) or traffic.subject.pod is None:
+        return flow
+    grants = [grant for finding in _findings(traffic, policies) for grant in finding.grants]
+    return replace(flow, request=requests.passed_on(flow.request, grants, _host(flow)))
 
 
 def _findings(traffic: Traffic, policies: Sequence[Policy]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import re
 from string import ascii_letters, digits
 
 _UNRESERVED = frozenset(ascii_letters + digits + "-._~")
+_DOTS = (".", "..")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
@@ -18,18 +19,35 @@ def escapes_slash(target: str) -> bool:
 
 
 def normal(target: str) -> str:
-    """``target`` (a path with its query) as rules see it: escapes of plain letters undone, no dot segments, single slashes."""
+    """``target`` (a path with its query) as rules see it: escapes of plain letters undone, no dot segments, single slashes.
+
+    A dot segment with a parameter (``..;x``) is one too: some servers take it for that, and so does Envoy 1.40.
+    """
     path, mark, query = target.partition("?")
     path = _ESCAPE.sub(_plain, path).replace("\\", "/")
     kept: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:
-        if segment == "..":
+        if _name(segment) == "..":
             del kept[-1:]
-        elif segment not in (".", ""):
+        elif _name(segment) != ".":
             kept.append(segment)
-    closed = segments[-1] in ("", ".", "..") and kept
+    kept = [segment for segment in kept if segment]  # merged last: an empty segment is one that `..` takes away
+    closed = (segments[-1] == "" or _name(segments[-1]) in _DOTS) and kept
     return "/" + "/".join(kept) + ("/" if closed else "") + mark + query
+
+
+def hides_dots(target: str) -> bool:
+    """Whether a dot segment of ``target`` has a parameter and escaped dots.
+
+    Envoy undoes the escapes, and then takes it for no dot segment: what it judges is not what it would judge.
+    """
+    segments = target.partition("?")[0].replace("\\", "/").split("/")
+    return any(";" in each and _name(each) not in _DOTS and _name(_ESCAPE.sub(_plain, each)) in _DOTS for each in segments)
+
+
+def _name(segment: str) -> str:
+    return segment.partition(";")[0]
 
 
 def _plain(escape: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harness.model.cilium import L7Rules
 from harness.model.flow import Verdict
-from harness.model.request import KafkaRequest, Request
+from harness.model.request import HTTPRequest, KafkaRequest, Request
 from harness.model.verdict import Decision
 from harness.oracle.direct import http, kafka
 from harness.oracle.direct.finding import Grant
@@ -35,6 +35,13 @@ def decide(request: Request, grants: Sequence[Grant], host: str) -> Decision:
             if http.allows(rule, asked, host):
                 return Decision(Verdict.FORWARDED, rule.origin, _ALLOWED)
     return Decision(Verdict.REJECTED, first.origin, "no rule about requests allows it")
+
+
+def passed_on(request: HTTPRequest, grants: Sequence[Grant], host: str) -> HTTPRequest:
+    """What an end whose rules let ``request`` through makes of it. A rule that is not narrowed has no proxy look at it."""
+    if any(not grant.narrowed for grant in grants):
+        return request
+    return http.passed_on((rule for grant in grants for each in grant.narrowed for rule in each.http or ()), request, host)
 
 
 def _kafka(request: KafkaRequest, rules: Sequence[L7Rules]) -> Decision:

@@ -9,6 +9,19 @@ from harness.oracle.misreadings.change import Misreading, amount, each_of
 
 _EXPRESSIONS = ("method", "path", "host")
 _NEVER = "no-such-value"
+_SYNTAX = {
+    "alternatives": r"^[^()]*\|[^()]*$",
+    "alternatives in a group": r"\([^)]*\|",
+    "anything": r"\.[*+]",
+    "a count": r"\{[0-9]|[\w)\]][*+?]",
+    "a class": r"\[|\\[dwsDWS]",
+    "an anchor": r"^\^|\$$",
+    "a flag": r"\(\?[a-z]+[:)]",
+    "an escape": r"\\[^dwsDWS]",
+    "capitals": r"^[^\\(\[]*/[^\\(\[]*[A-Z]",
+    "a slash at its end": r"./$",
+    "nothing but a slash": r"^/$",
+}
 
 
 def rules(field: str, written: L7Rules) -> Iterator[Misreading[L7Rules | None]]:
@@ -141,9 +154,8 @@ def _ported(written: HTTPRule) -> HTTPRule:
 
 def _syntax(expression: str) -> str:
     """What of the language of expressions is used."""
-    if expression == re.sub(r"[^\w/:%=&,-]", "", expression):
-        return "plain text"
-    return "alternatives" if "|" in expression else "an expression"
+    used = [name for name, pattern in _SYNTAX.items() if re.search(pattern, expression)]
+    return " with ".join(used) or ("plain text" if re.fullmatch(r"[\w/:%=&,-]*", expression) else "an expression")
 
 
 def _header(field: str, written: str) -> Iterator[Misreading[str]]:

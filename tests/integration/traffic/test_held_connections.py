@@ -4,8 +4,11 @@ import pytest
 
 from harness.lab.port import Lab
 from harness.model.flow import Flow, Verdict
+from harness.model.request import HTTPRequest
+from harness.traffic.arrivals import settle
 from harness.traffic.held import held
 from harness.traffic.responder import serve_all
+from harness.traffic.transcript import Transcript
 
 CLIENT, SERVER = "shop/client", "shop/server"
 
@@ -22,6 +25,18 @@ def test_a_connection_is_used_once_when_it_is_opened_and_once_when_it_is_asked_o
     ):
         seen = connection.ask()
     assert (seen.verdict, seen.detail) == (Verdict.FORWARDED, f"answered by {SERVER}, over it")
+
+
+def test_the_flows_own_request_is_asked_over_it(pair_lab: Lab) -> None:
+    request = HTTPRequest("POST", "/a", headers=(("X-Team", "web"),))
+    with serve_all(pair_lab.pods, [8080]) as servers:
+        transcript = Transcript(servers[SERVER])
+        with held(Flow(CLIENT, SERVER, 8080, request=request), pair_lab) as connection:
+            seen = connection.ask()
+        settle(servers.values())
+        (read,) = transcript.connections()
+    assert (seen.verdict, seen.detail) == (Verdict.FORWARDED, f"answered by {SERVER}, over it")
+    assert b"POST /a HTTP/1.1\r\nHost: server.shop\r\nX-Team: web\r\nContent-Length: 0\r\n" in read.data
 
 
 def test_an_answer_that_is_owed_waits_until_the_server_is_told(pair_lab: Lab) -> None:

@@ -24,6 +24,7 @@ metadata: {name: api, namespace: shop}
 spec: {podSelector: {matchLabels: {app: api}}, ingress: [{ports: [{port: 8080, endPort: 8081}]}]}
 """
 FEWEST = 400
+FEWEST_ABOUT_REQUESTS = 200
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,10 @@ def test_at_least_400_cases_ask_about_a_pair_that_no_other_does(covered: Sequenc
     assert sum(bool(case.own) for case in covered) >= FEWEST
 
 
+def test_at_least_200_cases_about_requests_count(covered: Sequence[CaseCoverage]) -> None:
+    assert sum(case.counts for case in covered if case.case.startswith("l7/")) >= FEWEST_ABOUT_REQUESTS
+
+
 def test_every_generated_case_asks_or_notices_something_that_no_other_does(covered: Sequence[CaseCoverage]) -> None:
     assert [case.case for case in covered if case.generated and not (case.own or case.alone)] == []
 
@@ -69,11 +74,12 @@ def test_every_case_asks_about_something(covered: Sequence[CaseCoverage]) -> Non
 
 def test_committed_generated_cases_are_those_that_the_list_and_the_choice_make(shipped: Sequence[Case]) -> None:
     committed = {
-        folder.name: {file.name: file.read_text() for file in folder.iterdir()}
-        for folder in (CONFORMANCE / casebook.AREA).glob("gen-*")
+        f"{area}/{folder.name}": {file.name: file.read_text() for file in folder.iterdir()}
+        for area in casebook.AREAS
+        for folder in (CONFORMANCE / area).glob("gen-*")
     }
     made = coverage_casebook.chosen([case for case in shipped if not case.generated])
-    wanted = {case.name: dict(case.files) for case in made}
+    wanted = {case.id: dict(case.files) for case in made}
     differing = sorted(name for name in committed.keys() | wanted.keys() if committed.get(name) != wanted.get(name))
     assert not differing, "run: python -m harness.campaign.coverage_casebook scenarios/conformance"
 

@@ -1,6 +1,7 @@
 """What Envoy is asked to match of a request for a rule of ``rules.http``."""
 
 import pytest
+import re2
 
 from harness.envoy.http_rules import header_matchers
 from harness.model.cilium import HeaderMatch, HTTPRule
@@ -23,12 +24,20 @@ def test_a_rule_without_fields_asks_nothing() -> None:
 
 
 def test_expressions_are_about_the_whole_of_path_method_and_authority() -> None:
-    found = header_matchers(HTTPRule(HERE, method="GET|PUT", path="/a.*", host="shop"))
+    found = header_matchers(HTTPRule(HERE, method="GET|PUT", path="/a.*", host="shop"))[:3]
     assert {(each["name"], each["string_match"]["safe_regex"]["regex"]) for each in found} == {
         (":path", "/a.*"),
         (":method", "GET|PUT"),
         (":authority", "shop"),
     }
+
+
+def test_a_rule_about_the_path_takes_none_that_hides_a_dot_segment() -> None:
+    *_, hidden = header_matchers(HTTPRule(HERE, path="/a/.*"))
+    assert (hidden["name"], hidden["invert_match"]) == (":path", True)
+    expression = hidden["string_match"]["safe_regex"]["regex"]
+    taken = [path for path in ("/a/..;/b", "/a/.;x", "/a/..", "/a/b..;/c", "/a?/..;/b") if re2.fullmatch(expression, path)]
+    assert taken == ["/a/..;/b", "/a/.;x"]
 
 
 @pytest.mark.parametrize(

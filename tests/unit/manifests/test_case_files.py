@@ -127,8 +127,8 @@ FLOWS = {
         ".status: only an answer to a request of HTTP has one; write http, and forwarded or rejected",
     "{from: shop/a, to: shop/c, port: 1, http: {}, verdict: rejected, status: 100}":
         ".status: want at least 200, found the number 100",
-    "{from: shop/a, to: shop/c, port: 1, http: {}, opened: earlier, verdict: denied}":
-        ".opened: a connection that is kept open carries a request of its own; remove it, or the request",
+    "{from: shop/a, to: shop/c, port: 1, http: {}, opened: asked, verdict: denied}":
+        ".opened: such a connection carries a request of its own; remove it, or the request",
 }  # fmt: skip
 
 
@@ -140,9 +140,9 @@ def test_a_flow_that_cannot_be_is_refused(file: Path, flow: str, message: str) -
 
 CASES = {
     "": "1: expect: missing; write it, or steps",
-    "expect: {}\n": "4: expect: nothing is expected; write flows, packets, streams or otherwise",
+    "expect: {}\n": "4: expect: nothing is expected; write flows, packets, exchanges, streams or otherwise",
     "steps: []\n": "4: steps: empty; write at least one",
-    "steps: [{expect: {}}]\n": "4: steps[0].expect: nothing is expected; write flows, packets, streams or otherwise",
+    "steps: [{expect: {}}]\n": "4: steps[0].expect: nothing is expected; write flows, packets, exchanges, streams or otherwise",
     "apply: [p.yaml]\nsteps: [{expect: {otherwise: denied}}]\n":
         "5: steps: beside apply or expect; write those inside the steps",
     "steps: [{apply: [q.yaml], expect: {otherwise: denied}}]\n":

@@ -11,6 +11,7 @@ from loopback import LocalPod
 from harness.lab.build import c_program
 from harness.traffic.arrivals import RECORD, Kind, Responder, settle
 from harness.traffic.responder import SOURCE
+from harness.traffic.transcript import Transcript
 
 NAME = b"test/local"
 GET = b"GET /name HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -88,8 +89,8 @@ def test_every_port_answers_requests_and_keeps_the_connection(address: str, port
         (b"GET /name HTTP/1.1\r\nConnection: Close\r\nHost: x\r\n\r\n", b"200 OK"),
         (b"GET /name HTTP/1.0\r\n\r\n", b"200 OK"),
         (b"POST /a?b HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab", b"200 OK"),
-        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"501 Not Implemented"),
-        (b"POST /a HTTP/1.1\r\nContent-Length: 10000\r\n\r\n", b"413 Content Too Large"),
+        (b"POST /a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", b"501 Not Implemented"),
+        (b"POST /a HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", b"413 Content Too Large"),
         (b"GET HTTP/1.1\r\n\r\n", b"400 Bad Request"),
         (b"\r\n\r\n", b"400 Bad Request"),
         (b"\n\n\r\n\r\n", b"400 Bad Request"),
@@ -108,8 +109,34 @@ def test_a_body_is_no_request(ports: list[int]) -> None:
     assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
 
 
+@pytest.mark.parametrize("cut", [1, 60, 75, 90, 96, 100])
+def test_chunks_their_extensions_and_trailers_are_no_requests(cut: int, ports: list[int]) -> None:
+    last = b"GET /name HTTP/1.0\r\n\r\n"
+    chunks = b"%x;a=b\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(GET), GET)
+    sent = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + last
+    assert exchange(ports[0], sent[:cut], sent[cut:]).count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
+def test_what_is_no_chunk_ends_the_connection(ports: list[int]) -> None:
+    assert exchange(ports[0], b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n") == b""
+
+
+def test_all_bytes_that_are_read_are_in_the_transcript(serving: tuple[list[int], Responder]) -> None:
+    ports, responder = serving
+    transcript = Transcript(responder)
+    exchange(ports[0], GET[:9], GET[9:] + b"GET /name HTTP/1.0\r\n\r\n")
+    exchange(ports[1], b"GET /other HTTP/1.0\r\n\r\n")
+    settle([responder])
+    read = [(each.port, each.family, each.data) for each in transcript.connections()]
+    assert read == [
+        (ports[0], 4, GET + b"GET /name HTTP/1.0\r\n\r\n"),
+        (ports[1], 4, b"GET /other HTTP/1.0\r\n\r\n"),
+    ]
+    assert Transcript(responder).connections() == []
+
+
 def test_a_body_that_does_not_fit_beside_its_head_ends_the_connection(ports: list[int]) -> None:
-    assert exchange(ports[0], b"POST /a HTTP/1.1\r\nContent-Length: 8190\r\n\r\n") == b""
+    assert exchange(ports[0], b"POST /a HTTP/1.1\r\nContent-Length: 65530\r\n\r\n") == b""
 
 
 def test_the_answer_to_head_has_no_body(ports: list[int]) -> None:
@@ -125,7 +152,7 @@ def test_requests_may_come_in_pieces_and_in_one(ports: list[int]) -> None:
 
 
 def test_head_without_end_ends_the_connection(ports: list[int]) -> None:
-    assert exchange(ports[0], b"x" * 8192) == b""
+    assert exchange(ports[0], b"x" * 65536) == b""
 
 
 def test_port_that_is_taken_is_named(local: LocalPod, tmp_path: Path) -> None:
