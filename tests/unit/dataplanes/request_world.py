@@ -93,6 +93,10 @@ def _holds(matcher: Mapping[str, Any], asked: Asked) -> bool:  # noqa: PLR0911 -
 
 
 def _header(matcher: Mapping[str, Any], asked: Asked) -> bool:
+    return _is(matcher, asked) is not matcher.get("invert_match", False)
+
+
+def _is(matcher: Mapping[str, Any], asked: Asked) -> bool:
     pseudo = {":path": asked.path, ":method": asked.method, ":authority": asked.host}
     values = {**pseudo, **{name.lower(): value for name, value in asked.headers.items()}}
     value = values.get(matcher["name"].lower())

@@ -22,6 +22,7 @@ FOLDER, SOCKET = Path("/folder"), Path("/xds.sock")
 OTHERS = {
     "concurrency": 5,
     "normalize_path": False,
+    "idle_timeout": False,
     "access_log": True,
     "all_statistics": True,
     "exact_balance": True,

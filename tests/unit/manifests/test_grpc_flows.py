@@ -58,7 +58,7 @@ FLOWS = {
     "grpc: {method: a/b, headers: {Grpc-Timeout: 1S}}": ".grpc.headers.Grpc-Timeout: cannot be given",
     "grpc: {method: a/b, headers: {token-bin: x}}": ".grpc.headers.token-bin: cannot be given",
     "grpc: {method: a/b, headers: {x: é}}": ".grpc.headers.x: want metadata of visible ASCII characters and spaces",
-    "grpc: {method: a/b}, opened: before": ".opened: a connection that is kept open carries a request of its own",
+    "grpc: {method: a/b}, opened: before": ".opened: such a connection carries a request of its own",
     "grpc: {method: a/b}, as: {uid: 1}": ".as: the lab's clients of gRPC are root; remove it",
     "grpc: {method: a/b}, status: 403": ".status: only an answer to a request of HTTP has one",
     "grpc: {method: a/b}, http: {}": ".grpc: beside http; write a flow for each",
