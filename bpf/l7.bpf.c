@@ -94,9 +94,6 @@ int l7_reply(struct sk_msg_md *msg)
 {
 	struct l7_connection *connection;
 	struct l7_tuple tuple = {};
-	struct reading *r;
-	__u32 bytes = msg->size, read;
-	struct tcp_sock *own;
 
 	NAME_OF(&tuple, msg);
 	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
@@ -108,45 +105,8 @@ int l7_reply(struct sk_msg_md *msg)
 	}
 	if (connection->relayed)
 		return SK_PASS;
-	/* What l7_receive redirects is sent here, too. */
-	if (connection->state != L7_PROXIED && !(connection->state == L7_FORWARDED && connection->left)) {
-		connection->state = L7_UNFRAMED; /* it says something by itself */
-		return SK_PASS;
-	}
-	if (!connection->left) {
-		read = bytes > HEAD_BYTES ? HEAD_BYTES : bytes;
-		r = reading_begin();
-		if (!r) {
-			connection->state = L7_UNFRAMED;
-			return SK_PASS;
-		}
-		if (bpf_msg_pull_data(msg, 0, read, 0) || (void *)msg->data + read > (void *)msg->data_end || !read ||
-		    read > HEAD_BYTES || bpf_probe_read_kernel(r->bytes, read, msg->data) ||
-		    !read_head(r, read, HEAD_STATUS_VERSION) || r->head.status < 200 ||
-		    !(r->head.lengths || r->head.status == 204 || r->head.status == 304 || connection->head_request)) {
-			connection->state = L7_UNFRAMED;
-			reading_end();
-			return SK_PASS;
-		}
-		connection->left = r->head.bytes;
-		if (r->head.status != 204 && r->head.status != 304 && !connection->head_request)
-			connection->left += r->head.length;
-		reading_end();
-	}
-	if (bytes > connection->left) {
+	if (!may_say(msg, connection))
 		connection->state = L7_UNFRAMED;
-		return SK_PASS;
-	}
-	connection->left -= bytes;
-	if (connection->left)
-		return SK_PASS;
-	own = bpf_skc_to_tcp_sock(msg->sk);
-	if (!own) {
-		connection->state = L7_UNFRAMED;
-		return SK_PASS;
-	}
-	connection->answered = own->write_seq + bytes;
-	connection->state = L7_IDLE;
 	return SK_PASS;
 }
 
@@ -321,7 +281,7 @@ int l7_finish(struct l7_errand *errand)
 		return 0;
 	connection->upstream = 0;
 	connection->relayed = 0;
-	connection->left = 0;
+	connection->framed = 0;
 	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq;
 	connection->state = L7_IDLE;
 	errand->answer = 1;

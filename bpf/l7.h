@@ -68,8 +68,12 @@ struct l7_connection {
 	__u32 state; /* enum l7_state */
 	__u32 request; /* sequence number at which the request begins */
 	__u32 request_bytes;
-	__u32 answered; /* sequence number of the proxy's socket after the last answer */
-	__u32 left; /* bytes of the proxy's answer that are to come; 0 where its head is */
+	/*
+	 * Sequence number of the proxy's socket after the answer, once its head has been read. Absolute, since bytes cannot be
+	 * counted: after a send that was cut short the kernel does not show the next one to programs.
+	 */
+	__u32 answered;
+	__u32 framed; /* `answered` is that of the request in progress */
 	__u32 allowed; /* generation by which the kernel allows the request, or 0 */
 	__u32 judged; /* generation by which the connection itself is allowed, or 0 */
 	__u32 relayed; /* the agent writes the answer, and says when it has */

@@ -46,16 +46,6 @@ static __always_inline void enter(struct __sk_buff *skb, const struct packet *p,
 	}
 }
 
-static __always_inline __u32 load_message(struct sk_msg_md *msg, struct reading *r)
-{
-	__u32 read = msg->size > HEAD_BYTES ? HEAD_BYTES : msg->size;
-
-	if (!read || read > HEAD_BYTES || bpf_msg_pull_data(msg, 0, read, 0) ||
-	    (void *)msg->data + read > (void *)msg->data_end || bpf_probe_read_kernel(r->bytes, read, msg->data))
-		return 0;
-	return read;
-}
-
 /* Whether nothing is left to read of what came to a socket by any way. */
 static __always_inline bool has_read_all(const struct tcp_sock *tcp)
 {
@@ -88,7 +78,10 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	struct reading *r;
 	__u64 cookie;
 
-	if (!connection || connection->state != L7_IDLE || !tcp)
+	if (!connection || !tcp)
+		return L7_COUNTS;
+	settle_answered(connection, tcp->copied_seq);
+	if (connection->state != L7_IDLE)
 		return L7_COUNTS;
 	if (tcp->copied_seq != connection->answered || tcp->write_seq != connection->request + connection->request_bytes ||
 	    !has_read_all(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))

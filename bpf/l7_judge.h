@@ -11,6 +11,16 @@ const volatile __u32 answer_bytes = 256 << 10;
 /* Longer requests go to the proxy. */
 const volatile __u32 request_bytes = 64 << 10;
 
+/* The client has `seen` so much of what the proxy's socket sent: whether that ends its request. */
+static __always_inline void settle_answered(struct l7_connection *connection, __u32 seen)
+{
+	if (connection->framed && (connection->state == L7_PROXIED || connection->state == L7_FORWARDED) &&
+	    !before(seen, connection->answered)) {
+		connection->framed = 0;
+		connection->state = L7_IDLE;
+	}
+}
+
 /* Whether one of the rules of `set` takes a request. */
 static __always_inline bool takes(__u32 set, __u64 method, struct rule_key *key)
 {
@@ -103,4 +113,14 @@ static __always_inline int judge_read(struct reading *r, const struct l7_tuple *
 	}
 	connection->allowed = generation;
 	return judge_request(target, r);
+}
+
+static __always_inline __u32 load_message(struct sk_msg_md *msg, struct reading *r)
+{
+	__u32 read = msg->size > HEAD_BYTES ? HEAD_BYTES : msg->size;
+
+	if (!read || read > HEAD_BYTES || bpf_msg_pull_data(msg, 0, read, 0) ||
+	    (void *)msg->data + read > (void *)msg->data_end || bpf_probe_read_kernel(r->bytes, read, msg->data))
+		return 0;
+	return read;
 }

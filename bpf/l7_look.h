@@ -52,15 +52,15 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 
 	if (!connection || connection->state == L7_UNFRAMED)
 		return TCX_NEXT;
-	if (connection->state != L7_IDLE) {
-		if (!before(connection->request + connection->request_bytes, end))
-			return TCX_NEXT; /* once more what was looked at */
-		l7_count(L7_HELD);
-		return TC_ACT_SHOT;
-	}
 	if (!before(connection->request + connection->request_bytes, end))
+		return TCX_NEXT; /* more of the request that is in progress, or of what was looked at */
+	settle_answered(connection, segment->acknowledged);
+	if (connection->state == L7_PROXIED) { /* the proxy keeps the order of what it is asked */
+		connection->state = L7_UNFRAMED;
+		l7_count(L7_SLOW_UNFRAMED);
 		return TCX_NEXT;
-	if (before(segment->acknowledged, connection->answered)) {
+	}
+	if (connection->state != L7_IDLE || before(segment->acknowledged, connection->answered)) {
 		l7_count(L7_HELD);
 		return TC_ACT_SHOT;
 	}
@@ -74,7 +74,7 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	slow = ask(skb, tuple, connection, segment->offset, segment->bytes);
 	connection->request = segment->sequence;
 	connection->slow = slow;
-	connection->left = 0;
+	connection->framed = 0;
 	if (slow == L7_SLOW_STRANGE)
 		l7_count(slow);
 	connection->state = slow == L7_SLOW_STRANGE ? L7_UNFRAMED : L7_ASKED;

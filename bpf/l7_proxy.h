@@ -76,8 +76,10 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 		}
 		upstream->state = UPSTREAM_ANSWERS;
 		connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
-		if (connection && connection->upstream == cookie)
-			connection->left = upstream->total;
+		if (connection && connection->upstream == cookie && !upstream->to_client) {
+			connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq + upstream->total;
+			connection->framed = 1;
+		}
 	}
 	if (upstream->state != UPSTREAM_ANSWERS)
 		return upstream->state == UPSTREAM_ORPHAN ? SK_DROP : SK_PASS;
@@ -90,4 +92,44 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	if (to_client)
 		return bpf_sk_redirect_hash(skb, &l7_ends, &client, BPF_F_INGRESS);
 	return bpf_sk_redirect_hash(skb, &l7_sockets, &client, 0);
+}
+
+/* The proxy's answer begins with `bytes` of `r`: whether it is known where it ends. */
+static __always_inline bool frame(struct l7_connection *connection, struct reading *r, __u32 read, __u32 bytes, __u32 begins)
+{
+	__u32 total;
+	bool bare;
+
+	if (!read_head(r, read, HEAD_STATUS_VERSION) || r->head.status < 200)
+		return false;
+	bare = connection->head_request || r->head.status == 204 || r->head.status == 304;
+	total = r->head.bytes + (bare ? 0 : r->head.length);
+	if ((!bare && !r->head.lengths) || bytes > total)
+		return false;
+	connection->answered = begins + total;
+	connection->framed = 1;
+	return true;
+}
+
+/* What the proxy says to a client, or what was redirected into its socket: whether that can be an answer, or a part of one. */
+static __always_inline bool may_say(struct sk_msg_md *msg, struct l7_connection *connection)
+{
+	struct tcp_sock *own = bpf_skc_to_tcp_sock(msg->sk);
+	struct reading *r;
+	__u32 read;
+	bool known;
+
+	if (!own)
+		return false;
+	if (connection->framed)
+		return before(own->write_seq, connection->answered);
+	if (connection->state != L7_PROXIED)
+		return false;
+	r = reading_begin();
+	if (!r)
+		return false;
+	read = load_message(msg, r);
+	known = read && frame(connection, r, read, msg->size, own->write_seq);
+	reading_end();
+	return known;
 }

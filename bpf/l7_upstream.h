@@ -57,7 +57,7 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 		upstream->direct = 0;
 		upstream->state = UPSTREAM_ASKED;
 		connection->upstream = cookie;
-		connection->left = 0;
+		connection->framed = 0;
 		connection->relayed = 0;
 		connection->state = L7_FORWARDED;
 		return cookie;

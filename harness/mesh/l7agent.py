@@ -45,7 +45,10 @@ SYN_RETRIES = 2
 RELAY_SECONDS = 2.0
 """For relays to end when their connections are shut down."""
 
-IP_TRANSPARENT, IPV6_TRANSPARENT, SO_COOKIE = 19, 75, 57
+SEND_BYTES = 1 << 20
+"""A request that is redirected is cut short where the connection has no room for it; one at a time is at most 64 KiB."""
+
+IP_TRANSPARENT, IPV6_TRANSPARENT, SO_COOKIE, SO_SNDBUFFORCE = 19, 75, 57, 32
 
 ProxySocket = Callable[[str, int, str, int], socket.socket | None]
 """The proxy's own socket towards a client (address, port) for a backend (address, port); None where it is gone."""
@@ -175,6 +178,7 @@ class FastPathAgent:
             level, option = (socket.SOL_IP, IP_TRANSPARENT) if pair.family == 4 else (socket.IPPROTO_IPV6, IPV6_TRANSPARENT)
             opened.setsockopt(level, option, 1)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BYTES)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, SYN_RETRIES)
             opened.bind((pair.client, 0))
             with suppress(BlockingIOError):
