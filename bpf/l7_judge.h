@@ -103,14 +103,15 @@ static __always_inline int judge_read(struct reading *r, const struct l7_tuple *
 	connection->head_request = r->head.method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
 	if (*whole != bytes || bytes > request_bytes)
 		return L7_SLOW_IN_PIECES;
-	target = target_of(tuple, generation);
-	if (!target)
-		return L7_SLOW_NO_TARGET;
 	if (connection->judged != generation) {
 		if (!may_connect(tuple, generation))
 			return L7_SLOW_NOT_ALLOWED;
 		connection->judged = generation;
 	}
+	/* Only now: what the agent learns of a pair has it open connections in the client's name. */
+	target = target_of(tuple, generation);
+	if (!target)
+		return L7_SLOW_NO_TARGET;
 	connection->allowed = generation;
 	return judge_request(target, r);
 }

@@ -123,6 +123,11 @@ class FastPath:
         """By which requests are judged now."""
         return self._generation
 
+    def in_force(self) -> bool:
+        """Whether the packet programs are in that generation, too."""
+        settings = self.maps["mesh_config"].get(U32.pack(0))
+        return settings is not None and U32.unpack_from(settings)[0] == self._generation
+
     def judge_by(self, generation: int, targets: Targets) -> None:
         """Judge so while ``generation`` is in force: requests of known pairs at once, of others when they are asked about."""
         with self._lock:

@@ -147,12 +147,10 @@ class FastPathAgent:
         os.eventfd_write(self._wake, 1)
 
     def _renew(self) -> None:
-        pairs = {upstream.pair for upstream in self._upstreams.values()}
+        """New ones are opened when a request asks for them that is allowed: nothing is sent in the name of who is not."""
         for upstream in list(self._upstreams.values()):
             if upstream.cookie not in self._ready or self._path.errand("l7_evict", upstream.pair, cookie=upstream.cookie):
                 self._drop(upstream)
-        for pair in pairs:
-            self._open(pair, BATCH)
 
     def forget(self, pairs: list[Pair]) -> None:
         """Close the connections of ``pairs``, whose addresses have other owners now."""
@@ -162,6 +160,8 @@ class FastPathAgent:
 
     def _open(self, pair: Pair, count: int) -> None:
         """Begin to; what comes of it is seen when the socket is writable."""
+        if not self._path.in_force():
+            return  # the request that asked for them was judged by another policy
         for _ in range(min(count, MOST - self._counts[pair])):
             upstream = self._begin(pair)
             if upstream is None:
