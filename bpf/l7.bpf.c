@@ -84,7 +84,7 @@ int l7_receive(struct __sk_buff *skb)
 	slow = send_direct(skb, &tuple, connection);
 	l7_count(slow);
 	if (slow != L7_FAST)
-		connection->state = L7_PROXIED;
+		connection->state = slow == L7_SLOW_STRANGE ? L7_UNFRAMED : L7_PROXIED;
 	return SK_PASS;
 }
 

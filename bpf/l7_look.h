@@ -43,6 +43,14 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 	return slow;
 }
 
+/* Nobody else's packets may change what is known of a connection; those the mesh's own programs drop. */
+static __always_inline bool sent_by_source(struct __sk_buff *skb, const struct packet *p)
+{
+	struct endpoint *from = find_endpoint(current_generation(), p->family, &p->source);
+
+	return from && !check_source(skb, from, from->flags & ENDPOINT_LOCAL ? FROM_POD : FROM_WIRE);
+}
+
 static __always_inline int look(struct __sk_buff *skb, const struct packet *p, const struct l7_tuple *tuple,
 				const struct segment *segment)
 {
@@ -50,8 +58,13 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	__u32 end = segment->sequence + segment->bytes;
 	int slow;
 
-	if (!connection || connection->state == L7_UNFRAMED)
+	if (!connection || connection->state == L7_UNFRAMED || !sent_by_source(skb, p))
 		return TCX_NEXT;
+	/* What was lost behind this program may be sent again together with what follows it. */
+	if (connection->state == L7_ASKED && segment->sequence == connection->request) {
+		connection->request_bytes = 0;
+		connection->state = L7_IDLE;
+	}
 	if (!before(connection->request + connection->request_bytes, end))
 		return TCX_NEXT; /* more of the request that is in progress, or of what was looked at */
 	settle_answered(connection, segment->acknowledged);

@@ -27,12 +27,33 @@
 		(tuple)->backend_port = bpf_htons((context)->local_port);                                              \
 	} while (0)
 
+/*
+ * Judges once more what l7_look has judged: that saw a packet, this is what TCP made of it. Whoever writes packets of his
+ * own could show the one an allowed request and TCP another.
+ */
+static __always_inline __u32 judge_received(struct __sk_buff *skb, const struct l7_tuple *tuple,
+					    struct l7_connection *connection)
+{
+	struct reading *r = reading_begin();
+	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len, whole = 0;
+	int slow = L7_SLOW_STRANGE;
+
+	if (!r)
+		return slow;
+	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
+		slow = judge_read(r, tuple, connection, read, skb->len, &whole);
+	reading_end();
+	return slow;
+}
+
 static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
 					 struct l7_connection *connection)
 {
 	__u32 slow = connection->slow;
 	__u64 cookie;
 
+	if (slow == L7_FAST)
+		slow = judge_received(skb, tuple, connection);
 	if (slow != L7_FAST)
 		return slow;
 	cookie = claim(tuple, connection, connection->cookie, false, &slow);

@@ -88,6 +88,7 @@ class FastPathAgent:
         self._relays: set[Thread] = set()
         self._dropping = RLock()
         self._ended = self._renewing = False
+        self._trouble: BpfError | None = None
         self._thread = Thread(target=self._run, name=f"l7-{path.node.name}", daemon=True)
 
     def start(self) -> None:
@@ -95,7 +96,7 @@ class FastPathAgent:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it, and every connection."""
+        """End it, and every connection. Raises the BpfError that it met first, if any."""
         self._ended = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
@@ -106,6 +107,8 @@ class FastPathAgent:
         self._poll.close()
         os.close(self._wake)
         library().ring_buffer__free(self._ring)
+        if self._trouble is not None:
+            raise self._trouble
 
     def _take(self, _context: object, data: int, size: int) -> int:
         pair, kind, cookie = EVENT.unpack(ctypes.string_at(data, size))
@@ -114,20 +117,26 @@ class FastPathAgent:
 
     def _run(self) -> None:
         while not self._ended:
-            for descriptor, _ in self._poll.poll():
-                if descriptor == self._ring_fd:
-                    library().ring_buffer__consume(self._ring)
-                elif descriptor == self._wake:
-                    os.eventfd_read(self._wake)
-                elif descriptor in self._by_descriptor:
-                    upstream = self._by_descriptor[descriptor]
-                    (self._closed_by_backend if upstream.cookie in self._ready else self._opened)(upstream)
-            if self._renewing:
-                self._renewing = False
-                self._renew()
-            events, self._events = self._events, []
-            for pair, kind, cookie in events:
-                self._serve(pair, kind, cookie)
+            try:
+                self._round()
+            except BpfError as error:  # this one thing was not done; others wait
+                self._trouble = self._trouble or error
+
+    def _round(self) -> None:
+        """Wait for something to do, and do it."""
+        for descriptor, _ in self._poll.poll():
+            if descriptor == self._ring_fd:
+                library().ring_buffer__consume(self._ring)
+            elif descriptor == self._wake:
+                os.eventfd_read(self._wake)
+            elif descriptor in self._by_descriptor:
+                upstream = self._by_descriptor[descriptor]
+                (self._closed_by_backend if upstream.cookie in self._ready else self._opened)(upstream)
+        if self._renewing:
+            self._renewing = False
+            self._renew()
+        while self._events:
+            self._serve(*self._events.pop(0))
 
     def _serve(self, pair: Pair, kind: EventKind, cookie: int) -> None:
         if kind is EventKind.UNKNOWN:
