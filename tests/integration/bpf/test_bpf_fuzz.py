@@ -38,6 +38,13 @@ def fuzz(program: Path, out: Path, packets: int) -> Completed:
     return run(argv, seconds=240, check=False, ending=20)
 
 
+def test_a_world_has_somebody_who_sends() -> None:
+    """The seventeenth had no pods, and packets were waited for that nobody could send."""
+    code = "from fuzz.worlds import world; raise SystemExit(not world(1, 16).topology.pods)"
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "unit" / "oracle")))
+    assert run(["env", f"PYTHONPATH={paths}", sys.executable, "-P", "-c", code], check=False).status == 0
+
+
 def test_no_verdict_differs_and_every_drop_reason_is_hit(root: None, tmp_path: Path) -> None:
     done = fuzz(ROOT, tmp_path, PACKETS)
     assert done.status == 0, done.stdout + done.stderr
