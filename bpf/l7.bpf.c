@@ -2,9 +2,9 @@
  * Requests that are understood whole go to their backend in the kernel, all others to the node's proxy.
  *
  * The client's connection ends at the proxy's socket. l7_look runs before the mesh's own programs: it reads each request on
- * its way to that socket, and holds back what follows until the answer is written. l7_request sends an allowed request from
- * the proxy's socket on to a connection that the agent keeps to the backend; l7_response sends the answer back into the
- * proxy's socket; l7_reply sees where the proxy's own answers end. Both ends run plain TCP.
+ * its way to that socket, and holds back what follows until the answer is written. l7_receive sends an allowed request on
+ * from the proxy's socket to a connection that the agent keeps to the backend, and its answer back; l7_send does the same
+ * between the own sockets of a client and a backend that take part; l7_reply sees where the proxy's own answers end.
  */
 #include "l7_look.h"
 #include "l7_proxy.h"
