@@ -239,9 +239,8 @@ int l7_evict(struct l7_errand *errand)
 	return 0;
 }
 
-/* The agent will write the answer that a connection was to bring. */
-SEC("syscall")
-int l7_take_over(struct l7_errand *errand)
+/* A connection to a backend is in another state from now on; whom its answer was for, NULL where nobody waits for it. */
+static __always_inline struct l7_connection *upstream_becomes(const struct l7_errand *errand, __u32 state)
 {
 	struct l7_connection *connection;
 	struct l7_upstream *upstream;
@@ -250,11 +249,20 @@ int l7_take_over(struct l7_errand *errand)
 
 	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
 	if (!upstream)
-		return 0;
+		return NULL;
 	tuple = upstream->client;
-	upstream->state = UPSTREAM_RELAYED;
+	upstream->state = state;
 	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
-	if (!connection || connection->upstream != cookie)
+	return connection && connection->upstream == cookie ? connection : NULL;
+}
+
+/* The agent will write the answer that a connection was to bring. */
+SEC("syscall")
+int l7_take_over(struct l7_errand *errand)
+{
+	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_RELAYED);
+
+	if (!connection)
 		return 0;
 	connection->relayed = 1;
 	errand->answer = 1;
@@ -266,18 +274,9 @@ int l7_take_over(struct l7_errand *errand)
 SEC("syscall")
 int l7_finish(struct l7_errand *errand)
 {
-	struct l7_connection *connection;
-	struct l7_upstream *upstream;
-	__u64 cookie = errand->cookie;
-	struct l7_tuple tuple;
+	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_IDLE);
 
-	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
-	if (!upstream)
-		return 0;
-	tuple = upstream->client;
-	upstream->state = UPSTREAM_IDLE;
-	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
-	if (!connection || connection->upstream != cookie)
+	if (!connection)
 		return 0;
 	connection->upstream = 0;
 	connection->relayed = 0;

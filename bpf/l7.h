@@ -152,7 +152,7 @@ struct l7_upstream {
 	__u64 cookie; /* of the proxy's socket that the answer is for */
 	__u32 state; /* enum l7_upstream_state */
 	__u32 left; /* bytes of the body */
-	__u32 written; /* sequence number of the proxy's socket where the answer begins */
+	__u32 direct; /* the answer has begun to go from the backend's socket */
 	__u32 total; /* bytes of the answer */
 	struct l7_pair pair;
 	__u32 head_request;
@@ -160,9 +160,7 @@ struct l7_upstream {
 	__u64 server; /* the backend's struct tcp_sock, 0 until it has entered */
 	__u64 server_cookie;
 	__u32 to_client; /* the answer is for the client's own socket, not for the proxy's */
-	__u32 direct; /* the answer has begun to go from the backend's socket */
 	__u32 generation; /* in which it was opened: other policies may have it end elsewhere */
-	__u32 pad;
 };
 
 /* The agent's connections by name, for the backend's side of them; value: cookie of the agent's socket. */

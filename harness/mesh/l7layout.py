@@ -11,7 +11,7 @@ TUPLE = struct.Struct("=16s16s2s2sI")  # client, backend, client's port, backend
 COOKIE = struct.Struct("=Q")
 ERRAND = struct.Struct(f"=QIIIII{PAIR.size}s")  # cookie, generation, sets of egress and ingress, knowledge, answer, pair
 EVENT = struct.Struct(f"={PAIR.size}sIQ")  # pair, kind, cookie of the agent's socket
-UPSTREAM_PAIR, UPSTREAM_CLIENT, UPSTREAM_STATE, UPSTREAM_HEAD, UPSTREAM_GENERATION = 64, 0, 48, 100, 136
+UPSTREAM_PAIR, UPSTREAM_CLIENT, UPSTREAM_STATE, UPSTREAM_HEAD, UPSTREAM_GENERATION = 64, 0, 48, 100, 132
 """Offsets in ``struct l7_upstream`` of what the agent reads and writes."""
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}

@@ -1,11 +1,11 @@
 """A client and a backend of HTTP/2 without TLS (prior knowledge), on sockets inside pods."""
 
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from accepting import Accepting, accepting, listening
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, ResponseReceived, StreamEnded
@@ -15,24 +15,13 @@ from harness.lab.port import LabPod
 
 
 @dataclass
-class Http2Backend:
+class Http2Backend(Accepting):
     """Answers every request with status 200 and its pod's name."""
 
     name: str
-    listener: socket.socket
     paths: list[str] = field(default_factory=list)
-    open: list[socket.socket] = field(default_factory=list)
 
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.open.append(connection)
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
         state = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         state.initiate_connection()
         with suppress(OSError):  # the test may end in the middle of an answer
@@ -48,18 +37,8 @@ class Http2Backend:
 
 @contextmanager
 def http2_backend(pod: LabPod, port: int) -> Iterator[Http2Backend]:
-    with pod.entered():
-        listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    served = Http2Backend(pod.pod.ref, listener)
-    thread = threading.Thread(target=served.serve, daemon=True)
-    thread.start()
-    try:
+    with accepting(Http2Backend(listening(pod, port), pod.pod.ref)) as served:
         yield served
-    finally:
-        for each in (listener, *served.open):
-            each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        thread.join()
 
 
 class Http2Client:

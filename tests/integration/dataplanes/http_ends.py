@@ -5,9 +5,11 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+
+from accepting import Accepting, accepting, listening
 
 from harness.lab.port import LabPod
 
@@ -33,28 +35,21 @@ class Seen:
 
 
 @dataclass
-class Backend:
+class Backend(Accepting):
     """Answers every request with its pod's name, and remembers them; bodies are not read."""
 
     name: str
-    listener: socket.socket
     seen: list[Seen] = field(default_factory=list)
     go: threading.Event = field(default_factory=threading.Event)
     asked: threading.Event = field(default_factory=threading.Event)
-    open: list[socket.socket] = field(default_factory=list)
 
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, (host, *_) = self.listener.accept()
-            except OSError:
-                return
-            self.open.append(connection)
-            peer = ip_address(host)
-            mapped = getattr(peer, "ipv4_mapped", None)
-            threading.Thread(target=self._answer, args=(connection, str(mapped or peer)), daemon=True).start()
-
-    def _answer(self, connection: socket.socket, peer: str) -> None:
+    def talk(self, connection: socket.socket) -> None:
+        try:
+            host, *_ = connection.getpeername()
+        except OSError:  # the client is gone already
+            return
+        address = ip_address(host)
+        peer = str(getattr(address, "ipv4_mapped", None) or address)
         heads = b""
         while True:
             try:
@@ -86,27 +81,13 @@ class Backend:
         finally:
             self.go.set()
 
-    def close(self) -> None:
-        # shut down first: a thread that waits keeps its socket, and with it the namespace, alive
-        for each in (self.listener, *self.open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
 
 @contextmanager
 def backend(pod: LabPod, port: int = PORT) -> Iterator[Backend]:
-    with pod.entered():
-        listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    served = Backend(pod.pod.ref, listener)
+    served = Backend(listening(pod, port), pod.pod.ref)
     served.go.set()
-    thread = threading.Thread(target=served.serve, daemon=True)
-    thread.start()
-    try:
+    with accepting(served):
         yield served
-    finally:
-        served.close()
-        thread.join()
 
 
 def connected(client: LabPod, server: LabPod, family: int = 4, port: int = PORT, seconds: float = SECONDS) -> socket.socket:

@@ -5,12 +5,12 @@ Its sockets are non-blocking, as those of most servers: only such take part in t
 
 import select
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import h11
+from accepting import Accepting, accepting, listening
 
 from harness.lab.port import LabPod
 
@@ -27,22 +27,11 @@ MALFORMED = Understood(b"", b"malformed", (), b"")
 
 
 @dataclass
-class StrictBackend:
-    listener: socket.socket
+class StrictBackend(Accepting):
     seen: list[Understood] = field(default_factory=list)
-    open: list[socket.socket] = field(default_factory=list)
 
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            connection.setblocking(False)
-            self.open.append(connection)
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
         state = h11.Connection(h11.SERVER)
         with suppress(OSError):
             while self._answered(state, connection):
@@ -78,12 +67,6 @@ class StrictBackend:
             else:
                 return False
 
-    def close(self) -> None:
-        for each in (self.listener, *self.open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
 
 def read(connection: socket.socket) -> bytes:
     """What comes next, b"" at the end."""
@@ -111,13 +94,5 @@ def wait(connection: socket.socket, event: int) -> None:
 
 @contextmanager
 def strict_backend(pod: LabPod, port: int) -> Iterator[StrictBackend]:
-    with pod.entered():
-        listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    served = StrictBackend(listener)
-    thread = threading.Thread(target=served.serve, daemon=True)
-    thread.start()
-    try:
+    with accepting(StrictBackend(listening(pod, port))) as served:
         yield served
-    finally:
-        served.close()
-        thread.join()
