@@ -16,7 +16,17 @@ from harness.oracle.direct import kafka
 
 HERE = Origin("policy.yaml", 1)
 CLIENT, BROKER = "10.0.0.1", "10.0.0.2"
-APIS = ("produce", "fetch", "metadata", "apiversions", "heartbeat", "findcoordinator", "createtopics", "offsets")
+APIS = (
+    "produce",
+    "fetch",
+    "metadata",
+    "apiversions",
+    "heartbeat",
+    "findcoordinator",
+    "createtopics",
+    "offsets",
+    "describeconfigs",
+)
 WITH_TOPICS = {"produce", "fetch", "metadata", "createtopics", "offsets"}
 TOPICS = ("orders", "payments", "audit")
 
@@ -42,10 +52,20 @@ written_rules = st.builds(
 @st.composite
 def asked_requests(draw: st.DrawFn) -> tuple[KafkaRequest, Asked]:
     api = draw(st.sampled_from(APIS))
-    topics = tuple(draw(st.sets(st.sampled_from(TOPICS)))) if api in WITH_TOPICS else ()
+    may = api in WITH_TOPICS or api == "describeconfigs"
+    topics = tuple(draw(st.sets(st.sampled_from(TOPICS)))) if may else ()
     version, client = draw(st.sampled_from((0, 7))), draw(st.sampled_from((None, "me")))
-    key = {"produce": 0, "fetch": 1, "offsets": 2, "metadata": 3, "findcoordinator": 10, "heartbeat": 12, "apiversions": 18}
-    asked = Asked(key.get(api, 19), version, 1, client, frozenset(topics), api in WITH_TOPICS, None)
+    key = {
+        "produce": 0,
+        "fetch": 1,
+        "offsets": 2,
+        "metadata": 3,
+        "findcoordinator": 10,
+        "heartbeat": 12,
+        "apiversions": 18,
+        "describeconfigs": 32,
+    }
+    asked = Asked(key.get(api, 19), version, 1, client, frozenset(topics), api in WITH_TOPICS or bool(topics), None)
     return KafkaRequest(api, version, topics, client), asked
 
 
