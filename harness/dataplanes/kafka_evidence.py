@@ -1,6 +1,5 @@
 """What a proxy for Kafka has written down of a refused request, as evidence for a flow."""
 
-from harness.kafka import schema
 from harness.kafka.records import POLICY, RefusedRequest
 from harness.model.request import KafkaRequest, Request
 
@@ -12,8 +11,7 @@ def is_about(refused: RefusedRequest, request: Request | None) -> bool:
     if not isinstance(request, KafkaRequest):
         return False
     if refused.reason != POLICY:
-        key = int(refused.api)
-        return (schema.api_name(key) or refused.api, refused.version) == (request.api, request.version)
+        return (refused.api, refused.version) == (request.api, request.version)
     asked = request.api, request.version, frozenset(request.topics), request.client_id
     return (refused.api, refused.version, frozenset(refused.topics), refused.client_id) == asked
 

@@ -130,9 +130,7 @@ def _refuse_both(found: Iterable[Scope]) -> None:
         http = next((each for each in scope.admissions if each.requests), None)
         if http is not None and _of_kafka(scope):
             ports = str(scope.first) if scope.first == scope.last else f"{scope.first} to {scope.last}"
-            what = (
-                f"rules about HTTP beside rules about Kafka, both about port {ports}, which Cilium refuses, too: use two"
-            )
+            what = f"rules about HTTP beside rules about Kafka, both about port {ports}, which Cilium refuses, too: use two"
             raise PolicyError(http.origin, what)
 
 

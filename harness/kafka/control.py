@@ -1,14 +1,12 @@
 """The proxy of one node as the harness has it: its process, what it is told, and what it has refused."""
 
-import json
 import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.kafka import rules
-from harness.kafka.proxy import READY
+from harness.kafka.protocol import READY, line
 from harness.kafka.records import RefusedRequest, refused_requests
 from harness.kafka.rules import Ports
 from harness.lab.port import LabNode, Process
@@ -31,7 +29,7 @@ class KafkaProxy:
         self._control, self._records = folder / "kafka.sock", folder / "kafka-refused.log"
         self._port = port
         self._process: Process | None = None
-        self._told: str | None = None
+        self._told: bytes | None = None
         self._forgotten = 0
 
     @property
@@ -41,7 +39,7 @@ class KafkaProxy:
 
     def judge_by(self, laws: Sequence[Sequence[Ports]]) -> None:
         """Later requests must be allowed by all of ``laws``; returns when that is so."""
-        told = json.dumps([rules.written(law) for law in laws])
+        told = line(laws)
         if self.pids and told == self._told:
             return
         if not self.pids:
@@ -82,12 +80,12 @@ class KafkaProxy:
                 raise KafkaProxyError(f"{self._what} is not ready after {READY_SECONDS:g} s; its log is {self._process.log}")
             time.sleep(_POLL_SECONDS)
 
-    def _tell(self, told: str) -> None:
+    def _tell(self, told: bytes) -> None:
         try:
             with socket.socket(socket.AF_UNIX) as spoken:
                 spoken.settimeout(TOLD_SECONDS)
                 spoken.connect(str(self._control))
-                spoken.sendall(told.encode() + b"\n")
+                spoken.sendall(told)
                 if spoken.recv(1) != b"\n":
                     raise KafkaProxyError(f"{self._what} did not take a change: {self._last_words()}")
         except OSError as error:

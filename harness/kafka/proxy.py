@@ -1,18 +1,17 @@
 """The proxy of one node as a program: takes the connections that the node's stack hands it, and is told what to allow.
 
 ``python -m harness.kafka.proxy CONTROL RECORDS PORT``: it listens on PORT for connections to any address, and on the Unix
-socket CONTROL for lines of JSON, each a list of laws as ``rules.written`` has them. A request must be allowed by all of
-them; the answer is a line once every later request is judged so. Says ``ready`` when it can be told.
+socket CONTROL for what to allow (``protocol``).
 """
 
 import asyncio
-import json
 import signal
 import socket
 import sys
 from pathlib import Path
 
-from harness.kafka import rules
+from harness.kafka import schema
+from harness.kafka.protocol import LONGEST, READY, laws
 from harness.kafka.reading import Asked, Unreadable
 from harness.kafka.records import POLICY, Records, RefusedRequest
 from harness.kafka.relay import Judges, Relay, Stream
@@ -20,8 +19,6 @@ from harness.kafka.rules import Law, Refusal
 
 IP_TRANSPARENT = {socket.AF_INET: (socket.SOL_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
-READY = "ready"
-LINE = 1 << 26  # bytes of a line of laws: thousands of rules about hundreds of pods
 _BACKLOG = 1024
 
 Address = tuple[str, int]
@@ -34,9 +31,9 @@ class Proxy:
         self._records = records
         self._laws: list[Law] = []
 
-    def judge_by(self, said: str) -> None:
-        """Judge later requests by the laws in a line of JSON."""
-        self._laws = [Law(rules.read(law)) for law in json.loads(said)]
+    def judge_by(self, said: bytes) -> None:
+        """Judge later requests by the laws in a line."""
+        self._laws = [Law(law) for law in laws(said)]
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection to its end."""
@@ -59,7 +56,8 @@ def _addresses(writer: asyncio.StreamWriter) -> tuple[Address, Address]:
 
 def _record(client: str, broker: Address, asked: Asked | Unreadable, refusal: Refusal | None) -> RefusedRequest:
     if isinstance(asked, Unreadable):
-        return RefusedRequest(client, *broker, str(asked.key), asked.version, (), None, str(asked))
+        api = schema.api_name(asked.key) or str(asked.key)
+        return RefusedRequest(client, *broker, api, asked.version, (), None, str(asked))
     side, origin = ("", "") if refusal is None else (str(refusal.side), refusal.origin)
     topics = tuple(sorted(asked.topics))
     return RefusedRequest(client, *broker, asked.api, asked.version, topics, asked.client_id, POLICY, side, origin)
@@ -101,7 +99,7 @@ async def serve(control: Path, records: Path, port: int) -> None:
 
     async def told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            proxy.judge_by(line.decode())
+            proxy.judge_by(line)
             if not listeners:
                 made = [_listener(family, port) for family in IP_TRANSPARENT]
                 listeners.extend([await asyncio.start_server(proxy.take, sock=each) for each in made])
@@ -112,7 +110,7 @@ async def serve(control: Path, records: Path, port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with await asyncio.start_unix_server(told, control, limit=LINE):
+    async with await asyncio.start_unix_server(told, control, limit=LONGEST):
         print(READY, flush=True)
         await ended.wait()
 

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.kafka.reading import Asked
+if TYPE_CHECKING:  # the harness has rules too, and reads no requests: schemas take a quarter of a second to import
+    from harness.kafka.reading import Asked
 
 
 class Side(StrEnum):
@@ -29,7 +30,7 @@ class Rule:
     client_id: str | None = None
     topic: str | None = None
 
-    def takes(self, asked: Asked) -> bool:
+    def takes(self, asked: "Asked") -> bool:
         """Whether the rule is about such requests; of which topics is another question."""
         return (
             (self.apis is None or asked.api in self.apis)
@@ -96,7 +97,7 @@ class Law:
             for pod in ports.pods:
                 self._by_pod.setdefault((ports.side, pod), []).append(ports)
 
-    def refusal(self, client: str, broker: str, port: int, asked: Asked) -> Refusal | None:
+    def refusal(self, client: str, broker: str, port: int, asked: "Asked") -> Refusal | None:
         """Why a request is refused; None where both sides allow it, or the node of neither is this one."""
         for side, pod, peer in ((Side.EGRESS, client, broker), (Side.INGRESS, broker, client)):
             for ports in self._by_pod.get((side, pod), ()):
@@ -105,7 +106,7 @@ class Law:
         return None
 
 
-def _allowed(ports: Ports, peer: str, asked: Asked) -> bool:
+def _allowed(ports: Ports, peer: str, asked: "Asked") -> bool:
     about = [each for each in ports.allowances if each.is_about(peer)]
     if any(each.denies for each in about):
         return False

@@ -1,12 +1,10 @@
 """The proxy's judgement against the oracle's, which was written apart from it."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.dataplanes.kafka_laws import rules_of
-from harness.kafka import rules
+from harness.kafka import protocol, rules
 from harness.kafka.reading import Asked
 from harness.kafka.rules import Allowance, Law, Ports, Refusal, Side
 from harness.model.cilium import KafkaRule
@@ -110,4 +108,4 @@ def test_what_nothing_is_said_about_depends_on_isolation() -> None:
 
 def test_laws_are_the_same_after_they_were_written_and_read() -> None:
     said = [ports(ALL, NOTHING, Allowance("b:1", ("::/0",), ("fd00::1",), rules=(rules.Rule(("fetch",), 1, "me", "orders"),)))]
-    assert rules.read(json.loads(json.dumps(rules.written(said)))) == said
+    assert protocol.laws(protocol.line([said, []])) == [said, []]
