@@ -39,20 +39,24 @@ class Relay:
         self._judges = judges
         self._broker: Stream | None = None
         self._answers: asyncio.Queue[Asked | bytes | None] = asyncio.Queue(AT_ONCE)
+        self._size: asyncio.Task[bytes] | None = None  # of the broker's next answer, awaited before it is due
+        self._gone = asyncio.Event()
 
     async def run(self) -> None:
         """Until one side ends. Both connections are closed then."""
         asking, answering = asyncio.create_task(self._ask()), asyncio.create_task(self._answer())
+        gone = asyncio.create_task(self._gone.wait())
         try:
-            await asyncio.wait((asking, answering), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((asking, answering, gone), return_when=asyncio.FIRST_COMPLETED)
             if asking.done() and not asking.exception():
                 await answering  # what was asked before the client's end is still answered
         except (OSError, EOFError, SerialError):
             pass
         finally:
-            for task in (asking, answering):
+            tasks = [each for each in (asking, answering, gone, self._size) if each is not None]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(asking, answering, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             for _, writer in (each for each in ((self._reader, self._writer), self._broker) if each is not None):
                 writer.close()
                 with suppress(OSError):
@@ -87,6 +91,7 @@ class Relay:
             return await self._instead(refuse(asked))
         if self._broker is None:
             self._broker = await self._connect()
+            self._listen(self._broker[0])
         if asked.answered:
             await self._answers.put(asked)
         _, broker = self._broker
@@ -107,10 +112,24 @@ class Relay:
                 await self._broker_answers(due)
             await self._writer.drain()
 
+    def _listen(self, broker: asyncio.StreamReader) -> None:
+        """Hear of it when the broker ends the connection while nothing is asked: its client is told then, too."""
+
+        def heard(size: asyncio.Task[bytes]) -> None:
+            if size.cancelled() or size.exception() is not None:
+                self._gone.set()
+
+        self._size = asyncio.create_task(broker.readexactly(SIZE))
+        self._size.add_done_callback(heard)
+
     async def _broker_answers(self, asked: Asked) -> None:
         assert self._broker is not None  # noqa: S101 - it was asked
+        assert self._size is not None  # noqa: S101 - since it was connected to
         reader, _ = self._broker
-        size = int.from_bytes(await reader.readexactly(SIZE))
+        await self._answer_of(asked, reader, int.from_bytes(await self._size))
+        self._listen(reader)
+
+    async def _answer_of(self, asked: Asked, reader: asyncio.StreamReader, size: int) -> None:
         if asked.key == schema.API_VERSIONS:
             answer = narrowed(asked.version, await reader.readexactly(size))
             self._writer.write(len(answer).to_bytes(SIZE) + answer)

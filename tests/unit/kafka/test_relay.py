@@ -34,6 +34,7 @@ class World:
     refused: list[tuple[Asked | Unreadable, Refusal | None]] = field(default_factory=list)
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     brokers: int = 0
+    ends_after: int = 1 << 30
 
     def judged(self, asked: Asked) -> Refusal | None:
         return REFUSAL if asked.topics & self.denied else None
@@ -41,7 +42,7 @@ class World:
     async def broker(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.brokers += 1
         try:
-            while True:
+            while len(self.seen) < self.ends_after:
                 frame = await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
                 self.seen.append(frame)
                 asked = read(frame)
@@ -50,7 +51,8 @@ class World:
                     writer.write(framed(answer(asked), asked.correlation))
                     await writer.drain()
         except (EOFError, OSError):
-            writer.close()
+            pass
+        writer.close()
 
 
 def answer(asked: Asked) -> Any:
@@ -208,6 +210,17 @@ def test_what_cannot_be_judged_ends_the_connection_and_is_written_down(said: byt
     run(world, talk)
     assert len(world.seen) == 1
     assert [str(each) for each, _ in world.refused] == [why]
+
+
+def test_a_broker_that_ends_an_idle_connection_ends_its_clients() -> None:
+    world = World(ends_after=1)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(metadata("orders"))
+        await answered(reader, 3, 9)
+        assert await reader.read() == b""
+
+    run(world, talk)
 
 
 def test_half_a_request_goes_nowhere() -> None:
