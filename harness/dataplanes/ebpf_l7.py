@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from harness.dataplanes.ebpf import options
 from harness.dataplanes.ebpf_sockmap import same_node_support
+from harness.dataplanes.judges import Judges
+from harness.dataplanes.kafka_proxies import KafkaProxies, kafka_proxies
 from harness.dataplanes.l7targets import NodeTargets
 from harness.dataplanes.node_proxies import NodeProxies
 from harness.dataplanes.node_proxy import NodeProxy, NodeProxyAttachment, running
@@ -88,8 +90,8 @@ class FastProxies(NodeProxies):
 class EbpfL7Attachment(NodeProxyAttachment):
     """The mesh, the nodes' Envoys and the fast paths in force on a lab."""
 
-    def __init__(self, plane: str, mesh: Mesh, proxies: FastProxies) -> None:
-        super().__init__(plane, mesh, proxies)
+    def __init__(self, plane: str, mesh: Mesh, proxies: FastProxies, kafka: KafkaProxies) -> None:
+        super().__init__(plane, mesh, proxies, kafka)
         self._fast = proxies
 
     def pods_changed(self, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:
@@ -125,10 +127,11 @@ class EbpfL7(NodeProxy):
 
     def _attached(self, lab: Lab, undo: ExitStack) -> Attachment:
         proxies = undo.enter_context(running(FastProxies(lab, self._tuning)))
-        mesh = undo.enter_context(attached(lab, options(), proxies))
+        kafka = undo.enter_context(kafka_proxies(lab))
+        mesh = undo.enter_context(attached(lab, options(), Judges(kafka, proxies)))
         if obstacle() is None:
             proxies.open_paths(mesh, undo)
-        return EbpfL7Attachment(self.name, mesh, proxies)
+        return EbpfL7Attachment(self.name, mesh, proxies, kafka)
 
 
 def _socket_of(envoy: NodeEnvoy) -> ProxySocket:

@@ -78,8 +78,9 @@ class _Compiler:
                     yield Scope(name, (), first, last, isolating is not None, admissions, origin or held[0].origin)
 
     def _admission(self, grant: Grant) -> Admission:
-        requests = None if grant.requests is None else grant.requests.http
-        return Admission(grant.origin, self._peers.of(grant), requests, grant.denies)
+        rules = grant.requests
+        requests = None if rules is None else rules.http or ()
+        return Admission(grant.origin, self._peers.of(grant), requests, grant.denies, None if rules is None else rules.kafka)
 
 
 class _PeerAddresses:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.model.cilium import HTTPRule
+from harness.model.cilium import HTTPRule, KafkaRule
 from harness.model.origin import Origin
 
 
@@ -27,13 +27,15 @@ class Peers:
 class Admission:
     """What one rule allows, or ``denies``, to ``peers``; to anybody if they are None.
 
-    Of ``requests`` a request must meet one; None allows every request, HTTP or not.
+    Of ``requests`` a request must meet one; None allows every request, HTTP or not. ``kafka`` are rules about requests of
+    Kafka: where there are some, ``requests`` is empty, as none of HTTP is allowed.
     """
 
     origin: Origin
     peers: Peers | None
     requests: tuple[HTTPRule, ...] | None = None
     denies: bool = False
+    kafka: tuple[KafkaRule, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 PORT, SERVICE_PORT = 15001, 15002
 """Where Envoy takes connections to pods, and to Services."""
 
+KAFKA_PORT = 15003
+"""Where the node's proxy for Kafka takes connections."""
+
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 """Where Envoy listens: no packet of a pod's own making comes there, only what TPROXY hands over."""
 
@@ -28,7 +31,8 @@ def ruleset(mark: int) -> str:
     What has a socket of Envoy's goes to it, marked or not: errors about its connections, and answers by other ways than the
     programs watch. A new connection goes to the listener; while nobody listens it is dropped, and the client asks again.
     What belongs to no connection of Envoy's was opened before its requests were to be judged: it is reset.
-    Connections to Services are Envoy's too (``service_sets``); what else comes to their addresses is refused.
+    Connections to Services are Envoy's too (``service_sets``); what else comes to their addresses is refused. Connections
+    whose requests are Kafka's go to the proxy for these (``kafka_sets``).
     """
     opens = "tcp flags & (fin | syn | rst | ack) == syn"
     new = f"meta mark {mark} {opens}"
@@ -40,6 +44,10 @@ table {TABLE} {{
   set addresses6 {{ type ipv6_addr; }}
   set own4 {{ type ipv4_addr . ipv4_addr; }}
   set own6 {{ type ipv6_addr . ipv6_addr; }}
+  set kafka_from4 {{ type ipv4_addr . inet_service; flags interval; }}
+  set kafka_from6 {{ type ipv6_addr . inet_service; flags interval; }}
+  set kafka_to4 {{ type ipv4_addr . inet_service; flags interval; }}
+  set kafka_to6 {{ type ipv6_addr . inet_service; flags interval; }}
   chain postrouting {{
     type filter hook postrouting priority mangle; policy accept;
     ip saddr . ip daddr @own4 ip saddr set {HAIRPIN[4]}
@@ -58,11 +66,20 @@ table {TABLE} {{
     ip6 daddr @addresses6 meta l4proto tcp reject with tcp reset
     ip daddr @addresses4 reject
     ip6 daddr @addresses6 reject
+    {new} ip saddr . tcp dport @kafka_from4 goto kafka
+    {new} ip daddr . tcp dport @kafka_to4 goto kafka
+    {new} ip6 saddr . tcp dport @kafka_from6 goto kafka
+    {new} ip6 daddr . tcp dport @kafka_to6 goto kafka
     {new} meta nfproto ipv4 tproxy ip to {LOOPBACK[4]}:{PORT} accept
     {new} meta nfproto ipv6 tproxy ip6 to [{LOOPBACK[6]}]:{PORT} accept
     {new} drop
     meta mark {mark} meta l4proto tcp reject with tcp reset
     meta mark {mark} drop
+  }}
+  chain kafka {{
+    meta nfproto ipv4 meta l4proto tcp tproxy ip to {LOOPBACK[4]}:{KAFKA_PORT} accept
+    meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [{LOOPBACK[6]}]:{KAFKA_PORT} accept
+    drop
   }}
 }}
 """
@@ -77,6 +94,15 @@ def service_sets(services: Iterable[tuple[str, int]], pods: Iterable[str]) -> st
     lines += [f"add element {TABLE} addresses{_family(address)} {{ {address} }}" for address in addresses]
     if fronts:
         lines += [f"add element {TABLE} own{_family(pod)} {{ {pod} . {pod} }}" for pod in sorted(set(pods))]
+    return "\n".join(lines) + "\n"
+
+
+def kafka_sets(clients: Iterable[tuple[str, int, int]], brokers: Iterable[tuple[str, int, int]]) -> str:
+    """For ``nft -f -``: of which pods the requests to some ports (first, last) are Kafka's, as clients and as brokers."""
+    lines = [f"flush set {TABLE} kafka_{way}{family}" for way in ("from", "to") for family in (4, 6)]
+    for way, places in (("from", clients), ("to", brokers)):
+        for address, first, last in sorted(set(places)):
+            lines.append(f"add element {TABLE} kafka_{way}{_family(address)} {{ {address} . {first}-{last} }}")
     return "\n".join(lines) + "\n"
 
 

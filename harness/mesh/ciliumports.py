@@ -78,13 +78,11 @@ def _requests(rule: PortRule, denies: bool) -> L7Rules | None:
         raise PolicyError(
             rule.rules.origin, f"toPorts.rules.{name}: a deny rule cannot look into requests; leave the rules out"
         )
-    if rule.rules.kafka is not None:
-        raise PolicyError(rule.rules.origin, "toPorts.rules.kafka: requests of Kafka are not parsed here; leave the rules out")
-    if not rule.rules.http:
+    if not (rule.rules.http or rule.rules.kafka):
         return None
     if not rule.ports or any(port.protocol != "TCP" or port.port == "0" for port in rule.ports):
         raise PolicyError(
-            rule.rules.origin, "toPorts.rules.http: want ports of TCP beside the rules; write ports and protocol: TCP"
+            rule.rules.origin, f"toPorts.rules.{name}: want ports of TCP beside the rules; write ports and protocol: TCP"
         )
     return rule.rules
 

@@ -69,7 +69,8 @@ def compile_policies(policies: Sequence[Policy], cluster: Cluster) -> Compiled:
     result = granted(policies, cluster)
     for grant in result.grants:
         if grant.requests is not None:
-            what = "toPorts.rules.http: this data plane does not parse requests; leave the rules out"
+            name = "kafka" if grant.requests.kafka is not None else "http"
+            what = f"toPorts.rules.{name}: this data plane does not parse requests; leave the rules out"
             raise PolicyError(grant.requests.origin, what)
     return tables_of(result, cluster)
 

@@ -31,12 +31,13 @@ def deciding(rules: Iterable[KafkaRule], request: KafkaRequest) -> KafkaRule | N
 
     Rules may share the topics of one request among them. A request that could name topics and names none asks for all of
     them, so that a rule about one topic does not allow it. Of a request that cannot name any, a rule's topic says nothing.
+    One that names a topic where Cilium does not look (configurations, say) is judged by it all the same.
     """
     left = set(request.topics)
     for rule in rules:
         if not _about(rule, request):
             continue
-        if not rule.topic or request.api not in _WITH_TOPICS:
+        if not rule.topic or not (request.topics or request.api in _WITH_TOPICS):
             return rule
         if rule.topic in left:
             left.remove(rule.topic)

@@ -153,10 +153,18 @@ def refused(**fields: object) -> CiliumPolicy:
     )
 
 
+KAFKA = L7Rules(Origin("requests.yaml", 30), kafka=(KafkaRule(Origin("requests.yaml", 31), topic="t"),))
+BOTH = ingress(
+    "server",
+    rule("client", http("/a")),
+    CiliumRule(KAFKA.origin, ports=(PortRule(KAFKA.origin, (CiliumPort(KAFKA.origin, "8080", None, "TCP"),), KAFKA),)),
+)
+
+
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        (refused(kafka=(KafkaRule(Origin("requests.yaml", 31), topic="t"),)), r"requests\.yaml:30: toPorts\.rules\.kafka"),
+        (BOTH, r"requests\.yaml:20: rules about HTTP beside rules about Kafka, both about port 8080"),
         (refused(http=(HTTPRule(Origin("requests.yaml", 31), path="/("),)), r"requests\.yaml:31: .*missing \)"),
     ],
 )

@@ -15,6 +15,7 @@ from harness.model.cilium import (
     EnableDefaultDeny,
     HTTPRule,
     ICMPField,
+    KafkaRule,
     L7Rules,
     PortRule,
 )
@@ -290,8 +291,8 @@ def test_a_denial_is_known_by_its_rule_and_isolation_by_its_spec(world: World) -
 # Refusals
 
 
-def looking_into(**fields: Any) -> tuple[PortRule, ...]:
-    return (PortRule(HERE, (port("80", "TCP"),), L7Rules(HERE, **fields)),)
+def looking_into(to: CiliumPort | None = None, **fields: Any) -> tuple[PortRule, ...]:
+    return (PortRule(HERE, (to or port("80", "TCP"),), L7Rules(HERE, **fields)),)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,11 @@ def looking_into(**fields: Any) -> tuple[PortRule, ...]:
         (rule(icmps=icmps("Photuris")), "ICMP type 'Photuris' is not supported"),
         (rule(icmps=icmps(8, "IPv5")), "family 'IPv5'"),
         (rule(ports=looking_into(http=(HTTPRule(HERE, "GET"),))), "toPorts.rules.http: this data plane does not parse"),
-        (rule(ports=looking_into(kafka=())), "toPorts.rules.kafka"),
+        (rule(ports=looking_into(kafka=(KafkaRule(HERE),))), "toPorts.rules.kafka: this data plane does not parse"),
+        (
+            rule(ports=(PortRule(HERE, (port("80"),), L7Rules(HERE, kafka=(KafkaRule(HERE),))),)),
+            "rules.kafka: want ports of TCP",
+        ),
     ],
 )
 def test_what_cannot_be_enforced_is_refused_by_name(world: World, written: CiliumRule, words: str) -> None:
