@@ -1,6 +1,7 @@
 """One step of a case in a lab: its policies are put in force, and each of its flows and packets is asked once."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,14 +22,14 @@ from harness.model.cilium import Policy
 from harness.model.flow import Flow
 from harness.model.verdict import Answer
 from harness.traffic.arrivals import Responder
-from harness.traffic.calls.programs import CallPrograms
+from harness.traffic.asker import Asker
 
 
 @dataclass(slots=True)
 class Site:
     """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod.
 
-    ``in_force`` are the policies that are seen to be, None where that is not known; ``calls`` the programs for gRPC, if any.
+    ``in_force`` are the policies that are seen to be, None where that is not known; ``askers`` the programs for calls.
     """
 
     plane: DataPlane
@@ -36,7 +37,7 @@ class Site:
     servers: Mapping[str, Responder]
     attachment: Attachment
     in_force: Sequence[Policy] | None = ()
-    calls: CallPrograms | None = None
+    askers: Sequence[Asker] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,14 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     before, site.in_force = site.in_force, None
     with watched_change(step, before, plane, lab, servers) as change:
         # the policies of the step before are in force
-        with kept_open(step, lab, servers) as earlier, calls_kept(step, site.calls) as kept:
+        with kept_open(step, lab, servers) as earlier, ExitStack() as stack:
+            kept = [stack.enter_context(calls_kept(step, asker)) for asker in site.askers]
             revision = change.make(partial(applied, attachment, step.policies))
             over_earlier = ask_over(earlier, lab, servers, attachment)
-            over_earlier += kept.sights(attachment) if kept is not None else []
+            over_earlier += [sight for each in kept if each is not None for sight in each.sights(attachment)]
         change.end()
-        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.calls)]
-        seen += call_sights(step, plane, lab, attachment, servers, site.calls)
+        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.askers)]
+        seen += [sight for asker in site.askers for sight in call_sights(step, plane, lab, attachment, servers, asker)]
         in_time, canary = change.judged(answers)
     judgement = together(judge(seen, answers), in_time)
     if step.packets:
