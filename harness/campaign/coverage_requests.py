@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.model.call import GRPCCall
 from harness.model.exchange import Sends
-from harness.model.kafka import FLEXIBLE, VERSIONS, KafkaAsk
+from harness.model.kafka import KafkaAsk
 from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest, Request
 
 _COMMON = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -28,7 +28,7 @@ def request_class(request: Request) -> str:
     if isinstance(request, GRPCRequest):
         return "gRPC"
     if isinstance(request, KafkaRequest):
-        return ", ".join([f"Kafka {request.api}", *_of_kafka(request)])
+        return ", ".join([f"Kafka {request.api} v{request.version}", *_of_kafka(request)])
     traits = " and ".join(_traits(request))
     return f"HTTP {_method(request.method)}" + (f" with {traits}" if traits else "")
 
@@ -65,11 +65,6 @@ def _of_kafka(request: KafkaRequest) -> Iterator[str]:
     yield ("no topic", "one topic", "topics")[min(len(request.topics), 2)]
     if len(set(request.topics)) < len(request.topics):
         yield "one of them twice"
-    versions = VERSIONS.get(request.api)
-    if versions is not None and request.version not in versions:
-        yield "a version that nobody has published"
-    elif request.version >= FLEXIBLE.get(request.api, request.version + 1):
-        yield "of compact strings"
     if request.client_id is not None:
         yield "a client id"
     if isinstance(request, KafkaAsk):

@@ -29,15 +29,6 @@ VERSIONS = {
 }  # fmt: skip
 """The versions of APIs that are published with Kafka 4.1; those that it has no more, and those not known yet, are missing."""
 
-FLEXIBLE = {
-    "produce": 9, "fetch": 12, "offsets": 6, "metadata": 9, "offsetcommit": 8, "offsetfetch": 6, "findcoordinator": 3,
-    "joingroup": 6, "heartbeat": 4, "leavegroup": 4, "syncgroup": 4, "describegroups": 5, "listgroups": 3, "apiversions": 3,
-    "createtopics": 5, "deletetopics": 4, "deleterecords": 2, "initproducerid": 2, "offsetforleaderepoch": 4,
-    "addpartitionstotxn": 3, "addoffsetstotxn": 3, "endtxn": 3, "writetxnmarkers": 1, "txnoffsetcommit": 3, "describeacls": 2,
-    "createacls": 2, "deleteacls": 2, "describeconfigs": 4, "alterconfigs": 2,
-}  # fmt: skip
-"""From which version on an API's messages have compact strings and tagged fields. SaslHandshake has no such version."""
-
 WITH_TOPICS = frozenset(
     (
         "produce", "fetch", "offsets", "metadata", "leaderandisr", "stopreplica", "updatemetadata", "offsetcommit",

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,10 +10,12 @@ import pytest
 from loopback import LocalPod
 
 from harness.lab.port import Lab
+from harness.manifests.case import load_cases
+from harness.manifests.place import SCENARIOS
 from harness.model.exchange import Sends
 from harness.model.flow import Flow, Verdict
 from harness.model.kafka import KafkaAsk
-from harness.traffic.kafka.asking import KafkaRequests, KafkaWatch
+from harness.traffic.kafka.asking import KafkaRequests, KafkaWatch, is_kafka, topics
 from harness.traffic.kafka.messages import encoded
 from harness.traffic.kafka.programs import KafkaPrograms, kafka_programs
 from harness.traffic.port import LoadFailed
@@ -157,3 +160,19 @@ def test_a_broker_that_cannot_listen_is_named_with_its_last_words(local: LocalPo
             running,
         ):
             pytest.fail("entered")
+
+
+def test_what_shipped_cases_ask_is_forwarded_where_nothing_denies(local: LocalPod) -> None:
+    """As on the control; a broker that closes the connection is an answer too, of versions that nobody has published alone."""
+    cases = load_cases([SCENARIOS / "conformance" / "kafka"])
+    asked = [each.flow for case in cases for step in case.steps for each in step.expectations if is_kafka(each.flow)]
+    (port,) = free_ports(1)
+    flows = list(dict.fromkeys(replace(each, source=REF, destination=REF, port=port) for each in asked))
+    lab = cast(Lab, SimpleNamespace(pod=lambda ref: local))
+    with kafka_programs(lab, [REF], [REF], [port], topics(flows), 9) as programs:
+        asker = KafkaRequests(programs)
+        with asker.connections() as kept:
+            seen = asker.ask(flows, SECONDS, kept)
+    assert [(flow, each.detail) for flow, each in zip(flows, seen, strict=True) if each.verdict is not Verdict.FORWARDED] == []
+    closed = {flow.request.version for flow, each in zip(flows, seen, strict=True) if "closed" in each.detail}  # type: ignore[union-attr]
+    assert closed <= {99, 32767}
