@@ -34,7 +34,7 @@ FLOWS = """\
     - {from: evil/stranger, to: shop/server, port: 9092, kafka: {api: produce, version: 9, topic: orders}, verdict: denied}
 """
 REFUSED = """\
-    - {from: shop/client, to: shop/server, port: 9092, kafka: {api: fetch, version: 12, topic: [orders, bills]}, verdict: rejected}
+    - {from: shop/client, to: shop/server, port: 9092, kafka: {api: metadata, topic: [orders, bills]}, verdict: rejected}
     - {from: shop/client, to: shop/neighbour, port: 9092, kafka: {api: fetch, version: 12, topic: bills}, verdict: rejected}
 """
 SCENARIO = f"""\

@@ -1,13 +1,16 @@
 """A real broker of Kafka behind its relay, and the client, on loopback."""
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from kafka_answers import answer
 from loopback import LocalPod
 
 from harness.lab.port import Lab
@@ -49,6 +52,23 @@ def running(local: LocalPod) -> Iterator[tuple[KafkaPrograms, int, int]]:
 
 def flow(port: int, api: str = "metadata", version: int = 9, *topics: str, family: int = 4, **more: Any) -> Flow:
     return Flow(REF, REF, port, family=family, request=KafkaAsk(api, version, topics, **more))
+
+
+@contextmanager
+def in_place_of_a_broker(*answers: Callable[[bytes], bytes]) -> Iterator[int]:
+    """A port where each connection is given one of ``answers`` to what came over it first, and is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(answer(connection.recv(1 << 16)))
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(SECONDS)
 
 
 def verdicts(
@@ -143,6 +163,25 @@ def test_where_nobody_listens_a_request_is_rejected_and_where_nobody_answers_it_
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         seen = verdicts(running, [flow(closed), flow(deaf.getsockname()[1])], 1.0)
     assert seen == [(Verdict.REJECTED, "ECONNREFUSED"), (Verdict.DROPPED, "silence")]
+
+
+def test_refusals_that_no_broker_knows_of_are_rejections_and_other_answers_are_not(
+    running: tuple[KafkaPrograms, int, int],
+) -> None:
+    asked = KafkaAsk("produce", 9, ("orders",))
+
+    def saying(error: int) -> Callable[[bytes], bytes]:
+        return lambda request: answer(asked, int.from_bytes(request[8:12], "big"), error)
+
+    for answers, verdict, detail in (
+        (saying(29), Verdict.REJECTED, "TOPIC_AUTHORIZATION_FAILED"),
+        (lambda request: b"", Verdict.REJECTED, "connection closed without an answer"),
+        (saying(0), Verdict.REDIRECTED, "NONE; no broker read it"),
+        (lambda request: saying(29)(request)[:-1], Verdict.REJECTED, "b'"),
+    ):
+        with in_place_of_a_broker(answers) as port:
+            ((seen, said),) = verdicts(running, [flow(port, asked.api, asked.version, *asked.topics)])
+        assert (seen, said[: len(detail)]) == (verdict, detail)
 
 
 def test_a_version_that_kafka_no_longer_has_is_no_verdict(running: tuple[KafkaPrograms, int, int]) -> None:
