@@ -11,9 +11,9 @@ from harness.model.flow import Flow, Verdict
 from harness.model.kafka import AUTHORIZATION_ERRORS, KafkaAsk
 from harness.traffic.asker import Connections, kept_connections
 from harness.traffic.exchange import cut
-from harness.traffic.kafka.broker import Asked
 from harness.traffic.kafka.messages import ANSWER_HEAD, Unreadable, encoded, said
 from harness.traffic.kafka.programs import KafkaPrograms
+from harness.traffic.kafka.record import Asked
 from harness.traffic.kept import told
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import Observation

@@ -2,7 +2,7 @@
 
 Usage: relay.py DIARY BROKER OTHER PORT... It writes ``serving`` to its output when it takes connections on all ports, over
 IPv4 and IPv6. What it reads goes to port BROKER of the loopback, and what that says goes back. A line of JSON each in DIARY:
-``connection``, a number, ``by`` (client or broker), and ``data`` in hexadecimal.
+``connection``, a number, ``by`` (client or server), and ``data`` in hexadecimal.
 
 A request of Kafka begins with its length, whose first byte is 0 where it has less than 16 MiB. What begins otherwise, as a
 request of HTTP does, is passed to port OTHER and not written down.
@@ -11,14 +11,13 @@ request of HTTP does, is passed to port OTHER and not written down.
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TextIO
 
-CHUNK = 1 << 16
+from harness.traffic.passing import CHUNK, nothing, pass_on
 
 
 class Relay:
@@ -40,35 +39,17 @@ class Relay:
 
     async def _pass_on(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kafka = first[0] == 0
-        note = partial(self._note, next(self._numbers)) if kafka else _nothing
+        note = partial(self._note, next(self._numbers)) if kafka else nothing
         inside, outside = await asyncio.open_connection("127.0.0.1", self._broker if kafka else self._other)
         note("client", first)
         outside.write(first)
-        pumps = [
-            asyncio.create_task(_pump(reader, outside, partial(note, "client"))),
-            asyncio.create_task(_pump(inside, writer, partial(note, "broker"))),
-        ]
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            await pass_on((reader, writer), (inside, outside), note)
         finally:
-            for each in pumps:
-                each.cancel()
             outside.close()
 
     def _note(self, connection: int, by: str, data: bytes) -> None:
         self._diary.write(json.dumps({"connection": connection, "by": by, "data": data.hex()}) + "\n")
-
-
-def _nothing(by: str, data: bytes) -> None:
-    """Of what is not Kafka's."""
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None]) -> None:
-    with suppress(OSError):
-        while said := await reader.read(CHUNK):
-            note(said)
-            writer.write(said)
-            await writer.drain()
 
 
 async def main() -> None:

@@ -134,7 +134,7 @@ def test_older_connections_are_called_over_while_begun_calls_are_open() -> None:
     asked = (expected(TALK, Verdict.FORWARDED, Opened.ASKED), expected(DROP, Verdict.REJECTED, Opened.EARLIER))
     with calls_kept(Step(HERE, (), asked), programs) as kept:
         assert kept is not None
-        seen = kept.sights(SimpleNamespace(evidence=lambda flow: RECORD))  # type: ignore[arg-type]
+        seen = kept.sights(SimpleNamespace(evidence=lambda flow: RECORD))
     assert programs.seen == [[DROP], [DROP], [TALK]]
     assert [(each.expectation, each.observed) for each in seen] == [
         (asked[0], Verdict.FORWARDED), (asked[1], Verdict.REJECTED)

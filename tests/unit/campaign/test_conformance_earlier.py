@@ -114,8 +114,7 @@ def test_requests_of_http_are_asked_over_older_connections_and_calls_are_left_to
 def test_a_step_of_which_something_was_not_asked_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     step = Step(HERE, (), (Expectation(HERE, replace(NEW, protocol="UDP"), Verdict.DENIED),))
     monkeypatch.setattr(conformance_step, "sights", lambda *asked: [])
-    site: Any = conformance_step.Site(
-        SimpleNamespace(), None, {}, SimpleNamespace(apply=lambda *policies: SimpleNamespace(seconds=0.0)), in_force=None
-    )  # type: ignore[arg-type]
+    attachment = SimpleNamespace(apply=lambda *policies: SimpleNamespace(seconds=0.0))
+    site: Any = SimpleNamespace(plane=None, lab=None, servers={}, attachment=attachment, in_force=None, askers=())
     with pytest.raises(LoadFailed, match=r"case\.yaml:1: shop/a -> shop/b:81/UDP .*: nobody asked this \(now\)"):
         conformance_step.judge_step(step, site, {})

@@ -221,7 +221,7 @@ def test_what_shipped_cases_ask_is_forwarded_where_nothing_denies(local: LocalPo
 def test_a_client_that_applications_use_finds_the_broker_behind_its_relay(running: tuple[KafkaPrograms, int, int]) -> None:
     """The broker says that it is at the pod's address and the relay's port: what follows what it says comes back to it."""
     programs, port, _ = running
-    delivered: list[tuple[Any, str]] = []
+    delivered: list[Any] = []
     producer = Producer({"bootstrap.servers": f"127.0.0.1:{port}", "client.id": "web"})
     producer.produce("orders", b"hello", on_delivery=lambda error, message: delivered.append((error, message.topic())))
     assert producer.flush(SECONDS) == 0
@@ -230,5 +230,6 @@ def test_a_client_that_applications_use_finds_the_broker_behind_its_relay(runnin
     consumer.assign([TopicPartition("orders", 0, 0)])
     message = consumer.poll(SECONDS)
     consumer.close()
+    assert message is not None
     assert message.value() == b"hello"
     assert programs.brokers[REF].record.now() > 1

@@ -10,8 +10,8 @@ from harness.model.exchange import Sends
 from harness.model.flow import Flow, Verdict
 from harness.model.kafka import API_KEYS, AUTHORIZATION_ERRORS, VERSIONS, KafkaAsk
 from harness.traffic.kafka.asking import judge
-from harness.traffic.kafka.broker import Asked
 from harness.traffic.kafka.messages import Unreadable, encoded, said
+from harness.traffic.kafka.record import Asked
 
 API = "shop/api"
 NONCE = 0x1234567
