@@ -6,7 +6,7 @@ Source: ``pkg/policy/api/kafka`` and ``proxylib/kafka`` of Cilium.
 from collections.abc import Iterable
 
 from harness.model.cilium import KafkaRule
-from harness.model.kafka import VERSIONS, WITH_TOPICS
+from harness.model.kafka import VERSIONS
 from harness.model.request import KafkaRequest
 
 _ROLES = {
@@ -18,6 +18,13 @@ _ROLES = {
         )
     ),
 }  # fmt: skip
+_WITH_TOPICS = frozenset(
+    (
+        "produce", "fetch", "offsets", "metadata", "leaderandisr", "stopreplica", "updatemetadata", "offsetcommit",
+        "offsetfetch", "createtopics", "deletetopics", "deleterecords", "offsetforleaderepoch", "addpartitionstotxn",
+        "writetxnmarkers", "txnoffsetcommit",
+    )
+)  # fmt: skip
 
 
 def deciding(rules: Iterable[KafkaRule], request: KafkaRequest) -> KafkaRule | None:
@@ -25,15 +32,12 @@ def deciding(rules: Iterable[KafkaRule], request: KafkaRequest) -> KafkaRule | N
 
     Rules may share the topics of one request among them. A request that could name topics and names none asks for all of
     them, so that a rule about one topic does not allow it. Of a request that cannot name any, a rule's topic says nothing.
-    A request of a version that nobody has published can be read by nobody, and no rule allows it.
     """
-    if request.api in VERSIONS and request.version >= VERSIONS[request.api].stop:
-        return None
     left = set(request.topics)
     for rule in rules:
         if not _about(rule, request):
             continue
-        if not rule.topic or request.api not in WITH_TOPICS:
+        if not rule.topic or request.api not in _WITH_TOPICS:
             return rule
         if rule.topic in left:
             left.remove(rule.topic)
@@ -43,10 +47,15 @@ def deciding(rules: Iterable[KafkaRule], request: KafkaRequest) -> KafkaRule | N
 
 
 def _about(rule: KafkaRule, request: KafkaRequest) -> bool:
-    if rule.role and request.api not in _ROLES[rule.role.lower()]:
+    if not _published(request) or (rule.role and request.api not in _ROLES[rule.role.lower()]):
         return False
     return (
         (not rule.api_key or rule.api_key.lower() == request.api)
         and (not rule.api_version or int(rule.api_version) == request.version)
         and (not rule.client_id or rule.client_id == request.client_id)
     )
+
+
+def _published(request: KafkaRequest) -> bool:
+    """Whether its version may be known to somebody: what a later one asks for, nobody can read, and no rule allows it."""
+    return request.api not in VERSIONS or request.version < VERSIONS[request.api].stop
