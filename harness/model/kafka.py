@@ -38,6 +38,9 @@ WITH_TOPICS = frozenset(
 )  # fmt: skip
 """The APIs whose requests can name topics."""
 
+UNSUPPORTED_VERSION = 35
+"""What an answer says to a client whose version of ApiVersions is not known."""
+
 AUTHORIZATION_ERRORS = {
     29: "TOPIC_AUTHORIZATION_FAILED",
     30: "GROUP_AUTHORIZATION_FAILED",

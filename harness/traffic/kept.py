@@ -1,6 +1,7 @@
 """Programs in pods that are kept across the cases of a lab: started once, spoken to over and over."""
 
 import json
+import os
 import socket
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from harness.lab.build import ROOT
 from harness.lab.port import LabError, LabPod, Process
 from harness.model.flow import Flow
 from harness.traffic.port import LoadFailed
@@ -27,7 +29,7 @@ class KeptClient:
         self.what = f"the client of {of} in pod {pod.pod.ref}"
         self._path = path
         self._speaking = Lock()
-        self.process = started(pod, [sys.executable, str(program), str(path)], "probe")
+        self.process = started(pod, program, [str(path)], "probe")
 
     def do(self, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Have all done at the same time; what came of each, in order. Raises LoadFailed."""
@@ -47,10 +49,12 @@ class KeptClient:
         return said
 
 
-def started(pod: LabPod, argv: Sequence[str], component: str) -> Process:
-    """``argv`` in a pod. Raises LoadFailed."""
+def started(pod: LabPod, program: Path, arguments: Sequence[str], component: str) -> Process:
+    """A program of this harness, which takes what it imports from where that does. Raises LoadFailed."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        return pod.start(argv, component=component)
+        argv = [sys.executable, str(program), *arguments]
+        return pod.start(argv, component=component, env={**os.environ, "PYTHONPATH": path})
     except LabError as error:
         raise LoadFailed(str(error)) from error
 

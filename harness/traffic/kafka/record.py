@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.traffic.kafka.messages import ANSWER_HEAD, HEAD, LENGTH
+from harness.traffic.kafka.answers import ANSWER_HEAD
+from harness.traffic.kafka.requests import HEAD, LENGTH
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ from harness.model.exchange import Sends
 from harness.model.flow import Flow, Verdict
 from harness.model.kafka import KafkaAsk
 from harness.traffic.kafka.asking import KafkaRequests, KafkaWatch, is_kafka, topics
-from harness.traffic.kafka.messages import encoded
 from harness.traffic.kafka.programs import KafkaPrograms, kafka_programs
+from harness.traffic.kafka.requests import encoded
 from harness.traffic.port import LoadFailed
 
 REF = "test/local"

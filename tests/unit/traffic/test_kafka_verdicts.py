@@ -9,9 +9,10 @@ from kio.schema.index import api_key_map, schema_name_map
 from harness.model.exchange import Sends
 from harness.model.flow import Flow, Verdict
 from harness.model.kafka import API_KEYS, AUTHORIZATION_ERRORS, VERSIONS, KafkaAsk
+from harness.traffic.kafka.answers import Unreadable, faithful, said
 from harness.traffic.kafka.asking import judge
-from harness.traffic.kafka.messages import Unreadable, encoded, said
 from harness.traffic.kafka.record import Asked
+from harness.traffic.kafka.requests import encoded
 
 API = "shop/api"
 NONCE = 0x1234567
@@ -102,6 +103,64 @@ def test_one_topic_that_is_not_refused_is_no_refusal() -> None:
     verdict, detail, _ = seen("answered", got, None, asked)
     assert verdict is Verdict.REDIRECTED
     assert detail == "TOPIC_AUTHORIZATION_FAILED, NONE; no broker read it"
+
+
+@pytest.mark.parametrize(("version", "verdict"), [(99, Verdict.REJECTED), (3, Verdict.REDIRECTED)])
+def test_who_does_not_know_a_version_of_apiversions_says_so_as_brokers_do(version: int, verdict: Verdict) -> None:
+    got = answer(KafkaAsk("apiversions"), NONCE, 35)
+    assert seen("answered", got, None, KafkaAsk("apiversions", version))[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        (KafkaAsk("metadata", 1), Verdict.REJECTED),
+        (KafkaAsk("metadata", 1, ("orders",)), Verdict.REDIRECTED),  # of what was asked for nothing is said
+    ],
+)
+def test_who_asks_for_all_topics_may_be_shown_none(asked: KafkaAsk, verdict: Verdict) -> None:
+    body = struct.pack(">iiii", NONCE, 0, -1, 0)
+    assert seen("answered", struct.pack(">i", len(body)) + body, None, asked)[:2] == (
+        verdict, "no errors" + ("" if verdict is Verdict.REJECTED else "; no broker read it")
+    )  # fmt: skip
+
+
+def _versions(*offered: tuple[int, int, int], throttled: int = 0, nonce: int = NONCE) -> bytes:
+    body = struct.pack(">ihi", nonce, 0, len(offered)) + b"".join(struct.pack(">hhh", *each) for each in offered)
+    body += struct.pack(">i", throttled)
+    return struct.pack(">i", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("got", "same"),
+    [
+        (_versions((0, 3, 9), (1, 4, 17)), True),
+        (_versions((0, 3, 8), (1, 4, 12)), True),
+        (_versions((0, 3, 9)), True),
+        (_versions((0, 3, 10), (1, 4, 17)), False),
+        (_versions((0, 2, 9)), False),
+        (_versions((0, 3, 9), (2, 1, 1)), False),
+        (_versions((0, 3, 9), throttled=1), False),
+        (_versions((0, 3, 9), nonce=NONCE + 1), False),
+        (_versions((0, 3, 9))[:-1], False),
+    ],
+)
+def test_a_client_may_be_offered_fewer_versions_than_its_broker_has(got: bytes, same: bool) -> None:
+    assert faithful(KafkaAsk("apiversions", 1), got, _versions((0, 3, 9), (1, 4, 17))) is same
+    assert faithful(KafkaAsk("metadata", 1), got, _versions((0, 3, 9), (1, 4, 17))) is (got == _versions((0, 3, 9), (1, 4, 17)))
+
+
+def test_a_client_may_be_given_no_session_of_fetch() -> None:
+    def fetched(session: int, throttled: int = 0) -> bytes:
+        body = struct.pack(">iihii", NONCE, throttled, 0, session, 0)
+        return struct.pack(">i", len(body)) + body
+
+    asked = KafkaAsk("fetch", 7)
+    assert faithful(asked, fetched(0), fetched(5))
+    assert not faithful(asked, fetched(6), fetched(5))
+    assert not faithful(asked, fetched(0, 1), fetched(5))
+    old = KafkaAsk("fetch", 6)  # without sessions
+    assert not faithful(old, struct.pack(">iiii", 12, NONCE, 0, 0), struct.pack(">iiii", 12, NONCE, 1, 0))
 
 
 def test_the_published_versions_are_those_of_apaches_schemas() -> None:

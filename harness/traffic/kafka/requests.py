@@ -1,22 +1,20 @@
-"""Messages of Kafka's protocol as bytes, by kio, whose classes are generated from Apache's own schemas.
+"""Requests of Kafka's protocol as bytes, by kio, whose classes are generated from Apache's own schemas.
 
 Source: https://kafka.apache.org/protocol.html
 """
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args, get_type_hints
 
-from kio.index import load_request_schema, load_response_schema
+from kio.index import load_request_schema
 from kio.records.schema import NewRecordBatch, Record
 from kio.records.writers import write_new_batch
-from kio.schema.errors import ErrorCode
 from kio.schema.types import TopicName
-from kio.serial import entity_reader, entity_writer
-from kio.serial.errors import SerialError
+from kio.serial import entity_writer
 from kio.static.primitive import TZAwareMicros, i8, i16, i32, i64
 
 from harness.model.kafka import API_KEYS, VERSIONS
@@ -26,14 +24,7 @@ LENGTH = struct.Struct(">i")
 HEAD = struct.Struct(">ihhi")
 """What every request begins with: the length of what follows, the API's key, its version, and the correlation id."""
 
-ANSWER_HEAD = struct.Struct(">ii")
-"""What every answer begins with: the length of what follows, and the request's correlation id."""
-
 GROUP = "readers"
-
-
-class Unreadable(Exception):
-    """Bytes that are no answer to the request: why."""
 
 
 def _records() -> bytes:
@@ -82,7 +73,7 @@ def encoded(asked: KafkaRequest, correlation: int) -> bytes:
     Raises ValueError where Kafka no longer has the API, or so old a version of it.
     """
     key = API_KEYS.index(asked.api)
-    schema: Any = load_request_schema(key, _known(asked))
+    schema: Any = load_request_schema(key, known(asked))
     header = schema.__header_schema__(
         request_api_key=key, request_api_version=asked.version, correlation_id=correlation, client_id=asked.client_id
     )
@@ -93,7 +84,8 @@ def encoded(asked: KafkaRequest, correlation: int) -> bytes:
     return LENGTH.pack(len(said)) + said
 
 
-def _known(asked: KafkaRequest) -> int:
+def known(asked: KafkaRequest) -> int:
+    """The version as which a request is written, and its answer read. Raises ValueError."""
     versions = VERSIONS.get(asked.api)
     if versions is None or asked.version < versions.start:
         raise ValueError(f"Kafka has no {asked.api} of version {asked.version}")
@@ -137,45 +129,3 @@ def _entries(hint: Any) -> Any:
 
 def _names_topics(schema: Any) -> bool:
     return any(TopicName in (hint, *get_args(hint)) for hint in get_type_hints(schema).values())
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What an answer says: the error of each thing that was asked for, 0 for none, as far as it has such."""
-
-    errors: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return ", ".join(dict.fromkeys(_name(each) for each in self.errors)) or "no errors"
-
-
-def said(asked: KafkaRequest, answer: bytes) -> Said:
-    """What ``answer``, with its length, says to ``asked``. Raises Unreadable where it is none, or not whole."""
-    schema: Any = load_response_schema(API_KEYS.index(asked.api), _known(asked))
-    try:
-        _, size = entity_reader(schema.__header_schema__)(answer, LENGTH.size)
-        read, rest = entity_reader(schema)(answer, LENGTH.size + size)
-    except (SerialError, ValueError, IndexError) as error:
-        raise Unreadable(f"{type(error).__name__} {error}".strip()) from error
-    if LENGTH.size + size + rest != len(answer):
-        raise Unreadable(f"{len(answer) - LENGTH.size - size - rest} bytes behind it")
-    return Said(tuple(_errors(read)))
-
-
-def _errors(read: Any) -> Iterator[int]:
-    """The innermost errors: what encloses others says nothing of each."""
-    inside = [error for each in fields(read) for error in _within(getattr(read, each.name))]
-    if inside:
-        yield from inside
-    else:
-        yield from (int(getattr(read, each.name)) for each in fields(read) if isinstance(getattr(read, each.name), ErrorCode))
-
-
-def _within(value: Any) -> Iterator[int]:
-    for each in value if isinstance(value, tuple) else (value,):
-        if is_dataclass(each):
-            yield from _errors(each)
-
-
-def _name(error: int) -> str:
-    return ErrorCode(error).name.upper()
