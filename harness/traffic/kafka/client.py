@@ -1,6 +1,6 @@
 """A program for the inside of a pod: it sends bytes that are requests of Kafka, and reads their answers.
 
-Usage: client.py SOCKET. It is told over that (told.py) to do things, all at the same time. Each has ``do``:
+Usage: client.py SOCKET. It is told over that (told.py) to do things, many at the same time. Each has ``do``:
     ask      sends a request over a connection of its own, or over that called ``connection``, which is then kept
     close    ends ``connection``
 A request has ``address``, ``port``, ``pieces`` (its bytes in hexadecimal, a send each) and ``seconds`` until it is given up.
@@ -22,6 +22,7 @@ from typing import Any
 from harness.traffic.told import serve
 
 LENGTH = 4
+AT_ONCE = 32  # connections: a request's time begins with its own, however many are asked
 CHUNK = 1 << 16
 Thing = dict[str, Any]
 
@@ -101,12 +102,12 @@ class Client:
         self._naming = Lock()
 
     def do(self, things: Sequence[Thing]) -> list[Thing]:
-        """All of them at the same time; what came of each, in order."""
+        """Many of them at the same time; what came of each, in order."""
         together: dict[object, list[int]] = {}
         for place, thing in enumerate(things):
             together.setdefault(thing["connection"] or place, []).append(place)
         done: dict[int, Thing] = {}
-        with ThreadPoolExecutor(max(1, len(together))) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             came = pool.map(lambda places: self._over_one([things[place] for place in places]), together.values())
             for places, each in zip(together.values(), came, strict=True):
                 done.update(zip(places, each, strict=True))

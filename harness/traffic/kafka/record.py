@@ -40,7 +40,7 @@ class Record:
         self._at = 0
         self._turn = 0
         self._connections: dict[int, _Connection] = {}
-        self._asked: list[Asked] = []
+        self._asked: dict[int, Asked] = {}  # by nonce
 
     def now(self) -> int:
         """A turn that is later than that of all that has been read until now."""
@@ -50,7 +50,8 @@ class Record:
     def asked(self, nonce: int, since: int) -> Asked | None:
         """The request of that correlation id that was read at the turn ``since`` or later."""
         self._read()
-        return next((each for each in self._asked if each.turn >= since and each.nonce == nonce), None)
+        found = self._asked.get(nonce)
+        return found if found is not None and found.turn >= since else None
 
     def begun(self, since: int) -> bytes | None:
         """What was read since then of a request that has not come whole."""
@@ -78,7 +79,7 @@ class Record:
                 asked = Asked(message, connection.turn)
                 connection.turn = self._turn
                 connection.open.append(asked)
-                self._asked.append(asked)
+                self._asked[asked.nonce] = asked
             return
         connection.answer += data
         while message := _whole(connection.answer, ANSWER_HEAD.size):
