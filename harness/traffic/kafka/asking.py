@@ -131,10 +131,8 @@ def judge(flow: Flow, nonce: int, end: str, answer: bytes, read: tuple[str, Aske
 
 
 def _of_a_broker(flow: Flow, sent: bytes, end: str, answer: bytes, ref: str, read: Asked) -> tuple[Verdict, str, int]:
-    if ref != flow.destination:
-        return Verdict.REDIRECTED, f"the broker of {ref} read it, not that of {flow.destination}", 0
-    if read.request != sent:
-        return Verdict.REDIRECTED, f"its broker read {read.request!r}, which is not what was sent", 0
+    if (wrong := _misread(flow, sent, ref, read)) is not None:
+        return Verdict.REDIRECTED, wrong, 0
     if end == "silent":
         return Verdict.DROPPED, "silence, though its broker read it", 0
     if not faithful(_asked(flow), answer, read.answer) or (not answer and end not in _CLOSED):
@@ -142,6 +140,15 @@ def _of_a_broker(flow: Flow, sent: bytes, end: str, answer: bytes, ref: str, rea
     if not answer:
         return Verdict.FORWARDED, f"{ref} closed the connection", 0
     return Verdict.FORWARDED, f"{_errors(_asked(flow), answer)} from {ref}", 0
+
+
+def _misread(flow: Flow, sent: bytes, ref: str, read: Asked) -> str | None:
+    """What is wrong with what the broker of ``ref`` read, or None."""
+    if ref != flow.destination:
+        return f"the broker of {ref} read it, not that of {flow.destination}"
+    if read.request != sent:
+        return f"its broker read {read.request!r}, which is not what was sent"
+    return f"its broker read it {read.times} times" if read.times > 1 else None
 
 
 def _of_none(asked: KafkaAsk, nonce: int, end: str, answer: bytes) -> tuple[Verdict, str, int]:

@@ -10,11 +10,15 @@ from harness.traffic.kafka.requests import HEAD, LENGTH
 
 @dataclass(slots=True)
 class Asked:
-    """A request that a broker read, with its length, and its answer, empty where it gave none; ``turn`` tells older ones."""
+    """A request that a broker read, with its length, and its answer, empty where it gave none; ``turn`` tells older ones.
+
+    ``times``: how often it was read.
+    """
 
     request: bytes
     turn: int
     answer: bytes = b""
+    times: int = 1
 
     @property
     def nonce(self) -> int:
@@ -79,6 +83,8 @@ class Record:
                 asked = Asked(message, connection.turn)
                 connection.turn = self._turn
                 connection.open.append(asked)
+                before = self._asked.get(asked.nonce)
+                asked.times += 0 if before is None else before.times
                 self._asked[asked.nonce] = asked
             return
         connection.answer += data

@@ -132,6 +132,20 @@ def test_what_a_broker_read_is_known_by_its_nonce_and_by_when(running: tuple[Kaf
     assert watch.reached(asked, earlier.nonce) is None
 
 
+def test_a_request_that_comes_twice_is_seen(running: tuple[KafkaPrograms, int, int]) -> None:
+    programs, port, _ = running
+    watch = KafkaWatch(programs)
+    with socket.create_connection(("127.0.0.1", port)) as spoken:
+        spoken.sendall(2 * encoded(KafkaAsk("metadata", 9), 77))
+        spoken.settimeout(SECONDS)
+        came = b""
+        while came.count((77).to_bytes(4, "big")) < 2:
+            came += spoken.recv(1 << 16)
+    read = watch.read_by(77)
+    assert read is not None
+    assert read[1].times == 2
+
+
 def test_an_unfinished_request_is_seen(running: tuple[KafkaPrograms, int, int]) -> None:
     programs, port, _ = running
     watch = KafkaWatch(programs)

@@ -71,6 +71,13 @@ OTHER = answer(PRODUCE, NONCE + 1, 29)
         ("closed", b"", read(), Verdict.FORWARDED, "shop/api closed the connection"),
         ("answered", OK, read(said=OK, by="shop/cart"), Verdict.REDIRECTED, "the broker of shop/cart read it"),
         ("answered", OK, read(KafkaAsk("produce", 9, ("bills",), "web"), OK), Verdict.REDIRECTED, "not what was sent"),
+        (
+            "answered",
+            OK,
+            (API, Asked(encoded(PRODUCE, NONCE), 1, OK, times=2)),
+            Verdict.REDIRECTED,
+            "its broker read it 2 times",
+        ),
         ("answered", OK, read(said=OK + b"\0"), Verdict.REJECTED, "though its broker said"),
         ("closed", b"", read(said=OK), Verdict.REJECTED, "closed, though its broker said"),
         ("closed", OK[:9], read(said=OK), Verdict.REJECTED, "though its broker said"),
