@@ -15,7 +15,7 @@ from itertools import groupby
 from threading import Event, Lock
 
 from harness.campaign.conformance_bypass import judge_bypass
-from harness.campaign.conformance_calls import ask_all, calls, programs_for
+from harness.campaign.conformance_calls import ask_all, askers_for, callers, responder_ports
 from harness.campaign.conformance_churn import Churned, judge_churn
 from harness.campaign.conformance_exchanges import exchanges_on_control, expected_exchanges
 from harness.campaign.conformance_features import obstacle
@@ -35,7 +35,6 @@ from harness.model.exchange import Exchange
 from harness.model.flow import Flow, Verdict
 from harness.model.packet import CraftedPacket
 from harness.traffic.arrivals import Responder
-from harness.traffic.calls.asking import is_call
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import probe_all
 from harness.traffic.responder import serve_all
@@ -130,8 +129,8 @@ class Conformance:
     def _sharing(self, cases: Sequence[Case], consulted: Mapping[str, Consulted], held: Held | None) -> None:
         ordinary = [case for case in cases if case.technique is None and not case.churns]
         possible = [case for case in ordinary if self._possible(case)]
-        for group in ([case for case in possible if not calls(case)], [case for case in possible if calls(case)]):
-            self._group(group, consulted, held)
+        for kind in sorted({callers(case) for case in possible}, key=sorted):
+            self._group([case for case in possible if callers(case) == kind], consulted, held)
 
     def _churned(self, case: Case, plane: DataPlane, churned: Churned) -> None:
         self._record(case, plane, churned.outcome, churned.reason, churned.judged, churned.seconds, admitted=churned.admitted)
@@ -212,8 +211,8 @@ class Conformance:
         """All that the cases ask once, where nothing denies: what fared otherwise, and what was seen of it."""
         flows = _flows(cases)
         self._observer.began(f"control: {len(flows)} flows on {self._control.name}")
-        with _lab(cases, keep=False) as (lab, _), programs_for(flows, lab) as programs, self._control.attach(lab):
-            asked = ask_all(flows, lambda probed: probe_all(probed, lab, ADMITTED_SECONDS), programs)
+        with _lab(cases, keep=False) as (lab, _), askers_for(flows, lab) as askers, self._control.attach(lab):
+            asked = ask_all(flows, lambda probed: probe_all(probed, lab, ADMITTED_SECONDS), askers)
             astray = packets_on_control(cases, lab)
             unanswered = exchanges_on_control(cases, lab)
         unreached = {}
@@ -235,14 +234,14 @@ class Conformance:
                 self._observer.began(f"{plane.name}: attaching for {len(cases)} cases")
                 try:
                     lab, servers = stack.enter_context(_lab(cases, keep=held is not None))
-                    programs = stack.enter_context(programs_for(_flows(cases), lab))
+                    askers = stack.enter_context(askers_for(_flows(cases), lab))
                     attachment = stack.enter_context(plane.attach(lab))
                 except (LabError, DataPlaneError, LoadFailed) as error:
                     for case in cases:
                         self._record(case, plane, CaseOutcome.ERROR, str(error))
                     continue
                 labs.append(lab)
-                works.append(partial(self._cases_on, cases, Site(plane, lab, servers, attachment, calls=programs), consulted))
+                works.append(partial(self._cases_on, cases, Site(plane, lab, servers, attachment, askers=askers), consulted))
             self._at_once(works)
             if held is not None and labs:
                 held(labs[0], self._outcomes.results)
@@ -316,7 +315,6 @@ def _lab(cases: Sequence[Case], *, keep: bool) -> Iterator[tuple[Lab, Mapping[st
         lab = stack.enter_context(netns.up(cases[0].topology, keep=keep))
         if keep:
             stack.callback(netns.down, lab.name)
-        ports = {flow.port for flow in _flows(cases)} | {each.packet.port for each in expected_packets(cases)}
+        ports = responder_ports(_flows(cases)) | {each.packet.port for each in expected_packets(cases)}
         ports |= {each.exchange.port for each in expected_exchanges(cases)}
-        called = {flow.port for flow in _flows(cases) if is_call(flow)}  # there gRPC's own servers answer
-        yield lab, stack.enter_context(serve_all(lab.pods, sorted(ports - called - {0})))
+        yield lab, stack.enter_context(serve_all(lab.pods, sorted(ports - {0})))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
+from harness.campaign.conformance_calls import is_call
 from harness.dataplanes.port import Attachment
 from harness.judge.conformance import Sight
 from harness.lab.port import Lab
@@ -26,7 +27,7 @@ def kept_open(step: Step, lab: Lab, servers: Mapping[str, Responder]) -> Iterato
                 held(each.flow, lab, servers[each.flow.destination].process if each.opened is Opened.ASKED else None)
             )
             for each in step.expectations
-            if each.opened in (Opened.EARLIER, Opened.ASKED) and each.flow.request is None  # else conformance_calls
+            if each.opened in (Opened.EARLIER, Opened.ASKED) and not is_call(each.flow)  # else conformance_calls
         }
 
 

@@ -10,6 +10,7 @@ from harness.model.case import Case, CaseOutcome
 from harness.model.cilium import CiliumPolicy, Policy
 from harness.model.flow import Verdict, is_pod
 from harness.model.origin import Origin
+from harness.model.request import KafkaRequest
 
 BY_PROTOCOL = {"TCP": Feature.POLICY_TCP, "UDP": Feature.POLICY_UDP, "ICMP": Feature.POLICY_ICMP}
 
@@ -79,5 +80,6 @@ def manner(denied: Expectation, plane: DataPlane) -> Verdict | None:
     """How a plane declares that it denies such a flow: its connection, or, where that is expected, its request."""
     flow = denied.flow
     by_request = flow.request is not None and denied.verdict is Verdict.REJECTED
-    support = plane.supports(Feature.POLICY_HTTP if by_request else BY_PROTOCOL[flow.protocol])
+    of_request = Feature.POLICY_KAFKA if isinstance(flow.request, KafkaRequest) else Feature.POLICY_HTTP
+    support = plane.supports(of_request if by_request else BY_PROTOCOL[flow.protocol])
     return support.denies if isinstance(support, Yes) else None

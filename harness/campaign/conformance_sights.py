@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from harness.campaign.conformance_calls import is_call
 from harness.campaign.conformance_features import manner
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Sight, admitted, twins
@@ -10,8 +11,7 @@ from harness.model.bench import Expectation, Opened
 from harness.model.case import Step
 from harness.model.flow import Verdict
 from harness.traffic.arrivals import Responder, Watch
-from harness.traffic.calls.asking import CallWatch, is_call
-from harness.traffic.calls.programs import CallPrograms
+from harness.traffic.asker import Asker
 from harness.traffic.probe import SILENCE, Observation, probe_all
 
 ADMITTED_SECONDS = 0.9
@@ -25,11 +25,11 @@ def sights(
     lab: Lab,
     attachment: Attachment,
     servers: Mapping[str, Responder],
-    programs: CallPrograms | None = None,
+    askers: Sequence[Asker] = (),
 ) -> list[Sight]:
     """Ask the allowed flows, then the denied ones, then the allowed ones that are most like those once more.
 
-    Calls of gRPC are left to conformance_calls; ``programs`` serve them, and HTTP at the same ports.
+    Calls are left to conformance_calls; ``askers`` have their servers, which answer HTTP at the same ports.
     """
     fresh = [each for each in step.expectations if each.opened is Opened.NOW and not is_call(each.flow)]
     allowed = [each for each in fresh if admitted(each)]
@@ -41,15 +41,15 @@ def sights(
         return list(zip(expectations, probe_all([each.flow for each in expectations], lab, seconds), strict=True))
 
     before = look(allowed, ADMITTED_SECONDS)
-    watch, arrivals = Watch(lab, servers), None if programs is None else CallWatch(programs)
+    watch, arrivals = Watch(lab, servers), [asker.watch() for asker in askers]
     refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENCE)
     watch.settle(each.flow.destination for each in denied)
     after = look(twins(fresh), ADMITTED_SECONDS)
 
     def reached(each: Expectation, seen: Observation) -> str | None:
         silent = manner(each, plane) is Verdict.DROPPED
-        called = None if arrivals is None else arrivals.reached(each.flow, seen.nonce)
-        return called or watch.reached(each.flow, seen.nonce, at_interface=silent)
+        called = filter(None, (those.reached(each.flow, seen.nonce) for those in arrivals))
+        return next(called, None) or watch.reached(each.flow, seen.nonce, at_interface=silent)
 
     return [
         *(Sight(each, seen.verdict, seen.detail, status=seen.status) for each, seen in before),

@@ -1,6 +1,7 @@
 """One step of a case in a lab: its policies are put in force, and each of its flows and packets is asked once."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +13,7 @@ from harness.campaign.conformance_exchanges import judge_exchanges_on
 from harness.campaign.conformance_packets import judge_packets_on
 from harness.campaign.conformance_sights import sights
 from harness.dataplanes.port import Attachment, DataPlane
-from harness.judge.conformance import Judgement, judge
+from harness.judge.conformance import Judgement, Sight, judge
 from harness.judge.packets import together
 from harness.lab.port import Lab
 from harness.model.canary import CanarySeen
@@ -21,14 +22,15 @@ from harness.model.cilium import Policy
 from harness.model.flow import Flow
 from harness.model.verdict import Answer
 from harness.traffic.arrivals import Responder
-from harness.traffic.calls.programs import CallPrograms
+from harness.traffic.asker import Asker
+from harness.traffic.port import LoadFailed
 
 
 @dataclass(slots=True)
 class Site:
     """A lab where cases are judged on a data plane; ``servers`` are the responders, by pod.
 
-    ``in_force`` are the policies that are seen to be, None where that is not known; ``calls`` the programs for gRPC, if any.
+    ``in_force`` are the policies that are seen to be, None where that is not known; ``askers`` the programs for calls.
     """
 
     plane: DataPlane
@@ -36,7 +38,7 @@ class Site:
     servers: Mapping[str, Responder]
     attachment: Attachment
     in_force: Sequence[Policy] | None = ()
-    calls: CallPrograms | None = None
+    askers: Sequence[Asker] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +53,22 @@ class Judged:
 def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged:
     """Put a step in force and judge it. ``answers`` are the oracle's.
 
-    Raises DataPlaneError where it is not in force; LabError and LoadFailed where something could not be asked.
+    Raises DataPlaneError where it is not in force; LabError and LoadFailed where something could not be, or was not, asked.
     """
     plane, lab, servers, attachment = site.plane, site.lab, site.servers, site.attachment
     before, site.in_force = site.in_force, None
     with watched_change(step, before, plane, lab, servers) as change:
         # the policies of the step before are in force
-        with kept_open(step, lab, servers) as earlier, calls_kept(step, site.calls) as kept:
+        with kept_open(step, lab, servers) as earlier, ExitStack() as stack:
+            kept = [stack.enter_context(calls_kept(step, asker)) for asker in site.askers]
             revision = change.make(partial(applied, attachment, step.policies))
             over_earlier = ask_over(earlier, lab, servers, attachment)
-            over_earlier += kept.sights(attachment) if kept is not None else []
+            over_earlier += [sight for each in kept if each is not None for sight in each.sights(attachment)]
         change.end()
-        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.calls)]
-        seen += call_sights(step, plane, lab, attachment, servers, site.calls)
+        seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.askers)]
+        seen += [sight for asker in site.askers for sight in call_sights(step, plane, lab, attachment, servers, asker)]
         in_time, canary = change.judged(answers)
+    _all_asked(step, seen)
     judgement = together(judge(seen, answers), in_time)
     if step.packets:
         judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
@@ -73,3 +77,11 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     if not judgement.faults:
         site.in_force = step.policies
     return Judged(judgement, revision.seconds, canary)
+
+
+def _all_asked(step: Step, seen: Sequence[Sight]) -> None:
+    """Raise LoadFailed where nobody asked what the step expects something of: it would pass unseen."""
+    asked = {sight.expectation for sight in seen}
+    for each in step.expectations:
+        if each not in asked:
+            raise LoadFailed(f"{each.origin}: {each.flow}: nobody asked this ({each.opened})")

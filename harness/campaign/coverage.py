@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.conformance_calls import calls, in_progress
+from harness.campaign.conformance_calls import callers, in_progress
 from harness.campaign.conformance_features import needs
 from harness.campaign.coverage_exchanges import asked_by_exchanges, exchange_pairs
 from harness.campaign.coverage_situations import situations
@@ -77,10 +77,10 @@ def ask_all(cases: Iterable[Case]) -> dict[str, Asked]:
 def coverage(cases: Sequence[Case], faults: Sequence[Fault]) -> list[CaseCoverage]:
     """For each case its pairs, what it alone asks or notices, and the faults that name it as the one to find them.
 
-    Cases about requests are compared with one another only, those that call gRPC too, and so are the others.
+    Cases about requests are compared with one another only, those that call gRPC or Kafka too, and so are the others.
     """
     found = ask_all(cases)
-    kinds = {case.id: (about_requests(case), calls(case)) for case in cases}
+    kinds = {case.id: (about_requests(case), callers(case)) for case in cases}
     asking = Counter((kinds[case], each) for case, asked in found.items() for each in asked.all)
 
     def only(case: Case, each: Pair | Noticed) -> bool:

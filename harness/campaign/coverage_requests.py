@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.model.call import GRPCCall
+from harness.model.exchange import Sends
+from harness.model.kafka import KafkaAsk
 from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest, Request
 
 _COMMON = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -26,8 +28,7 @@ def request_class(request: Request) -> str:
     if isinstance(request, GRPCRequest):
         return "gRPC"
     if isinstance(request, KafkaRequest):
-        topics = ("no topic", "one topic", "topics")[min(len(request.topics), 2)]
-        return f"Kafka {request.api}, {topics}"
+        return ", ".join([f"Kafka {request.api} v{request.version}", *_of_kafka(request)])
     traits = " and ".join(_traits(request))
     return f"HTTP {_method(request.method)}" + (f" with {traits}" if traits else "")
 
@@ -58,6 +59,19 @@ def _of_call(request: GRPCCall) -> Iterator[str]:
     if request.host is not None:
         yield "an authority of its own"
     yield from _of_headers(request.headers)
+
+
+def _of_kafka(request: KafkaRequest) -> Iterator[str]:
+    yield ("no topic", "one topic", "topics")[min(len(request.topics), 2)]
+    if len(set(request.topics)) < len(request.topics):
+        yield "one of them twice"
+    if request.client_id is not None:
+        yield "a client id"
+    if isinstance(request, KafkaAsk):
+        if request.sends is not Sends.WHOLE:
+            yield str(request.sends) if isinstance(request.sends, Sends) else "in pieces"
+        if request.shared:
+            yield "others over its connection"
 
 
 def _of_headers(headers: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -9,21 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from harness.manifests.errors import found, quoted, suggestion
 from harness.manifests.gateway_fields import HeaderName
 from harness.manifests.shape import Shape, wrong
+from harness.model.kafka import API_KEYS
 from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest, Request
 
 _METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
 _GRPC_METHOD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*/[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_])?)(:[0-9]{1,5})?")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-
-# https://kafka.apache.org/protocol.html#protocol_api_keys, those that policies can name
-API_KEYS = (
-    "produce", "fetch", "offsets", "metadata", "leaderandisr", "stopreplica", "updatemetadata", "controlledshutdown",
-    "offsetcommit", "offsetfetch", "findcoordinator", "joingroup", "heartbeat", "leavegroup", "syncgroup", "describegroups",
-    "listgroups", "saslhandshake", "apiversions", "createtopics", "deletetopics", "deleterecords", "initproducerid",
-    "offsetforleaderepoch", "addpartitionstotxn", "addoffsetstotxn", "endtxn", "writetxnmarkers", "txnoffsetcommit",
-    "describeacls", "createacls", "deleteacls", "describeconfigs", "alterconfigs",
-)  # fmt: skip
 
 
 def _method(text: str) -> str:

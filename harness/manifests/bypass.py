@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from harness.manifests.called import CALLED
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault, quoted, suggestion
 from harness.manifests.flows import PodRef
 from harness.manifests.grpc import GRPCCallShape
+from harness.manifests.kafka import KafkaAskShape
 from harness.manifests.matrix import ExpectedFlow
 from harness.manifests.shape import Shape, wrong
 from harness.model.bench import Opened
@@ -45,12 +47,14 @@ class CaseFlow(ExpectedFlow):
     """A flow of a conformance case."""
 
     grpc: GRPCCallShape | None = None
+    kafka: KafkaAskShape | None = None
     as_: CredentialsShape | None = Field(default=None, alias="as")
     opened: Literal["before", "earlier", "asked"] | None = Field(
         default=None,
         description="Over a connection older than the data plane (before), or opened and used in the step before (earlier), "
         "or opened then with a request under way, which the server answers once the step is in force (asked). "
-        "Of a call of gRPC: a new one over an older connection (earlier), or a bidirectional one that goes on (asked).",
+        "Of a call of gRPC: a new one over an older connection (earlier), or a bidirectional one that goes on (asked). Of a "
+        "request of Kafka: a new one over an older connection (earlier).",
     )
 
     @property
@@ -70,14 +74,14 @@ class CaseFlow(ExpectedFlow):
             raise wrong("such a connection carries a request of its own; remove it, or the request", "opened")
         if self.opened == "asked" and self.grpc is not None and self.grpc.kind != "bidi":
             raise wrong("only a call of kind bidi goes on through a change; write that, or earlier", "opened")
-        if self.as_ is not None and self.grpc is not None:
-            raise wrong("the lab's clients of gRPC are root; remove it", "as")
         return self
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> "CaseFlow":
-        if self.kafka is not None:
-            raise wrong("not supported: no lab has a client for it; remove it", "kafka")
+        """In place of what refuses these where no lab has a client for them."""
+        for name in CALLED:
+            if self.as_ is not None and getattr(self, name) is not None:
+                raise wrong(f"the lab's clients of {CALLED[name]} are root; remove it", "as")
         return self
 
 

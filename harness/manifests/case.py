@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from harness.manifests.bypass import CaseFlow, TamperShape, TechniqueName, tamperings
+from harness.manifests.called import CALLED, misplaced, ports_of_calls
 from harness.manifests.churn import ChangesOfPods, Churn, ExpectedStream, Streams
 from harness.manifests.document import Document, Step, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
 from harness.manifests.exchanges import ExchangeShape, exchange_expectations
-from harness.manifests.grpc import misplaced, ports_of_calls
 from harness.manifests.kubernetes import Port
 from harness.manifests.matrix import ExpectShape, expectations
 from harness.manifests.packets import PacketShape, packet_expectations
@@ -111,21 +111,25 @@ class CaseShape(Shape):
                 raise wrong("ways around policy are tried where no pods change; write another case", "technique")
 
     def _calls_alone(self) -> None:
-        """Where servers of gRPC listen no other does, and they are there only where pods stay as they are."""
+        """Where servers of gRPC or Kafka listen no other does, and they are there only where pods stay as they are."""
         expects = [step.expect for step in self.steps or ()] or ([self.expect] if self.expect is not None else [])
-        ports = {port for expect in expects for port in ports_of_calls(expect.flows)}
+        ports = ports_of_calls([flow for expect in expects for flow in expect.flows])
         if not ports:
             return
         if self.technique is not None or any(step.pods or step.streams for step in self.steps or ()):
-            raise wrong("gRPC is called where no pods change, and by no way around policy; write another case", "title")
+            called = " and ".join(CALLED[field] for field in dict.fromkeys(ports.values()))
+            raise wrong(f"{called} is called where no pods change, and by no way around policy; write another case", "title")
         for number, expect in enumerate(expects):
             at = ("steps", number, "expect") if self.steps else ("expect",)
             position = misplaced(expect.flows, ports)
             if position is not None:
-                what = "gRPC is called at this port, which answers only that and HTTP; write grpc or http, or another port"
+                field = ports[expect.flows[position].port or 0]
+                what = f"{CALLED[field]} is called at this port, which answers only that and HTTP"
+                what += f"; write {field} or http, or another port"
                 raise wrong(what, *at, "flows", position, "port")
             if expect.otherwise is not None and self.port in ports:
-                raise wrong(f"port {self.port}, where gRPC is called, has no other flows; write them out", *at, "otherwise")
+                what = f"port {self.port}, where {CALLED[ports[self.port]]} is called, has no other flows; write them out"
+                raise wrong(what, *at, "otherwise")
 
 
 def _expected(case: CaseShape) -> Iterator[CaseExpectShape]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault, found, quoted
@@ -53,10 +53,35 @@ _PART = {
 _Raw = Annotated[str, BeforeValidator(_raw), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _PART}]})]
 
 
-def _sizes(sizes: list[int]) -> list[int]:
-    if not sizes or any(size < 1 for size in sizes):
-        raise wrong("want sizes of pieces in bytes, each at least 1")
-    return sizes
+def _sends(*words: Sends) -> BeforeValidator:
+    """Reads how bytes are cut: one of ``words``, or sizes of pieces."""
+
+    def read(written: object) -> object:
+        if isinstance(written, list):
+            if not written or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in written):
+                raise wrong("want sizes of pieces in bytes, each at least 1")
+        elif written not in list(words):
+            raise wrong(f"want {', '.join(words)} or sizes of pieces, found {found(written)}")
+        return written
+
+    return BeforeValidator(read)
+
+
+def _shown(*words: Sends) -> WithJsonSchema:
+    sizes = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+    return WithJsonSchema({"anyOf": [{"enum": [str(each) for each in words]}, sizes]})
+
+
+def cut(written: str | list[int]) -> Sends | tuple[int, ...]:
+    """How bytes are cut, as the model holds it."""
+    return Sends(written) if isinstance(written, str) else tuple(written)
+
+
+OneSends = Annotated[str | list[int], _sends(Sends.WHOLE, Sends.BYTEWISE), _shown(Sends.WHOLE, Sends.BYTEWISE)]
+"""How one message may be cut."""
+
+ManySends = Annotated[str | list[int], _sends(*Sends), _shown(*Sends)]
+"""How several may be."""
 
 
 class MessageShape(Shape):
@@ -85,7 +110,7 @@ class ExchangeShape(Shape):
     to: PodRef
     port: Port
     family: Literal[4, 6] | None = Field(default=None, description="IP version.")
-    sends: Literal["whole", "bytewise", "in turn"] | Annotated[list[int], AfterValidator(_sizes)] = Field(
+    sends: ManySends = Field(
         default="whole",
         description="In one piece, byte by byte, each message when the one before it is answered (in turn), or in pieces of "
         "these sizes and then the rest.",
@@ -106,7 +131,7 @@ def exchange_expectations(
                 resolved(document, (*at, "to"), shape.to, family, topology, faults),
                 shape.port,
                 tuple(each.raw.encode("latin-1") for each in shape.messages),
-                Sends(shape.sends) if isinstance(shape.sends, str) else tuple(shape.sends),
+                cut(shape.sends),
                 family,
             )
             if exchange in cells:

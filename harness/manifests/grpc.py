@@ -1,14 +1,12 @@
 """Calls of gRPC in conformance cases, which a client in the lab makes."""
 
 import re
-from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from harness.manifests.asked import GRPCShape
 from harness.manifests.errors import quoted, suggestion
-from harness.manifests.matrix import ExpectedFlow
 from harness.manifests.shape import wrong
 from harness.model.call import STATUSES, CallKind, GRPCCall
 
@@ -56,16 +54,3 @@ class GRPCCallShape(GRPCShape):
         return GRPCCall(
             asked.method, asked.host, asked.headers, CallKind(self.kind), self.bytes, self.answer, self.connection == "shared"
         )
-
-
-def ports_of_calls(flows: Sequence[ExpectedFlow]) -> set[int]:
-    """The ports that calls go to."""
-    return {each.port for each in flows if isinstance(each.grpc, GRPCCallShape) and each.port is not None}
-
-
-def misplaced(flows: Sequence[ExpectedFlow], ports: Collection[int]) -> int | None:
-    """The position of a flow to one of ``ports``, where servers of gRPC listen, that asks neither gRPC nor HTTP there."""
-    for position, each in enumerate(flows):
-        if each.port in ports and (each.grpc is None and each.http is None):
-            return position
-    return None

@@ -27,11 +27,13 @@ def pieces(exchange: Exchange) -> Iterator[bytes]:
     """The sends of an exchange, in their order."""
     if exchange.sends is Sends.IN_TURN:
         yield from exchange.messages
-        return
-    data = b"".join(exchange.messages)
-    sizes = (
-        (1,) * len(data) if exchange.sends is Sends.BYTEWISE else () if isinstance(exchange.sends, Sends) else exchange.sends
-    )
+    else:
+        yield from cut(b"".join(exchange.messages), exchange.sends)
+
+
+def cut(data: bytes, sends: Sends | tuple[int, ...]) -> Iterator[bytes]:
+    """``data`` in one piece, byte by byte, or in pieces of these sizes and then the rest."""
+    sizes = (1,) * len(data) if sends is Sends.BYTEWISE else () if isinstance(sends, Sends) else sends
     at = 0
     for size in (*sizes, len(data)):
         if data[at : at + size]:

@@ -6,6 +6,7 @@ Source: ``pkg/policy/api/kafka`` and ``proxylib/kafka`` of Cilium.
 from collections.abc import Iterable
 
 from harness.model.cilium import KafkaRule
+from harness.model.kafka import VERSIONS
 from harness.model.request import KafkaRequest
 
 _ROLES = {
@@ -47,10 +48,15 @@ def deciding(rules: Iterable[KafkaRule], request: KafkaRequest) -> KafkaRule | N
 
 
 def _about(rule: KafkaRule, request: KafkaRequest) -> bool:
-    if rule.role and request.api not in _ROLES[rule.role.lower()]:
+    if not _published(request) or (rule.role and request.api not in _ROLES[rule.role.lower()]):
         return False
     return (
         (not rule.api_key or rule.api_key.lower() == request.api)
         and (not rule.api_version or int(rule.api_version) == request.version)
         and (not rule.client_id or rule.client_id == request.client_id)
     )
+
+
+def _published(request: KafkaRequest) -> bool:
+    """Whether its version may be known to somebody: what a later one asks for, nobody can read, and no rule allows it."""
+    return request.api not in VERSIONS or request.version < VERSIONS[request.api].stop

@@ -1,7 +1,7 @@
 """Misreadings of rules about requests: ``toPorts[].rules``."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.model.cilium import CiliumRule, HeaderMatch, HTTPRule, KafkaRule, L7Rules, PortRule
@@ -22,6 +22,11 @@ _SYNTAX = {
     "a slash at its end": r"./$",
     "nothing but a slash": r"^/$",
 }
+
+
+_KAFKA = {"role": "role", "apiKey": "api_key", "apiVersion": "api_version", "clientID": "client_id", "topic": "topic"}
+_SHORT = 126
+"""Bytes of a string whose length, and one, is one byte of a compact string's."""
 
 
 def rules(field: str, written: L7Rules) -> Iterator[Misreading[L7Rules | None]]:
@@ -57,7 +62,7 @@ def mixed(field: str, written: tuple[CiliumRule, ...]) -> Iterator[Misreading[tu
         yield Misreading(field, kind, "the narrower wins", tuple(narrow))
         open_ = tuple(replace(rule, ports=_opened(rule)) if rule in narrow else rule for rule in written)
         yield Misreading(field, kind, "wins for every peer", open_)
-    union = tuple(http for rule in narrow for port in rule.ports or () if port.rules for http in port.rules.http or ())
+    union = _union(narrow)
     several = "peers" if len(narrow) > 1 else "ports"
     if sum(_narrowed(port) for rule in narrow for port in rule.ports or ()) > 1:
         together = tuple(_with_all(rule, union) for rule in written)
@@ -68,16 +73,24 @@ def mixed(field: str, written: tuple[CiliumRule, ...]) -> Iterator[Misreading[tu
 
 
 def _narrowed(port: PortRule) -> bool:
-    return port.rules is not None and bool(port.rules.http)
+    return port.rules is not None and bool(port.rules.http or port.rules.kafka)
+
+
+def _union(narrow: Sequence[CiliumRule]) -> L7Rules:
+    """All rules about requests as one."""
+    found = [port.rules for rule in narrow for port in rule.ports or () if port.rules is not None]
+    http = tuple(each for rules in found for each in rules.http or ())
+    kafka = tuple(each for rules in found for each in rules.kafka or ())
+    return L7Rules(found[0].origin, http=http or None, kafka=kafka or None)
 
 
 def _opened(rule: CiliumRule) -> tuple[PortRule, ...] | None:
     return None if rule.ports is None else tuple(replace(port, rules=None) for port in rule.ports)
 
 
-def _with_all(rule: CiliumRule, union: tuple[HTTPRule, ...], *, everywhere: bool = False) -> CiliumRule:
+def _with_all(rule: CiliumRule, union: L7Rules, *, everywhere: bool = False) -> CiliumRule:
     ports = tuple(
-        replace(port, rules=L7Rules(port.origin, http=union)) if everywhere or _narrowed(port) else port
+        replace(port, rules=replace(union, origin=port.origin)) if everywhere or _narrowed(port) else port
         for port in rule.ports or ()
     )
     return replace(rule, ports=ports or rule.ports)
@@ -180,16 +193,39 @@ def _match(field: str, written: HeaderMatch) -> Iterator[Misreading[HeaderMatch]
 
 
 def _kafka(field: str, written: KafkaRule) -> Iterator[Misreading[KafkaRule]]:
-    readings = {
-        "role": replace(written, role=None),
-        "apiKey": replace(written, api_key=None),
-        "apiVersion": replace(written, api_version=None),
-        "clientID": replace(written, client_id=None),
-        "topic": replace(written, topic=None),
-    }
-    for name, instead in readings.items():
-        if instead != written:
-            yield Misreading(f"{field}.{name}", "written", "not looked at", instead)
-    if written.role:
-        other = "consume" if written.role == "produce" else "produce"
-        yield Misreading(f"{field}.role", written.role, other, replace(written, role=other))
+    said = {name: getattr(written, of) for name, of in _KAFKA.items() if getattr(written, of) is not None}
+    if not any(said.values()):
+        yield Misreading(field, "no values", "it matches nothing", replace(written, client_id=_NEVER))
+    for name, value in said.items():
+        others = ", ".join(other for other in said if other != name and said[other])
+        kind = _kafka_kind(name, value) + (f" beside {others}" if others else "")
+        for taken, instead in _kafka_readings(name, value):
+            values = {of: getattr(written, of) for of in _KAFKA.values()} | {_KAFKA[name]: instead}
+            yield Misreading(f"{field}.{name}", kind, taken, KafkaRule(written.origin, **values))
+
+
+def _kafka_kind(name: str, value: str) -> str:
+    if not value:
+        return "empty"
+    if name in ("role", "apiVersion"):
+        return value if name == "role" else "written"
+    if name == "apiKey":
+        return "in lower case" if value == value.lower() else "in other letters"
+    if not value.isascii():
+        return "beyond ASCII"
+    return "with a dot" if "." in value else "long" if len(value) > _SHORT else "written"
+
+
+def _kafka_readings(name: str, value: str) -> Iterator[tuple[str, str | None]]:
+    if not value:
+        yield "compared", {"apiVersion": "32767", "apiKey": "controlledshutdown"}.get(name, _NEVER)
+        return
+    yield "not looked at", None
+    if name == "role":
+        other = "consume" if value == "produce" else "produce"
+        yield other, other
+    elif name == "apiVersion":
+        yield "one more", str(int(value) + 1)
+        yield "one less", str(max(0, int(value) - 1))
+    elif name in ("clientID", "topic"):
+        yield "another", _NEVER

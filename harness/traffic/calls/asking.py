@@ -2,53 +2,23 @@
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 from harness.model.call import PERMISSION_DENIED, STATUSES, CallKind, GRPCCall
 from harness.model.flow import Flow, Verdict
+from harness.traffic.asker import ANSWER_SECONDS, Connections, kept_connections
 from harness.traffic.calls.programs import CallPrograms
+from harness.traffic.kept import told
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import Observation
 
-ANSWER_SECONDS = 10.0
-"""For a call that should end, if only with a refusal: it ends when it does, so that patience costs nothing."""
 
-SILENCE_SECONDS = 0.9
-"""For a call of which nothing should be heard; below the kernel's first retransmission time-out one SYN is sent."""
-
-_names = count(1)
-
-
-@dataclass(slots=True)
-class Connections:
-    """Names for connections that calls share: those between the same ends have the same one."""
-
-    names: dict[tuple[object, ...], str]
-
-    def of(self, flow: Flow) -> str:
-        """The name of the connection for a flow's call."""
-        host = flow.request.host if isinstance(flow.request, GRPCCall) else None
-        ends = (flow.source, flow.destination, flow.port, flow.family, host)
-        return self.names.setdefault(ends, f"connection-{next(_names)}")
-
-
-@contextmanager
-def connections(programs: CallPrograms) -> Iterator[Connections]:
+def connections(programs: CallPrograms) -> AbstractContextManager[Connections]:
     """Connections that are kept while this is entered, and closed then."""
-    named = Connections({})
-    try:
-        yield named
-    finally:
-        closing: dict[str, list[dict[str, Any]]] = {}
-        for ends, name in named.names.items():
-            closing.setdefault(str(ends[0]), []).append({"do": "close", "connection": name})
-        for ref, things in closing.items():
-            programs.clients[ref].do(things)
+    return kept_connections(programs.clients)
 
 
 def is_call(flow: Flow) -> bool:
@@ -81,7 +51,7 @@ def begin(flows: Sequence[Flow], programs: CallPrograms, kept: Connections) -> l
         {**_thing(flow, programs, ANSWER_SECONDS), "do": "begin", "connection": kept.of(flow), "call": kept.of(flow) + str(at)}
         for at, flow in enumerate(flows)
     ]
-    seen = _told(flows, things, programs)
+    seen = told(flows, things, programs.clients)
     for flow, said in zip(flows, seen, strict=True):
         if said["code"] != 0 or not said["whole"]:
             raise LoadFailed(f"{flow} could not be begun: {_status(said)}")
@@ -143,24 +113,9 @@ def _thing(flow: Flow, programs: CallPrograms, seconds: float) -> dict[str, Any]
     }
 
 
-def _told(flows: Sequence[Flow], things: Sequence[Mapping[str, Any]], programs: CallPrograms) -> list[dict[str, Any]]:
-    by_client: dict[str, list[int]] = {}
-    for index, flow in enumerate(flows):
-        by_client.setdefault(flow.source, []).append(index)
-
-    def tell(ref: str) -> list[dict[str, Any]]:
-        return programs.clients[ref].do([things[index] for index in by_client[ref]])
-
-    seen: dict[int, dict[str, Any]] = {}
-    with ThreadPoolExecutor(max(1, len(by_client))) as pool:
-        for ref, said in zip(by_client, pool.map(tell, by_client), strict=True):
-            seen.update(zip(by_client[ref], said, strict=True))
-    return [seen[index] for index in range(len(flows))]
-
-
 def _done(flows: Sequence[Flow], things: Sequence[Mapping[str, Any]], programs: CallPrograms) -> list[Observation]:
     begun = time.monotonic()
-    seen = _told(flows, things, programs)
+    seen = told(flows, things, programs.clients)
     took = time.monotonic() - begun
     return [
         replace(judge(said, flow, took), nonce=int(str(dict(thing["metadata"])["probe"]), 16))
@@ -191,13 +146,36 @@ def refused(seen: Observation) -> bool:
     return seen.verdict is Verdict.REJECTED and seen.status == PERMISSION_DENIED
 
 
-def ends(flows: Iterable[Flow]) -> tuple[list[str], list[str], list[int]]:
-    """The clients and the ports of the calls among ``flows``, and the servers: who is asked anything at those ports."""
-    flows = list(flows)
-    calls = [flow for flow in flows if is_call(flow)]
-    ports = {flow.port for flow in calls}
-    servers = [flow.destination for flow in flows if flow.port in ports]
-    return list(dict.fromkeys(flow.source for flow in calls)), list(dict.fromkeys(servers)), sorted(ports)
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls as conformance has them made (asker.py)."""
+
+    programs: CallPrograms
+
+    def asks(self, flow: Flow) -> bool:
+        return is_call(flow)
+
+    def connections(self) -> AbstractContextManager[Connections]:
+        return connections(self.programs)
+
+    def ask(
+        self, flows: Sequence[Flow], seconds: float, kept: Connections | None = None, *, all_kept: bool = False
+    ) -> list[Observation]:
+        return ask(flows, self.programs, seconds, kept, all_kept=all_kept)
+
+    def begin(self, flows: Sequence[Flow], kept: Connections) -> list[int]:
+        return begin(flows, self.programs, kept)
+
+    def go_on(
+        self, flows: Sequence[Flow], seconds: Sequence[float], kept: Connections, nonces: Sequence[int]
+    ) -> list[Observation]:
+        return go_on(flows, self.programs, seconds, kept, nonces)
+
+    def watch(self) -> CallWatch:
+        return CallWatch(self.programs)
+
+    def refused(self, seen: Observation) -> bool:
+        return refused(seen)
 
 
 def _status(said: Mapping[str, Any]) -> str:

@@ -1,9 +1,6 @@
 """A program for the inside of a pod: a client of gRPC that makes the calls that it is told to make.
 
-Usage: client.py SOCKET. It listens on a Unix socket of that path, and writes ``ready`` to its output when it does. A line of
-JSON is a list of things to do, all at the same time; a line of JSON, the list of what came of each, answers it.
-
-Each has ``do``:
+Usage: client.py SOCKET. It is told over that (told.py) to do things, all at the same time. Each has ``do``:
     ask      makes a call over a connection of its own, or over that called ``connection``, which is then kept
     begin    makes the first exchange of a bidirectional call over ``connection``, and keeps the call under ``call``
     go-on    has the rest of ``call``
@@ -15,18 +12,18 @@ metadata to have answered, None where nobody does, and ``whole``: whether every 
 It is grpcio's blocking client, in threads: that of asyncio says INTERNAL of a call that was refused while it sent a message.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
 from threading import Event, Lock, Thread, Timer
 from typing import Any
 
 import grpc
+
+from harness.traffic.told import serve
 
 MESSAGES = 3  # of a stream
 LARGEST = 8 << 20
@@ -229,19 +226,11 @@ def main() -> None:
     """Serve until killed."""
     client = Client()
 
-    class Told(StreamRequestHandler):
-        def handle(self) -> None:
-            for line in self.rfile:
-                asked = json.loads(line)
-                with ThreadPoolExecutor(max(1, len(asked))) as pool:
-                    done = list(pool.map(client.do, asked))
-                self.wfile.write(json.dumps(done).encode() + b"\n")
+    def do(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        with ThreadPoolExecutor(max(1, len(asked))) as pool:
+            return list(pool.map(client.do, asked))
 
-    with ThreadingUnixStreamServer(sys.argv[1], Told) as server:
-        server.daemon_threads = True
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        server.serve_forever()
+    serve(sys.argv[1], do)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ from typing import Any
 
 import grpc
 
+from harness.traffic.passing import pass_on
+
 PREFACE = b"PRI * HTTP/2.0\r\n"
 MESSAGES = 3  # of a stream of the server's
 LARGEST = 8 << 20
-CHUNK = 1 << 16
 
 
 class Ears(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
@@ -118,10 +119,7 @@ class Front:
         self._ears.peers[own] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         outside.write(first)
         try:
-            pumps = [asyncio.create_task(_pump(reader, outside)), asyncio.create_task(_pump(inside, writer))]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            for each in pumps:
-                each.cancel()
+            await pass_on((reader, writer), (inside, outside))
         finally:
             outside.close()
             del self._ears.peers[own]
@@ -137,13 +135,6 @@ class Front:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(self._name), body))
             await writer.drain()
             first = b""
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while said := await reader.read(CHUNK):
-            writer.write(said)
-            await writer.drain()
 
 
 async def main() -> None:

@@ -1,7 +1,7 @@
 """Calls of gRPC in a step, without a lab."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.campaign import conformance_calls
-from harness.campaign.conformance_calls import answer_for, call_sights, calls, calls_kept
+from harness.campaign.conformance_calls import answer_for, call_sights, callers, calls_kept
 from harness.campaign.conformance_oracles import consult
 from harness.dataplanes import find
 from harness.judge.conformance import judge
@@ -19,10 +19,13 @@ from harness.model.case import Case, Step
 from harness.model.cilium import CiliumPolicy, CiliumPort, CiliumRule, CiliumSpec, HTTPRule, L7Rules, PortRule
 from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
+from harness.model.kafka import KafkaAsk
 from harness.model.origin import Origin
 from harness.model.policy import LabelSelector
 from harness.model.topology import Namespace, Pod, Topology
 from harness.oracle import direct
+from harness.traffic.asker import Connections
+from harness.traffic.calls.asking import refused
 from harness.traffic.port import LoadFailed
 from harness.traffic.probe import Observation
 
@@ -45,57 +48,58 @@ def expected(flow: Flow, verdict: Verdict, opened: Opened = Opened.NOW) -> Expec
 
 
 class Programs:
-    """Stands for asking.py: calls of refused methods are refused, and ``seen`` has what was made at once."""
+    """An asker: calls of refused methods are refused, and ``seen`` has what was made at once."""
 
     def __init__(self, *refused: Flow, status: int = PERMISSION_DENIED, leak: str | None = None) -> None:
-        self.refused = refused
+        self.denied = refused
         self.seen: list[list[Flow]] = []
         self._status = status
         self._leak = leak
 
-    def ask(
-        self, flows: Sequence[Flow], programs: Any, seconds: float, kept: Any, *, all_kept: bool = False
-    ) -> list[Observation]:
+    def asks(self, flow: Flow) -> bool:
+        return isinstance(flow.request, GRPCCall)
+
+    def ask(self, flows: Sequence[Flow], seconds: float, kept: Any = None, *, all_kept: bool = False) -> list[Observation]:
         self.seen.append(list(flows))
         return [
             Observation(Verdict.REJECTED, 0.0, "refused", 7, self._status)
-            if flow in self.refused
+            if flow in self.denied
             else Observation(Verdict.FORWARDED, 0.0, "answered", 7)
             for flow in flows
         ]
 
-    def begin(self, flows: Sequence[Flow], programs: Any, kept: Any) -> list[int]:
+    def begin(self, flows: Sequence[Flow], kept: Any) -> list[int]:
         return [9 for _ in flows]
 
-    def go_on(self, flows: Sequence[Flow], programs: Any, seconds: Any, kept: Any, nonces: Any) -> list[Observation]:
-        return self.ask(flows, programs, 0.0, kept)
+    def go_on(self, flows: Sequence[Flow], seconds: Any, kept: Any, nonces: Any) -> list[Observation]:
+        return self.ask(flows, 0.0, kept)
 
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        @contextmanager
-        def connections(programs: Any) -> Iterator[Any]:
-            yield None
+    def connections(self) -> AbstractContextManager[Connections]:
+        return nullcontext(Connections({}))
 
-        watch = SimpleNamespace(settle=list, reached=lambda *args, **more: None)
-        for name in ("ask", "begin", "go_on"):
-            monkeypatch.setattr(conformance_calls.asking, name, getattr(self, name))
-        monkeypatch.setattr(conformance_calls.asking, "connections", connections)
-        monkeypatch.setattr(conformance_calls, "Watch", lambda *args: watch)
-        monkeypatch.setattr(
-            conformance_calls, "CallWatch", lambda programs: SimpleNamespace(reached=lambda flow, nonce: self._leak)
-        )
+    def watch(self) -> Any:
+        return SimpleNamespace(reached=lambda flow, nonce: self._leak)
+
+    def refused(self, seen: Observation) -> bool:
+        return refused(seen)
+
+
+@pytest.fixture(autouse=True)
+def _no_responders(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = SimpleNamespace(settle=list, reached=lambda *args, **more: None)
+    monkeypatch.setattr(conformance_calls, "Watch", lambda *args: watch)
 
 
 def judged(programs: Programs, *expectations: Expectation, evidence: Evidence | None = RECORD) -> Any:
     step = Step(HERE, (policy("Get"),), expectations)
     attachment: Any = SimpleNamespace(evidence=lambda flow: evidence)
     lab: Any = None
-    seen = call_sights(step, find("node-proxy"), lab, attachment, {}, SimpleNamespace())  # type: ignore[arg-type]
+    seen = call_sights(step, find("node-proxy"), lab, attachment, {}, programs)
     return judge(seen, {each.flow: direct.answer(each.flow, step.policies, TOPOLOGY) for each in expectations})
 
 
-def test_allowed_calls_are_made_before_and_after_the_refused_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_allowed_calls_are_made_before_and_after_the_refused_ones() -> None:
     programs = Programs(DROP)
-    programs.install(monkeypatch)
     found = judged(programs, expected(GET, Verdict.FORWARDED), expected(DROP, Verdict.REJECTED))
     assert found.faults == ()
     assert [each for each in programs.seen if each] == [[GET], [DROP], [GET]]
@@ -104,7 +108,6 @@ def test_allowed_calls_are_made_before_and_after_the_refused_ones(monkeypatch: p
 def test_calls_that_share_a_connection_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
     get, drop = (replace(each, request=replace(each.request, shared=True)) for each in (GET, DROP))  # type: ignore[type-var]
     programs = Programs(drop)
-    programs.install(monkeypatch)
     assert judged(programs, expected(get, Verdict.FORWARDED), expected(drop, Verdict.REJECTED)).faults == ()
     assert [drop, get] in programs.seen
 
@@ -121,29 +124,27 @@ def test_a_refusal_has_gRPCs_status_a_record_and_a_server_that_saw_nothing(  # n
     status: int, leak: str | None, evidence: Evidence | None, symptom: Symptom, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = Programs(DROP, status=status, leak=leak)
-    programs.install(monkeypatch)
     found = judged(programs, expected(GET, Verdict.FORWARDED), expected(DROP, Verdict.REJECTED), evidence=evidence)
     assert found.symptoms == {symptom}
     assert said in found.faults[0]
 
 
-def test_older_connections_are_called_over_while_begun_calls_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_connections_are_called_over_while_begun_calls_are_open() -> None:
     programs = Programs(DROP)
-    programs.install(monkeypatch)
     asked = (expected(TALK, Verdict.FORWARDED, Opened.ASKED), expected(DROP, Verdict.REJECTED, Opened.EARLIER))
-    with calls_kept(Step(HERE, (), asked), SimpleNamespace()) as kept:  # type: ignore[arg-type]
+    with calls_kept(Step(HERE, (), asked), programs) as kept:
         assert kept is not None
-        seen = kept.sights(SimpleNamespace(evidence=lambda flow: RECORD))  # type: ignore[arg-type]
+        seen = kept.sights(SimpleNamespace(evidence=lambda flow: RECORD))
     assert programs.seen == [[DROP], [DROP], [TALK]]
     assert [(each.expectation, each.observed) for each in seen] == [
         (asked[0], Verdict.FORWARDED), (asked[1], Verdict.REJECTED)
     ]  # fmt: skip
 
 
-def test_a_connection_that_does_not_open_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    Programs(GET, status=14).install(monkeypatch)
+def test_a_connection_that_does_not_open_is_no_verdict() -> None:
+    programs = Programs(GET, status=14)
     step = Step(HERE, (), (expected(GET, Verdict.FORWARDED, Opened.EARLIER),))
-    with pytest.raises(LoadFailed, match="no connection could be opened"), calls_kept(step, SimpleNamespace()):  # type: ignore[arg-type]
+    with pytest.raises(LoadFailed, match="no connection could be opened"), calls_kept(step, programs):
         pytest.fail("entered")
 
 
@@ -170,5 +171,6 @@ def test_only_cases_with_calls_need_programs_for_them() -> None:
     def case(flow: Flow) -> Case:
         return Case("c", "grpc", "t", "w", HERE, TOPOLOGY, (Step(HERE, (), (expected(flow, Verdict.FORWARDED),)),))
 
-    assert calls(case(GET))
-    assert not calls(case(replace(GET, request=None)))
+    assert callers(case(GET)) == {"grpc"}
+    assert callers(case(replace(GET, request=KafkaAsk("metadata")))) == {"kafka"}
+    assert callers(case(replace(GET, request=None))) == set()

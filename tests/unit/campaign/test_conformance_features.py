@@ -13,7 +13,7 @@ from harness.model.cilium import CIDRSet, CiliumPolicy, CiliumRule, CiliumSpec, 
 from harness.model.flow import ICMP, Flow, Verdict
 from harness.model.origin import Origin
 from harness.model.policy import IPBlock, LabelSelector, NetworkPolicy, Peer, Rule
-from harness.model.request import HTTPRequest
+from harness.model.request import HTTPRequest, KafkaRequest
 from harness.model.topology import Topology
 
 HERE = Origin("scenario.yaml", 1)
@@ -115,5 +115,12 @@ def test_a_sidecar_denies_tcp_by_an_answer_and_udp_not_at_all() -> None:
 def test_a_request_that_is_to_be_rejected_is_denied_as_the_plane_denies_requests() -> None:
     plane = Claims(POLICY_HTTP=Yes(denies=Verdict.REJECTED))
     asked = replace(TCP, request=HTTPRequest())
+    assert manner(Expectation(HERE, asked, Verdict.REJECTED), plane) is Verdict.REJECTED
+    assert manner(Expectation(HERE, asked, Verdict.DENIED), plane) is Verdict.DROPPED
+
+
+def test_a_request_of_kafka_is_denied_as_the_plane_denies_those() -> None:
+    plane = Claims(POLICY_HTTP=No("none"), POLICY_KAFKA=Yes(denies=Verdict.REJECTED))
+    asked = replace(TCP, request=KafkaRequest("metadata"))
     assert manner(Expectation(HERE, asked, Verdict.REJECTED), plane) is Verdict.REJECTED
     assert manner(Expectation(HERE, asked, Verdict.DENIED), plane) is Verdict.DROPPED

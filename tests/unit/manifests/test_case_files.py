@@ -119,8 +119,8 @@ FLOWS = {
         '.http.path: want a path that begins with /, found "a"',
     "{from: shop/a, to: shop/c, port: 1, protocol: UDP, http: {}, verdict: denied}":
         ".http: is asked over TCP, not UDP; remove it, or the protocol",
-    "{from: shop/a, to: shop/c, port: 1, kafka: {api: produce}, verdict: denied}":
-        ".kafka: not supported: no lab has a client for it; remove it",
+    "{from: shop/a, to: shop/c, port: 1, protocol: UDP, kafka: {api: metadata}, verdict: denied}":
+        ".kafka: is asked over TCP, not UDP; remove it, or the protocol",
     "{from: shop/a, to: shop/c, port: 1, verdict: forwarded, status: 200}":
         ".status: only an answer to a request of HTTP has one; write http, and forwarded or rejected",
     "{from: shop/a, to: shop/c, port: 1, http: {}, verdict: denied, status: 403}":

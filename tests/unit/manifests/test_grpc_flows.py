@@ -62,7 +62,6 @@ FLOWS = {
     "grpc: {method: a/b}, as: {uid: 1}": ".as: the lab's clients of gRPC are root; remove it",
     "grpc: {method: a/b}, status: 403": ".status: only an answer to a request of HTTP has one",
     "grpc: {method: a/b}, http: {}": ".grpc: beside http; write a flow for each",
-    "kafka: {api: produce}": ".kafka: not supported: no lab has a client for it; remove it",
 }
 
 

@@ -137,6 +137,11 @@ def test_a_rule_about_http(tmp_path: Path, http: str, request_: Request, verdict
         ("{clientID: me}", KafkaRequest("produce", client_id="me"), FORWARDED),
         ("{clientID: me}", KafkaRequest("produce"), REJECTED),
         ("{}", get("/"), REJECTED),
+        # A version that nobody has published cannot be read. One that Kafka no longer has could be.
+        ("{topic: a}", KafkaRequest("produce", 99, ("a",)), REJECTED),
+        ("{}", KafkaRequest("apiversions", 99), REJECTED),
+        ("{topic: a}", KafkaRequest("produce", 0, ("a",)), FORWARDED),
+        ("{}", KafkaRequest("leaderandisr", 99), FORWARDED),
     ],
 )
 def test_a_rule_about_kafka(tmp_path: Path, kafka: str, request_: Request, verdict: Verdict) -> None:

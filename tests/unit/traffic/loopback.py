@@ -14,10 +14,10 @@ STALLING = Path(__file__).resolve().parents[2] / "servers" / "stalling.c"
 
 
 class LocalProcess:
-    def __init__(self, argv: Sequence[str], log: Path) -> None:
+    def __init__(self, argv: Sequence[str], log: Path, env: Mapping[str, str] | None) -> None:
         self.log = log
         with log.open("wb") as output:
-            self.child = subprocess.Popen(argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            self.child = subprocess.Popen(argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=env)
         self.pid = self.child.pid
 
     def poll(self) -> int | None:
@@ -47,7 +47,7 @@ class LocalPod:
 
     def start(self, argv: Sequence[str], *, component: str, env: Mapping[str, str] | None = None) -> LocalProcess:
         try:
-            process = LocalProcess(argv, self._folder / f"{component}-{len(self.started)}.log")
+            process = LocalProcess(argv, self._folder / f"{component}-{len(self.started)}.log", env)
         except FileNotFoundError:
             raise LabError(f"{argv[0]} is not installed") from None
         self.started.append(process)

@@ -7,7 +7,8 @@ import pytest
 from harness.model.call import STATUSES, CallKind, GRPCCall
 from harness.model.flow import Flow, Verdict
 from harness.model.request import HTTPRequest
-from harness.traffic.calls.asking import Connections, ends, judge, refused
+from harness.traffic.asker import Connections, ends
+from harness.traffic.calls.asking import is_call, judge, refused
 
 API = "shop/api"
 
@@ -52,8 +53,8 @@ def test_only_permission_denied_by_nobody_is_a_refusal() -> None:
 def test_servers_are_needed_wherever_anything_is_asked_at_a_port_of_calls() -> None:
     beside = Flow("data/cache", "shop/cart", 8080, request=HTTPRequest())
     elsewhere = Flow("lab/client", "data/db", 9090)
-    assert ends([flow(), beside, elsewhere]) == (["shop/client"], [API, "shop/cart"], [8080])
-    assert ends([beside, elsewhere]) == ([], [], [])
+    assert ends([flow(), beside, elsewhere], is_call) == (["shop/client"], [API, "shop/cart"], [8080])
+    assert ends([beside, elsewhere], is_call) == ([], [], [])
 
 
 def test_calls_between_the_same_ends_have_one_connection() -> None:
