@@ -5,10 +5,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from harness.campaign.conformance_features import manner
+from harness.campaign.conformance_routed import expected_requests
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Sight, admitted, twins
 from harness.lab.port import Lab
 from harness.model.bench import Expectation, Opened
+from harness.model.call import GRPCCall
 from harness.model.case import Case, Step
 from harness.model.cilium import Policy
 from harness.model.flow import Flow, Verdict
@@ -28,7 +30,8 @@ Servers = Mapping[str, Responder]
 
 def calls(case: Case) -> bool:
     """Whether a case calls gRPC: then it is judged in a lab with programs for that."""
-    return any(asking.is_call(each.flow) for step in case.steps for each in step.expectations)
+    routed = any(isinstance(each.asked.call.request, GRPCCall) for each in expected_requests([case]))
+    return routed or any(asking.is_call(each.flow) for step in case.steps for each in step.expectations)
 
 
 def in_progress(expectation: Expectation) -> bool:

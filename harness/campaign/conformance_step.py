@@ -10,6 +10,7 @@ from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_exchanges import judge_exchanges_on
 from harness.campaign.conformance_packets import judge_packets_on
+from harness.campaign.conformance_routed import judge_requests_on
 from harness.campaign.conformance_sights import sights
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Judgement, judge
@@ -58,7 +59,7 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     with watched_change(step, before, plane, lab, servers) as change:
         # the policies of the step before are in force
         with kept_open(step, lab, servers) as earlier, calls_kept(step, site.calls) as kept:
-            revision = change.make(partial(applied, attachment, step.policies))
+            revision = change.make(partial(applied, attachment, step.policies, step.routing))
             over_earlier = ask_over(earlier, lab, servers, attachment)
             over_earlier += kept.sights(attachment) if kept is not None else []
         change.end()
@@ -70,6 +71,8 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
         judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
     if step.exchanges:
         judgement = together(judgement, judge_exchanges_on(step, lab, servers, attachment, lab.topology))
+    if step.requests:
+        judgement = together(judgement, judge_requests_on(step, lab, servers, attachment, site.calls))
     if not judgement.faults:
         site.in_force = step.policies
     return Judged(judgement, revision.seconds, canary)
