@@ -66,6 +66,13 @@ class StepOracle:
                 if any(verdict is not Verdict.FORWARDED for verdict in said):
                     unsaid.append(f"{asked}: which of the pods of Service {each.backend} gets copies is left open")
 
+    def flows(self, expectation: RoutedExpectation) -> Iterator[Flow]:
+        """The request as each pod behind its backends would get it, which is what policies judge."""
+        for answer in self._router.answer(expectation.asked.call):
+            if isinstance(answer, Forwarded):
+                for pod, port in self._router.endpoints(answer.backend, answer.port):
+                    yield _flow(answer, expectation.asked, pod, port)
+
     def behind(self, expectation: RoutedExpectation) -> dict[str, int]:
         """The pods that may get a request or its copies if no policy refuses it, and at which port."""
         found: dict[str, int] = {}
