@@ -48,7 +48,7 @@ class StepOracle:
             parts = [_replied(answer, asked)] if isinstance(answer, Replied) else list(self._forwarded(answer, asked, unsaid))
             if len(parts) > 1 and expectation.weighted:
                 unsaid.append(f"{asked}: how a Service's pods share its requests is left open; write no weights")
-            if isinstance(answer, Forwarded):
+            if isinstance(answer, Forwarded) and any(each.pods for each in parts):
                 mirrors.update(dict.fromkeys(self._mirrors(answer, asked, unsaid)))
             for each in parts:
                 key = (each.pods, each.status, each.tries, each.path, each.host, each.headers, each.returns)

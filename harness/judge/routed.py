@@ -226,12 +226,13 @@ def _header(name: str, value: str | None) -> str:
 
 def _of_copies(sight: RoutedSight, share: Share | None, each: Try) -> Iterator[Fault]:
     outcome = None if share is None else outcome_of(share, sight.outcomes)
+    refused = share is not None and not share.pods  # what nobody gets is not copied
     for copies in sight.expectation.copies:
         read = [request for request in each.read if request.pod in copies.pods]
-        if len(read) > 1 or (copies.always and not read):
-            wanted = "one copy" if copies.always else "at most one copy"
+        if len(read) > (not refused) or (copies.always and not refused and not read):
+            wanted = "no copy" if refused else "one copy" if copies.always else "at most one copy"
             yield Symptom.BREAKS, f"expected {wanted} for {' or '.join(copies.pods)}, observed {len(read)}"
-        if outcome is None or not outcome.pods:
+        if outcome is None or refused:
             continue
         for copy in read:
             yield from ((Symptom.BREAKS, f"{said} by {copy.pod}, as a copy") for said in _arrived(outcome, copy))
@@ -247,7 +248,8 @@ def _of_shares(sight: RoutedSight, chosen: Counter[Share]) -> Iterator[Fault]:
     for copies in expected.copies:
         if not copies.always:
             count = sum(any(read.pod in copies.pods for read in each.read) for each in sight.tries)
-            yield from _often(f"a copy for {' or '.join(copies.pods)}", count, times, copies.numerator / copies.denominator)
+            copied = sum(count for share, count in chosen.items() if share.pods)
+            yield from _often(f"a copy for {' or '.join(copies.pods)}", count, copied, copies.numerator / copies.denominator)
 
 
 def _often(what: str, count: int, times: int, share: float) -> Iterator[Fault]:

@@ -126,7 +126,7 @@ class RequestShape(CallShape, ShareShape):
         default=1, description="How many times it is asked, one after another over one connection."
     )
     server: ServerShape | None = Field(default=None, description="What the request tells the server that reads it.")
-    shares: Annotated[list[ShareShape], Field(min_length=2)] | None = Field(
+    shares: list[ShareShape] | None = Field(
         default=None, description="Instead of pods, status and the like: all that may become of it."
     )
     copies: list[CopiesShape] = Field(default=[], description="Copies that arrive elsewhere.")
@@ -156,6 +156,8 @@ class RequestShape(CallShape, ShareShape):
             return self
         if alone:
             raise wrong("beside shares; write it inside them", alone[0])
+        if len(self.shares) <= 1:
+            raise wrong("want at least two; write the only one beside the request itself", "shares")
         for number, each in enumerate(self.shares):
             if each.pods is None and each.status is None:
                 raise wrong("missing; write the pods of which one answers, or a status", "shares", number, "pods")
