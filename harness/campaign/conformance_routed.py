@@ -8,7 +8,8 @@ from harness.campaign.conformance_routed_outcomes import Outcomes, StepOracle
 from harness.dataplanes.port import Attachment
 from harness.judge.conformance import Judgement
 from harness.judge.packets import together
-from harness.judge.routed import REFUSALS, RoutedSight, Try, contradictions, judge_requests
+from harness.judge.routed import REFUSALS, RoutedSight, Try, judge_requests
+from harness.judge.routed_claims import contradictions
 from harness.lab.addressing import plan
 from harness.lab.port import Lab
 from harness.lab.service_addresses import service_addresses

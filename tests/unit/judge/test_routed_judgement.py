@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from harness.judge.routed import RoutedSight, Try, contradictions, judge_requests
+from harness.judge.routed import RoutedSight, Try, judge_requests
+from harness.judge.routed_claims import contradictions
 from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow
 from harness.model.origin import Origin
