@@ -61,7 +61,10 @@ def consult_requests(step: Step, topology: Topology) -> Iterator[str]:
     if not step.requests:
         return
     oracle = StepOracle(step, topology)
+    called = {port for each in step.requests if _is_call(each) for port in oracle.behind(each).values()}
     for each in step.requests:
+        if not _is_call(each) and called & set(oracle.behind(each).values()):
+            yield f"{each.origin}: {each.asked}: gRPC is called at its pods' port, whose servers read no other requests"
         found = oracle.outcomes(each)
         mirrors = [
             (frozenset(pod for pod, _ in oracle.copied(mirror)), mirror.numerator, mirror.denominator)
@@ -69,6 +72,10 @@ def consult_requests(step: Step, topology: Topology) -> Iterator[str]:
         ]
         for said in (*found.unsaid, *contradictions(each, found.all, mirrors)):
             yield f"{each.origin}: {each.asked}: {said}"
+
+
+def _is_call(expectation: RoutedExpectation) -> bool:
+    return isinstance(expectation.asked.call.request, GRPCCall)
 
 
 def judge_requests_on(

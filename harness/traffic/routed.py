@@ -165,6 +165,8 @@ def _call(asked: Asked, address: str, programs: CallPrograms | None) -> Answered
 
 
 def _ended(said: Mapping[str, Any]) -> RoutedAnswer:
-    """What a client says came of a call."""
-    end = str(said["details"]).strip()
-    return RoutedAnswer(STATUSES[int(said["code"])], said["by"], joined(said.get("headers", ())), end)
+    """What a client says came of a call. One that ended well and lost messages has no status that anybody expects."""
+    status = STATUSES[int(said["code"])]
+    if status == STATUSES[0] and not said["whole"]:
+        return RoutedAnswer(None, said["by"], end="OK, but not every message was answered")
+    return RoutedAnswer(status, said["by"], joined(said.get("headers", ())), str(said["details"]).strip())

@@ -130,6 +130,11 @@ def test_a_case_follows_from_routes_and_policies_or_is_contradicted(
     assert said in found
 
 
+def test_where_grpc_is_called_nothing_else_is_asked(tmp_path: Path) -> None:
+    call, request = "to: shop/api, grpc: {method: a.B/C}, pods: [shop/api]", "to: shop/api, http: {}, pods: [shop/api]"
+    assert "gRPC is called at its pods' port" in against(case(tmp_path, call, request))
+
+
 def test_on_the_control_each_client_asks_each_pod_that_may_get_its_request_or_a_copy(tmp_path: Path) -> None:
     written = case(tmp_path, API, "to: shop/web, http: {path: /no}, status: 404", manifests=SERVICES + ROUTE)
     assert [str(flow) for flow in direct_flows(written)] == [
