@@ -13,7 +13,7 @@ from harness.campaign.conformance_calls import calls, in_progress
 from harness.campaign.conformance_features import needs
 from harness.campaign.conformance_routed import expected_requests
 from harness.campaign.coverage_exchanges import asked_by_exchanges, exchange_pairs
-from harness.campaign.coverage_routed import routed_pairs
+from harness.campaign.coverage_routed import routed_misreadings, routed_pairs
 from harness.campaign.coverage_situations import situations
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Feature
@@ -50,6 +50,7 @@ def asked(case: Case, addressed: Topology) -> Asked:
     for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
         exchanged.update(exchange_pairs(step, topology))
         exchanged.update(routed_pairs(step, topology, former))
+        noticed.update(routed_misreadings(step, topology))
         former = step
         flows = [(each.flow, admitted(each)) for each in step.expectations if not in_progress(each)]
         flows += [(flow, fate is Fate.FORWARDED) for flow, fate in asked_by_exchanges(step)]

@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from harness.campaign.conformance_routed_outcomes import Outcomes, StepOracle
 from harness.campaign.coverage_requests import request_class
 from harness.campaign.coverage_routes import Rule, applying, backends_of, filters_of, kinds, matches_of, parents
 from harness.campaign.coverage_situations import decided, distance
 from harness.model.case import Step
-from harness.model.coverage import Pair
+from harness.model.coverage import Noticed, Pair
 from harness.model.flow import Flow
 from harness.model.route import HTTPRouteRule, Route
 from harness.model.routed import Asked, RoutedExpectation
-from harness.model.routing import Routing
+from harness.model.routing import Forwarded, Routing
 from harness.model.topology import Topology
 from harness.oracle import direct
+from harness.oracle.misreadings.routes import routing
+from harness.oracle.routing import Router
 from harness.oracle.routing.matching import Rank, grpc_ranks, http_ranks
 from harness.oracle.routing.message import Message, message
+from harness.oracle.routing.trying import tries
 
 _OK = 200
 
@@ -32,6 +36,36 @@ def routed_pairs(step: Step, topology: Topology, former: Step | None) -> Iterato
         yield from _of(expectation, found, step, topology)
         if changed:
             yield Pair("change of routes", f"{changed}: {_became(expectation, found)}")
+
+
+def routed_misreadings(step: Step, topology: Topology) -> Iterator[Noticed]:
+    """The misreadings of a step's routes by which another answer of some request's would be right."""
+    asked = [each.asked for each in step.requests]
+    if not asked:
+        return
+    router = Router(step.routing, topology)
+    right = [_answers(router, each) for each in asked]
+    for reading in routing(step.routing):
+        other = Router(reading.instead, topology)
+        if any(_answers(other, each) != answers for each, answers in zip(asked, right, strict=True)):
+            yield Noticed(reading.field, reading.value, reading.taken)
+
+
+def _answers(router: Router, asked: Asked) -> list[str]:
+    """All that may become of a request, told apart by what a client or a server would see of it."""
+    seen: dict[object, int] = {}
+    answers = router.answer(asked.call)
+    for each in answers:
+        if isinstance(each, Forwarded):
+            what: object = (
+                each.backend, each.port, each.path, each.host, tuple(sorted(each.headers.items())), each.response, each.mirrors,
+                tries(asked.told, each.timeouts, each.retry),
+            )  # fmt: skip
+        else:
+            what = (each.status, tuple(each.headers.items()))
+        seen[what] = seen.get(what, 0) + each.weight
+    total = sum(each.weight for each in answers)
+    return sorted(f"{Fraction(weight, total)} {what}" for what, weight in seen.items())
 
 
 def _of(expectation: RoutedExpectation, found: Outcomes, step: Step, topology: Topology) -> Iterator[Pair]:

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.campaign.conformance_oracles import consult
+from harness.campaign.coverage_routed import routed_misreadings
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases
 from harness.manifests.place import SCENARIOS
@@ -10,6 +11,7 @@ from harness.model.case import Case
 from harness.model.request import GRPCRequest
 from harness.model.route import RequestHeaderModifier, RequestMirror, RequestRedirect, ResponseHeaderModifier, URLRewrite
 from harness.model.routed import RoutedExpectation
+from harness.oracle.misreadings.routes import routing
 
 FEWEST = 40
 PUBLISHED = (
@@ -50,13 +52,36 @@ def test_every_case_asks_both_ends(cases: list[Case]) -> None:
 
 
 def test_every_filter_is_asked_in_rules_and_every_answer_is_there(cases: list[Case]) -> None:
-    routing = [step.routing for case in cases for step in case.steps]
-    rules = [rule for each in routing for route in (*each.http_routes, *each.grpc_routes) for rule in route.rules or ()]
+    steps = [step.routing for case in cases for step in case.steps]
+    rules = [rule for each in steps for route in (*each.http_routes, *each.grpc_routes) for rule in route.rules or ()]
     filters = {type(each) for rule in rules for each in rule.filters or ()}
     assert filters == {RequestHeaderModifier, RequestMirror, RequestRedirect, ResponseHeaderModifier, URLRewrite}
     statuses = {share.status for each in _requests(cases) for share in each.shares}
     assert statuses >= {200, 301, 302, 303, 307, 308, 403, 404, 500, 503, 504}
     assert statuses >= {"OK", "UNIMPLEMENTED", "UNAVAILABLE", "PERMISSION_DENIED", "NOT_FOUND"}
+
+
+UNNOTICED = {
+    ("GRPCRoute backendRefs.weight", "absent", "100"),
+    ("GRPCRoute matches.headers", "Exact, several", "one of a list"),
+    ("GRPCRoute matches.headers", "RegularExpression, several", "the beginning of a value"),
+    ("HTTPRoute retry.attempts", "5", "one less"),
+    ("HTTPRoute retry.attempts", "5", "one more"),
+    ("HTTPRoute timeouts.request", "limited, both", "a tenth"),
+    ("HTTPRoute timeouts.request", "limited, both", "none"),
+}
+"""Misreadings that no request tells: of values that stand in a case for another one's sake, and are asked about elsewhere."""
+
+
+def test_some_case_notices_whatever_is_made_of_a_value(cases: list[Case]) -> None:
+    possible: set[tuple[str, str, str]] = set()
+    noticed: set[tuple[str, str, str]] = set()
+    for case in cases:
+        for step in case.steps:
+            possible |= {(each.field, each.value, each.taken) for each in routing(step.routing)}
+            found = routed_misreadings(step, plan(case.topology).topology)
+            noticed |= {(each.field, each.value, each.taken) for each in found}
+    assert possible - noticed == UNNOTICED
 
 
 def test_shares_copies_tries_and_both_families_are_asked(cases: list[Case]) -> None:
