@@ -21,6 +21,7 @@ from harness.campaign.conformance_exchanges import exchanges_on_control, expecte
 from harness.campaign.conformance_features import obstacle
 from harness.campaign.conformance_oracles import Consulted, consult
 from harness.campaign.conformance_packets import expected_packets, packets_on_control
+from harness.campaign.conformance_routed import direct_flows
 from harness.campaign.conformance_sights import ADMITTED_SECONDS
 from harness.campaign.conformance_step import Site, judge_step
 from harness.campaign.observer import Observer
@@ -301,8 +302,9 @@ def _parts(cases: Sequence[Case]) -> list[Sequence[Case]]:
 
 
 def _flows(cases: Sequence[Case]) -> list[Flow]:
-    """The different flows of cases."""
-    return list(dict.fromkeys(each.flow for case in cases for step in case.steps for each in step.expectations))
+    """The different flows of cases, and those that stand for requests to Services."""
+    flows = [each.flow for case in cases for step in case.steps for each in step.expectations]
+    return list(dict.fromkeys([*flows, *(flow for case in cases for flow in direct_flows(case))]))
 
 
 @contextmanager

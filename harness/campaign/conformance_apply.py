@@ -3,17 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from harness.dataplanes.port import Attachment, DataPlaneError, Revision
+from harness.dataplanes.port import NO_ROUTING, Attachment, DataPlaneError, Revision
 from harness.lab.port import LabError, LabPod
 from harness.model.cilium import Policy
+from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 _Said = TypeVar("_Said")
 
 
-def applied(attachment: Attachment, policies: Sequence[Policy]) -> Revision:
-    """The revision that enforces ``policies``. Raises DataPlaneError, LabError."""
-    return _failing(lambda: attachment.apply(policies))
+def applied(attachment: Attachment, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
+    """The revision that enforces ``policies``, and routes as ``routing`` says. Raises DataPlaneError, LabError."""
+    return _failing(lambda: attachment.apply(policies, routing))
 
 
 def followed(attachment: Attachment, added: Sequence[LabPod], removed: Sequence[Pod]) -> Revision:

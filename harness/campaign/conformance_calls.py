@@ -8,10 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from harness.campaign.conformance_features import manner
+from harness.campaign.conformance_routed import expected_requests
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Sight, admitted, twins
 from harness.lab.port import Lab
 from harness.model.bench import Expectation, Opened
+from harness.model.call import GRPCCall
 from harness.model.case import Case, Step
 from harness.model.cilium import Policy
 from harness.model.flow import Flow, Verdict
@@ -43,7 +45,10 @@ def is_call(flow: Flow) -> bool:
 def callers(case: Case) -> frozenset[str]:
     """What a case calls, gRPC or Kafka or both: then it is judged in a lab with programs for that."""
     flows = [each.flow for step in case.steps for each in step.expectations]
-    return frozenset(name for name, asks in (("grpc", asking.is_call), ("kafka", is_kafka)) if any(map(asks, flows)))
+    found = {name for name, asks in (("grpc", asking.is_call), ("kafka", is_kafka)) if any(map(asks, flows))}
+    if any(isinstance(each.asked.call.request, GRPCCall) for each in expected_requests([case])):
+        found.add("grpc")
+    return frozenset(found)
 
 
 def in_progress(expectation: Expectation) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.campaign.conformance_exchanges import asked_of_exchanges
 from harness.campaign.conformance_packets import asked_of_packets
+from harness.campaign.conformance_routed import expected_requests
 from harness.dataplanes.port import DataPlane, Feature, No, Unknown, Yes
 from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, CaseOutcome
@@ -22,6 +23,8 @@ def needs(case: Case) -> dict[Feature, Origin]:
         found.setdefault(BY_PROTOCOL[flow.protocol], origin)
         if flow.family == 6:
             found.setdefault(Feature.IPV6, origin)
+    for feature, origin in _of_requests(case):
+        found.setdefault(feature, origin)
     for step in case.steps:
         for stream in step.stream_expectations:
             found.setdefault(BY_PROTOCOL[stream.asked.protocol], stream.origin)
@@ -39,6 +42,13 @@ def needs(case: Case) -> dict[Feature, Origin]:
             for feature, origin in _of_policy(policy):
                 found.setdefault(feature, origin)
     return found
+
+
+def _of_requests(case: Case) -> Iterator[tuple[Feature, Origin]]:
+    for request in expected_requests([case]):
+        yield Feature.L7_ROUTING, request.origin
+        if request.asked.family == 6:
+            yield Feature.IPV6, request.origin
 
 
 def _of_policy(policy: Policy) -> Iterator[tuple[Feature, Origin]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.campaign.conformance_calls import answer_for
 from harness.campaign.conformance_exchanges import consult_exchanges
 from harness.campaign.conformance_packets import consult_packets
+from harness.campaign.conformance_routed import consult_requests
 from harness.campaign.conformance_streams import expected_of_streams
 from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
@@ -45,6 +46,7 @@ def consult(case: Case, addressed: Topology) -> Consulted:
             known[flow] = answer
             contradictions += [against] if against else []
         contradictions += consult_exchanges(step, topology, other)
+        contradictions += consult_requests(step, topology)
         answers.append(known)
         former = step.policies, topology
     return Consulted(tuple(answers), tuple(contradictions))

@@ -11,6 +11,7 @@ from harness.campaign.conformance_canary import watched_change
 from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.campaign.conformance_exchanges import judge_exchanges_on
 from harness.campaign.conformance_packets import judge_packets_on
+from harness.campaign.conformance_routed import judge_requests_on
 from harness.campaign.conformance_sights import sights
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Judgement, Sight, judge
@@ -23,6 +24,8 @@ from harness.model.flow import Flow
 from harness.model.verdict import Answer
 from harness.traffic.arrivals import Responder
 from harness.traffic.asker import Asker
+from harness.traffic.calls.asking import Calls
+from harness.traffic.calls.programs import CallPrograms
 from harness.traffic.port import LoadFailed
 
 
@@ -39,6 +42,11 @@ class Site:
     attachment: Attachment
     in_force: Sequence[Policy] | None = ()
     askers: Sequence[Asker] = ()
+
+    @property
+    def call_programs(self) -> CallPrograms | None:
+        """Those that make and take calls of gRPC, None where no case makes any."""
+        return next((each.programs for each in self.askers if isinstance(each, Calls)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
         # the policies of the step before are in force
         with kept_open(step, lab, servers) as earlier, ExitStack() as stack:
             kept = [stack.enter_context(calls_kept(step, asker)) for asker in site.askers]
-            revision = change.make(partial(applied, attachment, step.policies))
+            revision = change.make(partial(applied, attachment, step.policies, step.routing))
             over_earlier = ask_over(earlier, lab, servers, attachment)
             over_earlier += [sight for each in kept if each is not None for sight in each.sights(attachment)]
         change.end()
@@ -74,6 +82,8 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
         judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
     if step.exchanges:
         judgement = together(judgement, judge_exchanges_on(step, lab, servers, attachment, lab.topology))
+    if step.requests:
+        judgement = together(judgement, judge_requests_on(step, lab, servers, attachment, site.call_programs))
     if not judgement.faults:
         site.in_force = step.policies
     return Judged(judgement, revision.seconds, canary)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from harness.campaign.conformance_calls import callers, in_progress
 from harness.campaign.conformance_features import needs
+from harness.campaign.conformance_routed import expected_requests
 from harness.campaign.coverage_exchanges import asked_by_exchanges, exchange_pairs
+from harness.campaign.coverage_routed import routed_misreadings, routed_pairs
 from harness.campaign.coverage_situations import situations
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Feature
@@ -44,8 +46,12 @@ def asked(case: Case, addressed: Topology) -> Asked:
     """What ``case`` asks about. ``addressed`` is its topology with addresses."""
     noticed: set[Noticed] = set()
     exchanged: set[Pair] = set()
+    former = None
     for step, topology in zip(case.steps, topologies(case, addressed), strict=True):
         exchanged.update(exchange_pairs(step, topology))
+        exchanged.update(routed_pairs(step, topology, former))
+        noticed.update(routed_misreadings(step, topology))
+        former = step
         flows = [(each.flow, admitted(each)) for each in step.expectations if not in_progress(each)]
         flows += [(flow, fate is Fate.FORWARDED) for flow, fate in asked_by_exchanges(step)]
         flows += [(each.asked, each.verdict is Verdict.FORWARDED) for each in step.stream_expectations]
@@ -77,10 +83,11 @@ def ask_all(cases: Iterable[Case]) -> dict[str, Asked]:
 def coverage(cases: Sequence[Case], faults: Sequence[Fault]) -> list[CaseCoverage]:
     """For each case its pairs, what it alone asks or notices, and the faults that name it as the one to find them.
 
-    Cases about requests are compared with one another only, those that call gRPC or Kafka too, and so are the others.
+    Cases about requests are compared with one another only, those that call gRPC or Kafka too, those of Services too, and so
+    are the others.
     """
     found = ask_all(cases)
-    kinds = {case.id: (about_requests(case), callers(case)) for case in cases}
+    kinds = {case.id: (about_requests(case), callers(case), bool(expected_requests([case]))) for case in cases}
     asking = Counter((kinds[case], each) for case, asked in found.items() for each in asked.all)
 
     def only(case: Case, each: Pair | Noticed) -> bool:

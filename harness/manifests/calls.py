@@ -26,12 +26,13 @@ def _end(value: object) -> str:
         case str() if re.fullmatch(r"[^/ ]+/[^/ ]+", value):
             return value
         case {"gateway": str(name), **rest} if not rest and re.fullmatch(r"[^/ ]+/[^/ ]+", name):
-            return f"{_GATEWAY}{name}"
+            return f"{GATEWAY}{name}"
         case _:
             raise wrong(f"want namespace/service or {{gateway: NAMESPACE/NAME}}, found {found(value)}")
 
 
-_GATEWAY = "gateway "
+GATEWAY = "gateway "
+"""What ``to`` begins with of a Gateway."""
 _To = Annotated[
     str,
     BeforeValidator(_end),
@@ -69,7 +70,7 @@ class CallShape(Shape):
         if self.http is not None and self.grpc is not None:
             raise wrong("http beside it; write one of them", "grpc")
         asked, field = (self.http, "http") if self.http is not None else (self.grpc, "grpc")
-        if self.to.startswith(_GATEWAY) and asked is not None and asked.host is None:
+        if self.to.startswith(GATEWAY) and asked is not None and asked.host is None:
             raise wrong("missing; a Gateway has no name that clients use: write the host that is asked for", field, "host")
         return self
 
@@ -81,26 +82,26 @@ def load_calls(path: Path, topology: Topology, routing: Routing) -> list[Call]:
         raise ManifestError([document.fault((), f"want a list of requests, found {found(document.data)}")])
     faults: list[Fault] = []
     calls: list[Call] = []
-    places = _places(routing)
+    places = places_of(routing)
     for position in range(len(document.data)):
         shape = checked(document, CallShape, faults, (position,))
         if shape is not None:
-            calls.append(_read(document, (position,), shape, topology, places, faults))
+            calls.append(call_of(document, (position,), shape, topology, places, faults))
     refuse(faults)
     return calls
 
 
-def _places(routing: Routing) -> Mapping[str, frozenset[int]]:
+def places_of(routing: Routing) -> Mapping[str, frozenset[int]]:
     """The ports of all that can be asked, by what ``to`` calls it."""
     services = {
         each.ref: frozenset(port.port for port in each.ports or () if (port.protocol or "TCP") == "TCP")
         for each in routing.services
         if each.type != "ExternalName"  # another name for something, which takes no requests of its own
     }
-    return services | {f"{_GATEWAY}{each.ref}": frozenset(on.port for on in each.listeners) for each in routing.gateways}
+    return services | {f"{GATEWAY}{each.ref}": frozenset(on.port for on in each.listeners) for each in routing.gateways}
 
 
-def _read(
+def call_of(
     document: Document,
     at: tuple[Step, ...],
     shape: CallShape,
@@ -108,6 +109,7 @@ def _read(
     places: Mapping[str, frozenset[int]],
     faults: list[Fault],
 ) -> Call:
+    """The call at ``at``; ``places`` is all that can be asked. Adds faults for what is not there."""
     source = shape.from_
     if not is_pod(source):
         owner = topology.owner(source)
@@ -115,10 +117,10 @@ def _read(
     elif not topology.has_pod(source):
         hint = suggestion(source, [pod.ref for pod in topology.pods]) if len(faults) < _HINTS else ""
         faults.append(document.fault((*at, "from"), f"no pod {quoted(source)}{hint}"))
-    gateway, name = shape.to.startswith(_GATEWAY), shape.to.removeprefix(_GATEWAY)
+    gateway, name = shape.to.startswith(GATEWAY), shape.to.removeprefix(GATEWAY)
     kind = "Gateway" if gateway else "Service"
     if shape.to not in places:
-        known = [each.removeprefix(_GATEWAY) for each in places if each.startswith(_GATEWAY) == gateway]
+        known = [each.removeprefix(GATEWAY) for each in places if each.startswith(GATEWAY) == gateway]
         hint = suggestion(name, known) if len(faults) < _HINTS else ""
         faults.append(document.fault((*at, "to"), f"no {kind} {quoted(name)} in the manifests{hint}"))
     elif shape.port not in places[shape.to]:

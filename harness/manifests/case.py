@@ -15,13 +15,14 @@ from harness.manifests.errors import Fault, ManifestError, refuse
 from harness.manifests.exchanges import ExchangeShape, exchange_expectations
 from harness.manifests.kubernetes import Port
 from harness.manifests.matrix import ExpectShape, expectations
+from harness.manifests.objects import Loaded
 from harness.manifests.packets import PacketShape, packet_expectations
 from harness.manifests.place import SCENARIOS, shown
+from harness.manifests.routed import RequestShape, routed_expectations
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
 from harness.manifests.shape import Shape, checked, wrong
 from harness.model import case as model
 from harness.model.bypass import Technique
-from harness.model.cilium import Policy
 from harness.model.origin import Origin
 
 FILE = "scenario.yaml"
@@ -33,6 +34,7 @@ class CaseExpectShape(ExpectShape):
     flows: Sequence[CaseFlow] = Field(default=[], description="Flows with a verdict of their own.")
     packets: list[PacketShape] = Field(default=[], description="Packets that no socket sends, and whether they may arrive.")
     exchanges: list[ExchangeShape] = Field(default=[], description="Bytes over one connection, and each message's fate.")
+    requests: list[RequestShape] = Field(default=[], description="Requests to Services, and who must get them.")
     streams: list[ExpectedStream] = Field(default=[], description="What becomes of open streams once the step is in force.")
 
 
@@ -85,8 +87,9 @@ class CaseShape(Shape):
             raise wrong("nothing changes before the first step; write its pods in the topology", "steps", 0, "pods")
         self._streams_alone()
         self._calls_alone()
-        if self.technique is not None and any(step.exchanges for step in _expected(self)):
-            raise wrong("exchanges are judged where no way around policy is tried; write another case", "technique")
+        if self.technique is not None and any(step.exchanges or step.requests for step in _expected(self)):
+            what = "exchanges and requests are judged where no way around policy is tried; write another case"
+            raise wrong(what, "technique")
         if self.technique is None and any(_bypasses(step) for step in [*(self.steps or ()), self.expect] if step is not None):
             raise wrong("missing; `as`, `opened` and `tamper` are ways around policy: say which", "technique")
         return self
@@ -104,8 +107,8 @@ class CaseShape(Shape):
         if any(step.pods or step.streams for step in steps):
             for number, step in enumerate(steps):
                 expect = step.expect
-                if expect.packets or expect.exchanges or any(each.opened for each in expect.flows):
-                    what = "packets, exchanges and older connections are asked where no pods change"
+                if expect.packets or expect.exchanges or expect.requests or any(each.opened for each in expect.flows):
+                    what = "packets, exchanges, requests and older connections are asked where no pods change"
                     raise wrong(what, "steps", number, "expect")
             if self.technique is not None or any(step.tamper for step in steps):
                 raise wrong("ways around policy are tried where no pods change; write another case", "technique")
@@ -139,8 +142,8 @@ def _expected(case: CaseShape) -> Iterator[CaseExpectShape]:
 
 
 def _something(expect: CaseExpectShape) -> None:
-    if not (expect.flows or expect.otherwise or expect.packets or expect.exchanges or expect.streams):
-        raise wrong("nothing is expected; write flows, packets, exchanges, streams or otherwise", "expect")
+    if not (expect.flows or expect.otherwise or expect.packets or expect.exchanges or expect.requests or expect.streams):
+        raise wrong("nothing is expected; write flows, packets, exchanges, requests, streams or otherwise", "expect")
 
 
 def _bypasses(step: StepShape | CaseExpectShape) -> bool:
@@ -191,11 +194,13 @@ def _case(file: Path) -> model.Case:
     not_judged: Counter[str] = Counter()
     churn = None if topology is None else Churn(document, topology, faults)
     steps: list[model.Step] = []
+    routed = any(each.requests for each in _expected(shape))
     for at, step in _steps(shape):
-        loaded = applied(document, file, (*at, "apply"), step.apply, faults)
+        loaded = applied(document, file, (*at, "apply"), step.apply, faults, routed=routed)
         not_judged += loaded.not_judged
-        policies = steps[-1].policies if step.pods else loaded.policies
-        steps.append(_step(document, at, step, policies, shape.port, churn, faults))
+        if step.pods:
+            loaded = Loaded(steps[-1].policies)
+        steps.append(_step(document, at, step, loaded, shape.port, churn, faults))
     refuse(faults)
     assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
     folder = file.resolve().parent
@@ -224,20 +229,21 @@ def _step(
     document: Document,
     at: tuple[Step, ...],
     shape: StepShape,
-    policies: tuple[Policy, ...],
+    loaded: Loaded,
     port: int,
     churn: Churn | None,
     faults: list[Fault],
 ) -> model.Step:
     if churn is None:
-        return model.Step(document.origin(at), policies, ())
+        return model.Step(document.origin(at), loaded.policies, ())
     expect = shape.expect
     changes = churn.change((*at, "pods"), shape.pods)
     topology = churn.topology
-    faults += homeless(policies, topology)
+    faults += homeless(loaded.policies, topology, loaded.routing)
+    asked = (*at, "expect", "requests")
     return model.Step(
         document.origin(at),
-        policies,
+        loaded.policies,
         expectations(document, (*at, "expect"), expect, topology, port, faults),
         packet_expectations(document, (*at, "expect", "packets"), expect.packets, topology, faults),
         tamperings(document, (*at, "tamper"), shape.tamper, topology, faults),
@@ -245,5 +251,7 @@ def _step(
         pods=changes,
         streams=churn.open((*at, "streams"), shape.streams),
         exchanges=exchange_expectations(document, (*at, "expect", "exchanges"), expect.exchanges, topology, faults),
+        routing=loaded.routing,
+        requests=routed_expectations(document, asked, expect.requests, topology, loaded.routing, faults),
         stream_expectations=tuple(churn.expected((*at, "expect", "streams"), expect.streams)),
     )

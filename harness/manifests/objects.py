@@ -80,11 +80,11 @@ class Loaded:
 
 
 def load_policies(paths: Sequence[Path]) -> Loaded:
-    """What data planes are to enforce: as ``load_manifests``, but no data plane has routes yet, which must be said."""
+    """Policies alone: as ``load_manifests``, but routes are refused, since passing over them would compare something else."""
     loaded = load_manifests(paths)
     routing = loaded.routing
     routes: list[_Object] = [*routing.gateways, *routing.http_routes, *routing.grpc_routes]
-    what = "is enforced by no data plane yet; leave it out"
+    what = "is in force only in conformance cases that expect requests; leave it out"
     refuse([Fault(each.origin, f"kind: {_kind(each)} {quoted(_name_of(each))} {what}") for each in routes])
     return Loaded(loaded.policies, loaded.not_judged + Counter({gateway.GRANT_KIND: len(routing.grants)}))
 

@@ -8,15 +8,18 @@ from pydantic import Field
 
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault, ManifestError, quoted, suggestion
-from harness.manifests.objects import Loaded, load_policies
+from harness.manifests.objects import Loaded, load_manifests, load_policies
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.topology import load_topology
 from harness.model.cilium import Policy
+from harness.model.routing import Routing
 from harness.model.topology import Topology
 
 Text = Annotated[str, Field(min_length=1)]
 TopologyName = Annotated[Text, Field(description="A name in scenarios/topologies, or a path to a file, relative to this one.")]
 Apply = Annotated[list[Text], Field(description="Kubernetes manifests: files or folders, relative to this file.")]
+
+_NO_GATEWAYS = "kind: Gateway is enforced by no data plane; leave it out, and routes of it"
 
 
 def topology_of(document: Document, file: Path, name: str, faults: list[Fault]) -> Topology | None:
@@ -38,8 +41,19 @@ def topology_of(document: Document, file: Path, name: str, faults: list[Fault]) 
         return None
 
 
-def applied(document: Document, file: Path, at: tuple[Step, ...], names: Sequence[str], faults: list[Fault]) -> Loaded:
-    """The policies of the ``apply`` at ``at``; a path that is not there is a fault of the scenario's line."""
+def applied(
+    document: Document,
+    file: Path,
+    at: tuple[Step, ...],
+    names: Sequence[str],
+    faults: list[Fault],
+    *,
+    routed: bool = False,
+) -> Loaded:
+    """The policies of the ``apply`` at ``at``; a path that is not there is a fault of the scenario's line.
+
+    If ``routed``, Services and routes too, but no Gateways; else Services are bystanders, and routes are refused.
+    """
     paths = []
     for position, name in enumerate(names):
         path = file.parent / name
@@ -48,17 +62,23 @@ def applied(document: Document, file: Path, at: tuple[Step, ...], names: Sequenc
         else:
             faults.append(document.fault((*at, position), f"no {quoted(name)} beside this file; check the path"))
     try:
-        return load_policies(paths)
+        loaded = load_manifests(paths, services=True) if routed else load_policies(paths)
     except ManifestError as broken:
         faults += broken.faults
         return Loaded(())
+    faults += [Fault(each.origin, _NO_GATEWAYS) for each in loaded.routing.gateways]
+    return loaded
 
 
-def homeless(policies: Sequence[Policy], topology: Topology) -> Iterator[Fault]:
-    """A fault for each policy of a namespace that the topology lacks."""
+def homeless(policies: Sequence[Policy], topology: Topology, routing: Routing | None = None) -> Iterator[Fault]:
+    """A fault for each policy, Service or route of a namespace that the topology lacks."""
     namespaces = [namespace.name for namespace in topology.namespaces]
-    for policy in policies:
-        if policy.namespace is not None and policy.namespace not in namespaces:
-            hint = suggestion(policy.namespace, namespaces)
-            what = f"no namespace {quoted(policy.namespace)} in topology {topology.name}{hint}"
-            yield Fault(policy.origin, f"metadata.namespace: {what}; a policy acts in its own namespace")
+    objects = [(policy.namespace, policy.origin, "a policy acts in its own namespace") for policy in policies]
+    if routing is not None:
+        for kind in (routing.services, routing.http_routes, routing.grpc_routes, routing.grants):
+            objects += [(each.namespace, each.origin, "write another") for each in kind]
+    for namespace, origin, instead in objects:
+        if namespace is not None and namespace not in namespaces:
+            hint = suggestion(namespace, namespaces)
+            what = f"no namespace {quoted(namespace)} in topology {topology.name}{hint}"
+            yield Fault(origin, f"metadata.namespace: {what}; {instead}")

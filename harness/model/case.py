@@ -13,6 +13,8 @@ from harness.model.fault import Symptom
 from harness.model.flow import Flow
 from harness.model.origin import Origin
 from harness.model.packet import PacketExpectation
+from harness.model.routed import RoutedExpectation
+from harness.model.routing import Routing
 from harness.model.topology import Topology
 
 
@@ -21,7 +23,8 @@ class Step:
     """Policies that replace those before, and what must then be true.
 
     With ``keeps`` the policies are those of the step before, which stay in force untouched, and ``pods`` change instead.
-    ``streams`` are opened when the step is in force and go on to the end of the case.
+    ``streams`` are opened when the step is in force and go on to the end of the case. ``routing`` is empty in cases without
+    ``requests``.
     """
 
     origin: Origin
@@ -34,6 +37,8 @@ class Step:
     streams: tuple[Flow, ...] = ()
     stream_expectations: tuple[StreamExpectation, ...] = ()
     exchanges: tuple[ExchangeExpectation, ...] = ()
+    routing: Routing = field(default_factory=Routing)
+    requests: tuple[RoutedExpectation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class HTTPAnswer:
-    """A final answer of HTTP/1.x as a client read it."""
+    """A final answer of HTTP/1.x as a client read it; ``headers`` in their order."""
 
     status: int
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()

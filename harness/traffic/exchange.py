@@ -75,14 +75,15 @@ def answers(data: bytes, methods: Sequence[str]) -> tuple[list[HTTPAnswer], str]
         if status // 100 == 1 and status != 101:
             data = rest
             continue
-        headers = {
-            name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
-        }
+        lines = [(name.strip(), value.strip()) for name, _, value in (each.partition(b":") for each in head.split(b"\r\n")[1:])]
+        headers = {name.lower(): value for name, value in lines}
         method = methods[len(found)] if len(found) < len(methods) else "GET"
         body, data = _body(headers, rest, bodiless=method == "HEAD" or status in _BODILESS or status == 101)
         if body is None:
             return found, f"a part of an answer with status {status}"
-        found.append(HTTPAnswer(status, body))
+        found.append(
+            HTTPAnswer(status, body, tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in lines))
+        )
     return found, ""
 
 

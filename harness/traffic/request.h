@@ -20,7 +20,7 @@ static const char *header(const char *head, const char *end, const char *name)
 	return NULL;
 }
 
-static bool says_close(const char *head, const char *end)
+static inline bool says_close(const char *head, const char *end)
 {
 	const char *value = header(head, end, "connection");
 
@@ -88,7 +88,7 @@ static const char *status_of(const char *head, const char *end)
 }
 
 /* The size of the body that follows the head [head, end) in what came, up to `came`; false where more has to come. */
-static bool body_came(const char *head, const char *end, const char *came, size_t *size)
+static inline bool body_came(const char *head, const char *end, const char *came, size_t *size)
 {
 	bool chunked = is_chunked(head, end);
 

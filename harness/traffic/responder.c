@@ -6,7 +6,9 @@
  * TCP: HTTP/1.x; every request is answered by 200 and NAME (HEAD without NAME), whatever its method and path. Its body, of a
  * Content-Length or in chunks, is read over; one that does not fit is refused. The connection stays open unless the
  * request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME when the process
- * gets SIGUSR1.
+ * gets SIGUSR1. A request may say how it is to be answered: "Probe-Status: 503 Service Unavailable", "Probe-Delay: MILLISECONDS",
+ * and "Probe-First: N", by which both hold for only the first N requests of its NONCE (below). "Probe-Headers: NAME: VALUE|..."
+ * are headers of the answer. Nothing that comes over its connection meanwhile is read before a late answer is given.
  * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
  * a line end is an answer itself and is not answered, so that two responders never talk to each other.
  * DIARY gets a record of each request and datagram that it reads (arrivals.h), with the hexadecimal NONCE that a header
@@ -17,19 +19,19 @@
  */
 #define _GNU_SOURCE
 #include "arrivals.h"
-#include "request.h"
+#include "listening.h"
+#include "told.h"
+#include "transcript.h"
 
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 
 #define DATAGRAM_LIMIT 1024
-#define RECEIVE_BUFFER (4 << 20)	/* a burst of datagrams from every pod at once, while this process waits for a CPU */
 
-#define DEBTORS 256	/* connections that wait for the rest of an answer */
+#define DEBTORS 256	/* connections that wait for an answer, or the rest of one */
 
 enum role { LISTENER, DATAGRAMS, CONNECTION, CAPTURE };
 
@@ -38,20 +40,15 @@ struct endpoint {
 	int fd;
 	uint16_t port;	/* of DATAGRAMS */
 	uint32_t number;	/* of a connection */
+	uint64_t due;	/* when its first request is answered, ns of CLOCK_MONOTONIC; 0 for at once */
 	size_t used;
 	char head[];	/* of a connection: what came and is not answered yet */
-};
-
-/* What the transcript says before each piece of bytes; transcript.py reads it. */
-struct piece {
-	uint32_t connection, size;
-	uint16_t port, family;
 };
 
 static const char *name;
 static int events, transcript;
 static uint32_t connections;
-static struct endpoint *debtors[DEBTORS];
+static struct endpoint *debtors[DEBTORS], *late[DEBTORS];
 static volatile sig_atomic_t pay, marking;
 
 __attribute__((noreturn)) static void die(const char *what, unsigned port)
@@ -73,33 +70,13 @@ static struct endpoint *watched(enum role role, int fd)
 	return endpoint;
 }
 
-/* One family each, as nginx listens: an IPv6 socket would report IPv4 clients as mapped addresses. */
 static void serve(int family, int type, unsigned port)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	bool six = family == AF_INET6, stream = type == SOCK_STREAM;
 	const char *what = stream ? six ? "TCP over IPv6," : "TCP over IPv4," : six ? "UDP over IPv6," : "UDP over IPv4,";
-	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, buffer = RECEIVE_BUFFER;
-	struct endpoint *endpoint;
+	int fd = listening(family, type, port);
+	struct endpoint *endpoint = fd < 0 ? NULL : watched(stream ? LISTENER : DATAGRAMS, fd);
 
-	if (fd < 0)
-		die(what, port);
-	if (six)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (stream) {
-		/* Connections of a former responder in TIME_WAIT do not matter; another listener does, and still fails. */
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	} else {
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
-		if (six)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-		else
-			setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
-	}
-	if (bind(fd, six ? (void *)&v6 : (void *)&v4, six ? sizeof(v6) : sizeof(v4)) < 0 || (stream && listen(fd, 4096) < 0))
-		die(what, port);
-	endpoint = watched(stream ? LISTENER : DATAGRAMS, fd);
 	if (!endpoint)
 		die(what, port);
 	endpoint->port = port;
@@ -110,6 +87,9 @@ static void leave(struct endpoint *connection)
 	for (int i = 0; i < DEBTORS; i++)
 		if (debtors[i] == connection)
 			debtors[i] = NULL;
+	for (int i = 0; i < DEBTORS; i++)
+		if (late[i] == connection)
+			late[i] = NULL;
 	close(connection->fd);
 	free(connection);
 }
@@ -125,11 +105,11 @@ static void accept_all(const struct endpoint *listener)
 	}
 }
 
-static bool owe(struct endpoint *connection)
+static bool owe(struct endpoint *connection, struct endpoint *owing[DEBTORS])
 {
 	for (int i = 0; i < DEBTORS; i++)
-		if (!debtors[i]) {
-			debtors[i] = connection;
+		if (!owing[i]) {
+			owing[i] = connection;
 			return true;
 		}
 	return false;
@@ -170,69 +150,48 @@ static void hear(enum kind kind, const struct sockaddr_in6 *from, uint16_t port,
 
 static void hear_request(const struct endpoint *connection, const char *head, const char *end)
 {
-	const char *says = header(head, end, "probe");
 	struct sockaddr_in6 from = {}, own = {};
 	socklen_t size = sizeof(from), own_size = sizeof(own);
 
 	getpeername(connection->fd, (void *)&from, &size);
 	getsockname(connection->fd, (void *)&own, &own_size);
-	hear(REQUEST, &from, ntohs(own.sin6_port), says ? strtoull(says, NULL, 16) : 0);
+	hear(REQUEST, &from, ntohs(own.sin6_port), nonce_of(head, end));
 }
 
 /* Answer the request [head, end), which ends in an empty line. False where the connection must end. */
-static bool answer_request(struct endpoint *connection, const char *head, const char *end)
+static bool answer_request(struct endpoint *connection, const char *head, const char *end, bool obeys)
 {
 	const char *line_end = memchr(head, '\r', end - head), *status = status_of(head, end), *body = name;
 	bool stays = !says_close(head, end), later = !strncmp(head, "GET /later ", strlen("GET /later "));
-	char answer[1024];
+	char answer[2 * TOLD_LIMIT], lines[TOLD_LIMIT], said[64];
 	int size;
 
-	if (later && !owe(connection))
+	if (later && !owe(connection, debtors))
 		status = "503 Service Unavailable";
+	told_headers(head, end, lines);
 	if (*status != '2') {
 		body = status;
 		stays = false;	/* what follows is not known to be a request */
+	} else if (obeys && told_status(head, end, said, sizeof(said))) {
+		status = said;
 	}
 	if (!memmem(head, line_end - head, " HTTP/1.1", strlen(" HTTP/1.1")))
 		stays = false;
-	size = snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s", status,
-			strlen(body), stays ? "" : "Connection: close\r\n", body);
+	size = snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s%s\r\n%s", status,
+			strlen(body), lines, stays ? "" : "Connection: close\r\n", body);
 	if ((later && *status == '2') || !strncmp(head, "HEAD ", strlen("HEAD ")))
 		size -= strlen(body);
 	return send(connection->fd, answer, size, MSG_NOSIGNAL) == size && stays;
 }
 
-/* Add to the transcript what was read of a connection: its number, how much, and then the bytes. */
-static void write_down(const struct endpoint *connection, const char *bytes, size_t size)
-{
-	struct sockaddr_in6 own = {};
-	socklen_t own_size = sizeof(own);
-	struct piece piece = {.connection = connection->number, .size = size};
-	struct iovec parts[] = {{&piece, sizeof(piece)}, {(char *)bytes, size}};
-
-	getsockname(connection->fd, (void *)&own, &own_size);
-	piece.port = ntohs(own.sin6_port);
-	piece.family = own.sin6_family == AF_INET6 ? 6 : 4;
-	if (writev(transcript, parts, 2) != (ssize_t)(sizeof(piece) + size))
-		diary_fail("the transcript");
-}
-
-static void serve_connection(struct endpoint *connection)
+/* Answer the requests that have come whole. One that wants its answer late makes all behind it wait. */
+static void answer_requests(struct endpoint *connection)
 {
 	char *head = connection->head, *end;
-	ssize_t got = recv(connection->fd, head + connection->used, REQUEST_LIMIT - connection->used, 0);
 
-	if (got < 0 && errno == EAGAIN)
-		return;
-	if (got <= 0) {
-		leave(connection);
-		return;
-	}
-	write_down(connection, head + connection->used, got);
-	connection->used += got;
 	while ((end = memmem(head, connection->used, "\r\n\r\n", 4))) {
 		size_t size, whole;
-		bool came;
+		bool came, obeys, waited = connection->due;
 
 		end += 4;
 		came = body_came(head, end, head + connection->used, &size);
@@ -243,8 +202,15 @@ static void serve_connection(struct endpoint *connection)
 		}
 		if (!came)
 			break;
-		hear_request(connection, head, end);
-		if (!answer_request(connection, head, end)) {
+		if (!waited)
+			hear_request(connection, head, end);
+		obeys = waited || holds(head, end);
+		if (!waited && obeys && delay_of(head, end) && owe(connection, late)) {
+			connection->due = now() + delay_of(head, end);
+			return;
+		}
+		connection->due = 0;
+		if (!answer_request(connection, head, end, obeys)) {
 			leave(connection);
 			return;
 		}
@@ -253,6 +219,45 @@ static void serve_connection(struct endpoint *connection)
 	}
 	if (connection->used == REQUEST_LIMIT)
 		leave(connection);
+}
+
+static void serve_connection(struct endpoint *connection)
+{
+	char *head = connection->head;
+	ssize_t got = recv(connection->fd, head + connection->used, REQUEST_LIMIT - connection->used, 0);
+
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got <= 0) {
+		leave(connection);
+		return;
+	}
+	if (!transcript_add(transcript, connection->number, connection->fd, head + connection->used, got))
+		diary_fail("the transcript");
+	connection->used += got;
+	if (!connection->due)
+		answer_requests(connection);
+}
+
+/* Give the answers that are due. Milliseconds until the next one is, -1 if none is to come. */
+static int answer_late_ones(void)
+{
+	uint64_t soonest = 0;
+
+	for (int i = 0; i < DEBTORS; i++) {
+		struct endpoint *connection = late[i];
+
+		if (connection && connection->due <= now()) {
+			late[i] = NULL;
+			answer_requests(connection);
+		}
+	}
+	for (int i = 0; i < DEBTORS; i++)
+		if (late[i] && (!soonest || late[i]->due < soonest))
+			soonest = late[i]->due;
+	if (!soonest)
+		return -1;
+	return soonest > now() ? (int)((soonest - now()) / 1000000) + 1 : 0;
 }
 
 /* The control message that holds where a datagram was sent to is also the one that says where its answer comes from. */
@@ -368,7 +373,7 @@ int main(int argc, char **argv)
 				serve(families[family], types[type], atoi(argv[i]));
 	say_ready(argv[1]);
 	for (;;) {
-		attend_all(-1, &before);
+		attend_all(answer_late_ones(), &before);
 		if (pay) {
 			pay = 0;
 			pay_debts();

@@ -5,7 +5,7 @@ from struct import Struct
 
 from harness.traffic.arrivals import Responder
 
-_PIECE = Struct("=IIHH")  # struct piece of responder.c: connection, size, port, family
+_PIECE = Struct("=IIHH")  # struct piece of transcript.h: connection, size, port, family
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,10 +51,18 @@ class Backends:
         """Whether a pod stands behind a Service's port. A Service without a selector has none: EndpointSlices are not read."""
         key = (service.ref, port)
         if key not in self._served:
-            asked = tcp_port(service, port)
-            pods = self._selected(service) if service.selector else ()
-            self._served[key] = asked is not None and any(_serves(pod, asked) for pod in pods)
+            self._served[key] = next(self.endpoints(service, port), None) is not None
         return self._served[key]
+
+    def endpoints(self, service: Service, port: int) -> Iterator[tuple[Pod, int]]:
+        """The pods behind a Service's port, and the port of each that gets what is sent there."""
+        asked = tcp_port(service, port)
+        if asked is None or not service.selector:
+            return
+        for pod in self._selected(service):
+            number = target_port(pod, asked)
+            if number is not None:
+                yield pod, number
 
     def _selected(self, service: Service) -> Iterator[Pod]:
         wanted = (service.selector or {}).items()
@@ -77,8 +85,8 @@ def tcp_port(service: Service, port: int) -> ServicePort | None:
     return next((each for each in service.ports or () if each.port == port and (each.protocol or "TCP") == "TCP"), None)
 
 
-def _serves(pod: Pod, port: ServicePort) -> bool:
-    """A target port that is a name is one that the pod has to declare; a number need not be."""
+def target_port(pod: Pod, port: ServicePort) -> int | None:
+    """The pod's port. A target port that is a name is one that the pod has to declare; a number need not be."""
     if not isinstance(port.target_port, str):
-        return True
-    return any(own.name == port.target_port and own.protocol == "TCP" for own in pod.ports)
+        return port.port if port.target_port is None else port.target_port
+    return next((own.port for own in pod.ports if own.name == port.target_port and own.protocol == "TCP"), None)

@@ -61,6 +61,13 @@ class Router:
             return (_failure(_NOT_FOUND, 1, "no rule of a route matches", None, grpc=grpc),)
         return tuple(self._by_rule(chosen, call, request))
 
+    def endpoints(self, service: str, port: int) -> tuple[tuple[str, int], ...]:
+        """The pods (``namespace/name``) behind a port of a Service, and which port of each. Raises KeyError."""
+        found = self._backends.service(service)
+        if found is None:
+            raise KeyError(f"no Service {service}")
+        return tuple((pod.ref, number) for pod, number in self._backends.endpoints(found, port))
+
     def _namespace(self, source: str) -> str | None:
         return self._topology.pod(source).namespace if "/" in source else None
 

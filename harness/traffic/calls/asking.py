@@ -91,15 +91,19 @@ def _call(flow: Flow) -> GRPCCall:
 
 
 def _thing(flow: Flow, programs: CallPrograms, seconds: float) -> dict[str, Any]:
-    call = _call(flow)
     try:
         address = programs.lab.pod(flow.destination).pod.ip(flow.family)
     except KeyError as error:
         raise LoadFailed(f"{flow} could not be asked: {error.args[0]}") from error
     namespace, _, name = flow.destination.partition("/")
+    return thing(_call(flow), address, flow.port, f"{name}.{namespace}", seconds)
+
+
+def thing(call: GRPCCall, address: str, port: int, authority: str, seconds: float) -> dict[str, Any]:
+    """What a client is told of a call; ``authority`` is the host where the call names none."""
     return {
-        "target": f"ipv4:{address}:{flow.port}" if flow.family == 4 else f"ipv6:[{address}]:{flow.port}",
-        "authority": call.host or f"{name}.{namespace}",
+        "target": f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}",
+        "authority": call.host or authority,
         "method": call.method,
         "kind": str(call.kind),
         "metadata": [

@@ -7,7 +7,8 @@ Usage: client.py SOCKET. It is told over that (told.py) to do things, all at the
     close    ends ``connection``
 A call has ``target``, ``authority``, ``method``, ``kind``, ``metadata`` (a list of pairs), ``size`` in bytes of each message,
 and ``seconds``, its deadline. What came of it: ``code`` and ``details`` of its status, ``by``, who says in the trailing
-metadata to have answered, None where nobody does, and ``whole``: whether every message was answered as it was sent.
+metadata to have answered, None where nobody does, ``whole``: whether every message was answered as it was sent, and
+``headers``, the metadata that came first (a list of pairs).
 
 It is grpcio's blocking client, in threads: that of asyncio says INTERNAL of a call that was refused while it sent a message.
 """
@@ -219,6 +220,7 @@ def _ended(kept: Kept, exchange: Exchange, seconds: float) -> dict[str, Any]:
         "details": kept.call.details() or "",
         "by": dict(kept.call.trailing_metadata() or ()).get("answered-by"),
         "whole": kept.whole,
+        "headers": [(name, value) for name, value in kept.call.initial_metadata() or () if isinstance(value, str)],
     }
 
 

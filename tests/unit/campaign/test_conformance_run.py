@@ -10,13 +10,14 @@ from harness.campaign import conformance, conformance_sights, conformance_step
 from harness.campaign.conformance import Conformance, Outcomes
 from harness.campaign.conformance_canary import WatchedChange
 from harness.dataplanes import find
-from harness.dataplanes.port import Feature, No, NotConverged, Revision, Yes
+from harness.dataplanes.port import NO_ROUTING, Feature, No, NotConverged, Revision, Yes
 from harness.model.bench import Expectation
 from harness.model.case import Case, CaseOutcome, Step
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.origin import Origin
 from harness.model.policy import LabelSelector, NetworkPolicy
+from harness.model.routing import Routing
 from harness.model.topology import Namespace, Pod, Topology
 from harness.traffic.probe import Observation
 
@@ -66,7 +67,7 @@ class Network:
     def attach(self, lab: Any) -> Iterator[Any]:
         yield self
 
-    def apply(self, policies: Sequence[Policy]) -> Revision:
+    def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
         if self.refuses:
             raise NotConverged("no room for it")
         if self.crashes:

@@ -140,9 +140,9 @@ def test_a_flow_that_cannot_be_is_refused(file: Path, flow: str, message: str) -
 
 CASES = {
     "": "1: expect: missing; write it, or steps",
-    "expect: {}\n": "4: expect: nothing is expected; write flows, packets, exchanges, streams or otherwise",
+    "expect: {}\n": "4: expect: nothing is expected; write flows, packets, exchanges, requests",
     "steps: []\n": "4: steps: empty; write at least one",
-    "steps: [{expect: {}}]\n": "4: steps[0].expect: nothing is expected; write flows, packets, exchanges, streams or otherwise",
+    "steps: [{expect: {}}]\n": "4: steps[0].expect: nothing is expected; write flows, packets, exchanges, requests",
     "apply: [p.yaml]\nsteps: [{expect: {otherwise: denied}}]\n":
         "5: steps: beside apply or expect; write those inside the steps",
     "steps: [{apply: [q.yaml], expect: {otherwise: denied}}]\n":

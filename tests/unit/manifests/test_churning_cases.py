@@ -129,7 +129,7 @@ def test_two_pods_can_take_over_each_others_addresses(tmp_path: Path) -> None:
         ("  - expect: {flows: [{from: shop/client, to: shop/server, port: 7000, verdict: denied}]}\n",
          "7: steps[0].streams[0].port: flows of this case go to 7000 too"),
         ("  - expect: {flows: [{from: shop/client, to: shop/server, port: 1, opened: earlier, verdict: denied}]}\n",
-         "11: steps[1].expect: packets, exchanges and older connections"),
+         "11: steps[1].expect: packets, exchanges, requests and older connections"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(tmp_path: Path, step: str, refusal: str) -> None:

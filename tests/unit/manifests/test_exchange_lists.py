@@ -67,5 +67,5 @@ def test_what_is_wrong_is_said_at_its_line(exchange: str, said: str, tmp_path: P
 
 
 def test_exchanges_are_judged_where_no_way_around_policy_is_tried(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="exchanges are judged where no way around policy is tried"):
+    with pytest.raises(ManifestError, match="exchanges and requests are judged where no way around policy is tried"):
         loaded(tmp_path, f"{{{ENDS}, {ONE}}}", more="technique: exempt uid\n")

@@ -15,10 +15,13 @@ from loopback import LocalPod
 from harness.lab.port import Lab
 from harness.model.call import PERMISSION_DENIED, STATUSES, CallKind, GRPCCall
 from harness.model.flow import Flow, Verdict
+from harness.model.routed import Asked
+from harness.model.routing import Call
 from harness.traffic.calls import asking
 from harness.traffic.calls.asking import CallWatch
 from harness.traffic.calls.programs import CallPrograms, call_programs
 from harness.traffic.port import LoadFailed
+from harness.traffic.routed import ask
 
 REF = "test/local"
 METHOD = "shop.Catalogue/Get"
@@ -71,6 +74,27 @@ def test_the_server_writes_down_what_it_was_called_by(programs: tuple[CallProgra
     assert (served["what"], served["peer"].rpartition(":")[0]) == ("served", "127.0.0.1")
     assert watch.reached(asked, seen.nonce) == "its server was reached (called)"
     assert watch.reached(asked, earlier.nonce) is None
+
+
+def test_calls_to_a_service_are_made_as_often_as_said_and_known_by_their_servers(programs: tuple[CallPrograms, int]) -> None:
+    running, port = programs
+    before = running.servers[REF].count()
+
+    def to_web(times: int, **call: Any) -> Asked:
+        return Asked(Call(REF, "test/web", port, replace(GRPCCall(METHOD, "web.example"), **call)), times=times)
+
+    many, failing = ask(
+        [to_web(25, headers=(("X-Team", "web"),)), to_web(1, kind=CallKind.BIDI, answer="NOT_FOUND")],
+        cast(Lab, None), {"test/web": ("127.0.0.1", "::1")}, running,
+    )  # fmt: skip
+    assert [(each.status, each.by) for _, each in many] == [("OK", REF)] * 25
+    assert [(each.status, each.by) for _, each in failing] == [("NOT_FOUND", REF)]
+    arrived = running.servers[REF].arrived(before)
+    called = [each for each in arrived if each["what"] == "called"]
+    assert {int(each["probe"], 16) for each in called} == {nonce for nonce, _ in [*many, *failing]}
+    assert called[0]["metadata"]["x-team"] == "web"
+    peers = {each["peer"] for each in arrived if each["what"] == "served"}
+    assert len(peers) == 2, "those of one request share a connection"
 
 
 def test_a_call_that_was_begun_goes_on_beside_others_over_its_connection(programs: tuple[CallPrograms, int]) -> None:
