@@ -81,10 +81,18 @@ class FastProxies(NodeProxies):
 
     def counts(self) -> dict[str, int]:
         """What became of requests, on all nodes; bpf/l7.h says what each name means."""
-        total: Counter[str] = Counter()
-        for path, _ in self._paths.values():
-            total.update(path.counts())
-        return dict(total)
+        return _summed(path.counts() for path, _ in self._paths.values())
+
+    def held(self) -> dict[str, int]:
+        """What the paths keep, on all nodes."""
+        return _summed(path.held() for path, _ in self._paths.values())
+
+
+def _summed(each: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in each:
+        total.update(one)
+    return dict(total)
 
 
 class EbpfL7Attachment(NodeProxyAttachment):
@@ -108,6 +116,10 @@ class EbpfL7Attachment(NodeProxyAttachment):
     def path_counts(self) -> dict[str, int]:
         """How many requests took which path, and why."""
         return self._fast.counts()
+
+    def path_held(self) -> dict[str, int]:
+        """How many connections and sockets the fast paths know of: what they keep when nothing is going on is a leak."""
+        return self._fast.held()
 
 
 class EbpfL7(NodeProxy):

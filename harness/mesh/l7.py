@@ -185,6 +185,11 @@ class FastPath:
         counts = self.maps["l7_counts"]
         return {name: sum(int.from_bytes(v, "little") for v in counts.per_cpu(U32.pack(n))) for n, name in enumerate(names())}
 
+    def held(self) -> dict[str, int]:
+        """How many connections of clients and to backends, and sockets of pods, the programs know of at this moment."""
+        tables = ("l7_connections", "l7_upstreams", "l7_named", "l7_sockets", "l7_ends")
+        return {name.removeprefix("l7_"): len(list(self.maps[name].keys())) for name in tables}
+
     def close(self) -> None:
         """No request takes the path any more, and no socket joins."""
         self._undo.close()

@@ -5,9 +5,10 @@ What has no such form is left to the proxy. It is left out here, not refused: th
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from harness.mesh.texts import MOST, Text, texts
 from harness.model.cilium import HTTPRule
 
 PATH_BYTES = 232
@@ -15,7 +16,7 @@ PATH_BYTES = 232
 
 KEY = struct.Struct(f"=II8s{PATH_BYTES}s")  # prefix length in bits of what follows, set, method, path
 _METHOD = re.compile(r"[A-Z]{1,8}")
-_LITERAL = re.compile(r"(?:[A-Za-z0-9/_~!@%&=:;,'\"<>#-]|\\[.+*?()\[\]{}^$|\\/_~!@&=:;,-])*")
+_ANY = ".*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,18 @@ class RequestRule:
 
 def expressible(rules: Iterable[HTTPRule]) -> frozenset[RequestRule]:
     """Of ``rules``, of which a request must meet one, those that the kernel can ask."""
-    return frozenset(found for rule in rules if (found := _expressed(rule)) is not None)
+    return frozenset(found for rule in rules for found in _expressed(rule))
 
 
-def _expressed(rule: HTTPRule) -> RequestRule | None:
-    """``path`` and ``method`` are RE2 expressions that match the whole; the kernel knows literals, and ``.*`` at the end."""
+def _expressed(rule: HTTPRule) -> Iterator[RequestRule]:
+    """``path`` and ``method`` are RE2 expressions that match the whole; the kernel knows texts, and beginnings of paths."""
     if rule.host or rule.headers or rule.header_matches:
-        return None
-    method = rule.method or ""
-    if method and not _METHOD.fullmatch(method):
-        return None
-    expression = ".*" if rule.path is None or not rule.path else rule.path
-    prefix = expression.endswith(".*") and not expression.endswith(r"\.*")
-    literal = expression.removesuffix(".*") if prefix else expression
-    if not _LITERAL.fullmatch(literal):
-        return None
-    path = re.sub(r"\\(.)", r"\1", literal).encode("ascii")
-    if len(path) >= PATH_BYTES:
-        return None
-    return RequestRule(method.encode("ascii"), path, prefix)
+        return
+    methods, paths = texts(rule.method or _ANY), texts(rule.path or _ANY)
+    if methods is None or paths is None or len(methods) * len(paths) > MOST:
+        return
+    for method in methods:
+        if method == Text("", open=True) or (not method.open and _METHOD.fullmatch(method.text)):
+            for path in paths:
+                if len(path.text) < PATH_BYTES:
+                    yield RequestRule(method.text.encode("ascii"), path.text.encode("ascii"), path.open)

@@ -104,7 +104,7 @@ def test_what_the_kernel_allows_envoy_does_not_refuse(policies: list[CiliumPolic
     ("requests", "expected"),
     [
         ((HTTPRule(WHERE, "GET", "/a"),), frozenset({RequestRule(b"GET", b"/a", False)})),
-        ((HTTPRule(WHERE, path="/a"), HTTPRule(WHERE, path="/(b|c)")), frozenset({RequestRule(b"", b"/a", False)})),
+        ((HTTPRule(WHERE, path="/a"), HTTPRule(WHERE, path="/b+")), frozenset({RequestRule(b"", b"/a", False)})),
         ((), None),
     ],
 )
@@ -121,7 +121,7 @@ def test_rules_that_the_kernel_can_ask_are_asked(
 @pytest.mark.parametrize(
     "requests",
     [
-        (HTTPRule(WHERE, path="/(b|c)"),),
+        (HTTPRule(WHERE, path="/b+"),),
         (HTTPRule(WHERE, "GET"), HTTPRule(WHERE, header_matches=(HeaderMatch("x", "y", mismatch="LOG"),))),
     ],
     ids=["no rule that it can ask", "rules that change requests"],

@@ -2,7 +2,7 @@
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.mesh.requestrules import PATH_BYTES, RequestRule, expressible
@@ -12,10 +12,16 @@ from harness.model.origin import Origin
 WHERE = Origin("p.yaml", 1)
 
 
-def rule(path: str | None = None, method: str | None = None) -> RequestRule | None:
-    found = expressible([HTTPRule(WHERE, method, path)])
-    assert len(found) <= 1
-    return next(iter(found), None)
+def rules(path: str | None = None, method: str | None = None) -> frozenset[RequestRule]:
+    return expressible([HTTPRule(WHERE, method, path)])
+
+
+def exactly(*paths: bytes, method: bytes = b"") -> set[RequestRule]:
+    return {RequestRule(method, path, False) for path in paths}
+
+
+def beginning(*paths: bytes, method: bytes = b"") -> set[RequestRule]:
+    return {RequestRule(method, path, True) for path in paths}
 
 
 def takes(found: RequestRule, method: str, path: str) -> bool:
@@ -29,26 +35,40 @@ def takes(found: RequestRule, method: str, path: str) -> bool:
 @pytest.mark.parametrize(
     ("path", "method", "expected"),
     [
-        (None, None, RequestRule(b"", b"", True)),
-        ("", "", RequestRule(b"", b"", True)),
-        (".*", "GET", RequestRule(b"GET", b"", True)),
-        ("/public/.*", "GET", RequestRule(b"GET", b"/public/", True)),
-        ("/a", None, RequestRule(b"", b"/a", False)),
-        (r"/a\.json", None, RequestRule(b"", b"/a.json", False)),
-        (r"/a\.*", None, None),
-        (r"/a\..*", None, RequestRule(b"", b"/a.", True)),
-        ("/a.b", None, None),
-        ("/(a|b)", None, None),
-        ("/a?", None, None),
-        ("/[a-z]+", None, None),
-        ("(?i)/a", None, None),
-        ("/a", "GET|POST", None),
-        ("/a", "get", None),
-        ("/" + "a" * PATH_BYTES, None, None),
+        (None, None, beginning(b"")),
+        ("", "", beginning(b"")),
+        (".*", "GET", beginning(b"", method=b"GET")),
+        ("/public/.*", "GET", beginning(b"/public/", method=b"GET")),
+        ("/a", None, exactly(b"/a")),
+        (r"/a\.json", None, exactly(b"/a.json")),
+        (r"/a\..*", None, beginning(b"/a.")),
+        ("/(a|b)", None, exactly(b"/a", b"/b")),
+        ("/(?:a|b/.*)", None, exactly(b"/a") | beginning(b"/b/")),
+        ("/a?", None, exactly(b"/", b"/a")),
+        ("/.*?", None, exactly(b"/") | beginning(b"/")),
+        ("/a(/.*)?", None, exactly(b"/a") | beginning(b"/a/")),
+        ("/v[12x]/.*", None, beginning(b"/v1/", b"/v2/", b"/vx/")),
+        ("/v[0-9]", None, exactly(*(b"/v%d" % each for each in range(10)))),
+        ("/a", "GET|HEAD", exactly(b"/a", method=b"GET") | exactly(b"/a", method=b"HEAD")),
+        ("/a", ".*", exactly(b"/a")),
+        ("/a", "GET|get", exactly(b"/a", method=b"GET")),
+        (f"/a|/{'b' * PATH_BYTES}", None, exactly(b"/a")),
     ],
 )
-def test_what_has_a_form_in_the_kernel(path: str | None, method: str | None, expected: RequestRule | None) -> None:
-    assert rule(path, method) == expected
+def test_what_has_a_form_in_the_kernel(path: str | None, method: str | None, expected: set[RequestRule]) -> None:
+    assert rules(path, method) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        r"/a\.*", "/a.b", "/[a-z]+", "(?i)/a", "/a*", "/a+", "/.*/b", "/a??", "/a{2}", "/[^a]", "/[[:alpha:]]",
+        r"/\d", r"/\Qa\E", "^/a", "/a$", "/(a", "/a)", "/[a", "/[z-a]", "/[A-z]", "/[]", "/(?P<n>a)", "/[a-z][a-z]",
+        "/" + "a" * PATH_BYTES,
+    ],
+)  # fmt: skip
+def test_other_expressions_are_the_proxys(path: str) -> None:
+    assert not rules(path)
 
 
 def test_rules_about_anything_else_are_the_proxys() -> None:
@@ -60,19 +80,26 @@ def test_rules_about_anything_else_are_the_proxys() -> None:
     assert not expressible(about)
 
 
-PIECES = st.sampled_from([*"/ab.-_", ".*", r"\\.", "%", "+", "(", "|", ")", "[ab]", "?", r"\\d", "^", "$", "*"])
-PATHS = st.lists(st.sampled_from(["/", "a", "b", ".", "-", "%", "+", "1", "?"]), max_size=6).map("".join)
+PIECES = st.sampled_from(
+    [
+        *"/ab.-_", ".*", r"\.", "%", "+", "(", "(?:", "(?i:", "|", ")", "[ab]", "[a-c]", "[^a]", "[[:alpha:]]", "?", r"\d",
+        "^", "$", "*", "{2}", "(a|b)", "(/.*)?", r"\Q", r"\E", "]", "[",
+    ]
+)  # fmt: skip
+PATHS = st.lists(st.sampled_from(["/", "a", "b", "c", ".", "-", "%", "+", "1", "?", "["]), max_size=6).map("".join)
 
 
-@given(st.lists(PIECES, max_size=6).map("".join), PATHS)
-def test_the_kernel_allows_only_what_the_expression_takes(expression: str, path: str) -> None:
+@settings(max_examples=1000)
+@given(st.lists(PIECES, max_size=7).map("".join), st.lists(PATHS, min_size=1, max_size=8))
+def test_the_kernel_allows_what_the_expression_takes_or_nothing(expression: str, paths: list[str]) -> None:
     try:
         compiled = re2.compile(expression)
     except re2.error:
         return
-    found = rule(expression)
-    if found is not None and expression:
-        assert takes(found, "GET", path) == bool(compiled.fullmatch(path))
+    found = rules(expression)
+    if found and expression:
+        for path in paths:
+            assert any(takes(each, "GET", path) for each in found) == bool(compiled.fullmatch(path))
 
 
 def test_an_exact_path_is_no_prefix_in_the_trie() -> None:
