@@ -34,7 +34,7 @@ def test_the_end_of_a_proxy_is_awaited() -> None:
 def test_a_plane_that_does_not_attach_teaches_nothing_and_one_that_takes_no_policy_fails(
     attaches: bool, outcome: CaseOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(policies: object) -> None:
+    def refuse(policies: object, routing: object = None) -> None:
         raise DataPlaneError("no room")
 
     @contextmanager

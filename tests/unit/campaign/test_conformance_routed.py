@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.campaign import conformance_routed
-from harness.campaign.conformance_calls import calls
+from harness.campaign.conformance_calls import callers
 from harness.campaign.conformance_features import needs, obstacle
 from harness.campaign.conformance_oracles import consult
 from harness.campaign.conformance_routed import direct_flows, judge_requests_on
@@ -150,8 +150,8 @@ def test_pods_that_policy_shuts_are_asked_on_the_control_too(tmp_path: Path) -> 
 
 def test_a_case_with_calls_needs_their_programs(tmp_path: Path) -> None:
     written = case(tmp_path, "to: shop/api, grpc: {method: a.B/C}, pods: [shop/api]")
-    assert calls(written)
-    assert not calls(case(tmp_path / "plain", API, manifests=SERVICES + ROUTE))
+    assert callers(written)
+    assert not callers(case(tmp_path / "plain", API, manifests=SERVICES + ROUTE))
 
 
 def test_planes_without_services_declare_such_cases_unsupported(tmp_path: Path) -> None:
