@@ -11,6 +11,7 @@ from harness.model.bench import Expectation, Opened
 from harness.model.case import Step
 from harness.model.flow import Verdict
 from harness.traffic.arrivals import Responder, Watch
+from harness.traffic.calls.asking import is_call
 from harness.traffic.held import HeldConnection, held
 
 
@@ -26,7 +27,7 @@ def kept_open(step: Step, lab: Lab, servers: Mapping[str, Responder]) -> Iterato
                 held(each.flow, lab, servers[each.flow.destination].process if each.opened is Opened.ASKED else None)
             )
             for each in step.expectations
-            if each.opened in (Opened.EARLIER, Opened.ASKED) and each.flow.request is None  # else conformance_calls
+            if each.opened in (Opened.EARLIER, Opened.ASKED) and not is_call(each.flow)  # else conformance_calls
         }
 
 

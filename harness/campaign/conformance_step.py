@@ -12,7 +12,7 @@ from harness.campaign.conformance_exchanges import judge_exchanges_on
 from harness.campaign.conformance_packets import judge_packets_on
 from harness.campaign.conformance_sights import sights
 from harness.dataplanes.port import Attachment, DataPlane
-from harness.judge.conformance import Judgement, judge
+from harness.judge.conformance import Judgement, Sight, judge
 from harness.judge.packets import together
 from harness.lab.port import Lab
 from harness.model.canary import CanarySeen
@@ -22,6 +22,7 @@ from harness.model.flow import Flow
 from harness.model.verdict import Answer
 from harness.traffic.arrivals import Responder
 from harness.traffic.calls.programs import CallPrograms
+from harness.traffic.port import LoadFailed
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Judged:
 def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged:
     """Put a step in force and judge it. ``answers`` are the oracle's.
 
-    Raises DataPlaneError where it is not in force; LabError and LoadFailed where something could not be asked.
+    Raises DataPlaneError where it is not in force; LabError and LoadFailed where something could not be, or was not, asked.
     """
     plane, lab, servers, attachment = site.plane, site.lab, site.servers, site.attachment
     before, site.in_force = site.in_force, None
@@ -65,6 +66,7 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
         seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.calls)]
         seen += call_sights(step, plane, lab, attachment, servers, site.calls)
         in_time, canary = change.judged(answers)
+    _all_asked(step, seen)
     judgement = together(judge(seen, answers), in_time)
     if step.packets:
         judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
@@ -73,3 +75,11 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     if not judgement.faults:
         site.in_force = step.policies
     return Judged(judgement, revision.seconds, canary)
+
+
+def _all_asked(step: Step, seen: Sequence[Sight]) -> None:
+    """Raise LoadFailed where nobody asked what the step expects something of: it would pass unseen."""
+    asked = {sight.expectation for sight in seen}
+    for each in step.expectations:
+        if each not in asked:
+            raise LoadFailed(f"{each.origin}: {each.flow}: nobody asked this ({each.opened})")

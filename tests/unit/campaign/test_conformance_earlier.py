@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.campaign import conformance_earlier
+from harness.campaign import conformance_earlier, conformance_step
 from harness.campaign.conformance_earlier import ask_over, kept_open
 from harness.judge.conformance import judge
 from harness.model.bench import Expectation, Opened
+from harness.model.call import GRPCCall
 from harness.model.case import Step
 from harness.model.fault import Symptom
 from harness.model.flow import Evidence, Flow, Verdict
 from harness.model.origin import Origin
+from harness.model.request import HTTPRequest
 from harness.model.verdict import Answer, Decision
+from harness.traffic.port import LoadFailed
 from harness.traffic.probe import Observation
 
 HERE = Origin("case.yaml", 1)
@@ -87,3 +91,29 @@ def test_the_server_that_owes_an_answer_is_the_one_that_was_asked(monkeypatch: p
     with kept_open(Step(HERE, (), (asked,)), lab, servers) as connections:
         assert list(connections) == [asked]
     assert owing == [(REVOKED, "server of b")]
+
+
+def test_requests_of_http_are_asked_over_older_connections_and_calls_are_left_to_their_own_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def held(flow: Flow, lab: Any, server: Any) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(conformance_earlier, "held", held)
+    asked = [
+        Expectation(HERE, replace(REVOKED, request=request), Verdict.REJECTED, opened=Opened.EARLIER)
+        for request in (None, HTTPRequest(), GRPCCall("a.B/C"))
+    ]
+    lab: Any = None
+    with kept_open(Step(HERE, (), tuple(asked)), lab, {}) as connections:
+        assert list(connections) == asked[:2]
+
+
+def test_a_step_of_which_something_was_not_asked_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Step(HERE, (), (Expectation(HERE, replace(NEW, protocol="UDP"), Verdict.DENIED),))
+    monkeypatch.setattr(conformance_step, "sights", lambda *asked: [])
+    attachment = SimpleNamespace(apply=lambda *policies: SimpleNamespace(seconds=0.0))
+    site: Any = SimpleNamespace(plane=None, lab=None, servers={}, attachment=attachment, in_force=None, calls=None)
+    with pytest.raises(LoadFailed, match=r"case\.yaml:1: shop/a -> shop/b:81/UDP .*: nobody asked this \(now\)"):
+        conformance_step.judge_step(step, site, {})
