@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.envoy.ads_stream import Stream
 from harness.envoy.errors import EnvoyError, NotAccepted
-from harness.envoy.resources import Snapshot, discovery
+from harness.envoy.resources import Snapshot, discovery, request_of
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 METHOD = "StreamAggregatedResources"
@@ -30,14 +30,14 @@ class AdsServer:
         self.path = path
         try:
             self._grpc = grpc = import_module("grpc")
-            request, _ = discovery()
+            discovery()  # that it is missing is told here
         except ImportError as error:
             what = f"{error.name} is not installed in this Python environment; install grpcio and envoy-data-plane"
             raise EnvoyError(what) from None
         self._changed = Condition()
         self._snapshots: dict[str, Snapshot] = {}
         self._streams: list[Stream] = []
-        handler = grpc.stream_stream_rpc_method_handler(self._serve, request.parse, bytes)
+        handler = grpc.stream_stream_rpc_method_handler(self._serve, request_of, bytes)
         self._server = grpc.server(ThreadPoolExecutor(STREAMS, "ads"))
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from harness.envoy.resources import ROUTES, TYPES, Message, Snapshot, discovery, short
+from harness.envoy.resources import ROUTES, TYPES, Message, Snapshot, response_of, short
 
 _BY_NAME = {ROUTES}
 """Types of which only the resources are sent that were asked for by name; of all others, all."""
@@ -65,13 +65,7 @@ class Stream:
         type_url, resources = due
         subscription = self._subscriptions[type_url]
         subscription.sent, subscription.nonce = resources, str(next(self._nonces))
-        _, response = discovery()
-        return response(
-            version_info=subscription.nonce,
-            resources=[each.packed() for each in resources],
-            type_url=type_url,
-            nonce=subscription.nonce,
-        )
+        return response_of(type_url, resources, subscription.nonce)
 
     def refusal(self, snapshot: Snapshot) -> str | None:
         """Why Envoy refuses a part of ``snapshot``, in its words."""

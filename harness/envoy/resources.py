@@ -6,6 +6,7 @@ The library is imported on first use: it takes a second.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 from harness.envoy.errors import EnvoyError
@@ -17,6 +18,9 @@ TYPES = (CLUSTER, LISTENER, ROUTES)
 """In the order in which a change is sent, so that nothing names what is not there yet."""
 
 _PREFIX = "type.googleapis.com/"
+
+_BUILDING = RLock()
+"""Held wherever messages are made: the library completes a class when it is first used, and fails where two threads do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,21 @@ def discovery() -> tuple[Any, Any]:
     return package.DiscoveryRequest, package.DiscoveryResponse
 
 
+def request_of(data: bytes) -> Any:
+    """The DiscoveryRequest that came as ``data``."""
+    request, _ = discovery()
+    with _BUILDING:
+        return request.parse(data)
+
+
+def response_of(type_url: str, messages: Sequence[Message], nonce: str) -> Any:
+    """The DiscoveryResponse with all resources of a type; its version is its nonce."""
+    _, response = discovery()
+    with _BUILDING:
+        resources = [each.packed() for each in messages]
+        return response(version_info=nonce, resources=resources, type_url=type_url, nonce=nonce)
+
+
 def short(type_url: str) -> str:
     """The name of a type, for messages."""
     return type_url.rpartition(".")[2]
@@ -52,7 +71,8 @@ def message(resource: Mapping[str, Any]) -> Message:
     body = dict(resource)
     type_url = str(body.pop("@type"))
     try:
-        packed = _any(resource)
+        with _BUILDING:
+            packed = _any(resource)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EnvoyError(f"{type_url.removeprefix(_PREFIX)} {body.get('name')!r} is not one: {error!r}") from None
     return Message(str(body["name"]), type_url, packed.value)
