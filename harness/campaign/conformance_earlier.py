@@ -12,7 +12,6 @@ from harness.model.bench import Expectation, Opened
 from harness.model.case import Step
 from harness.model.flow import Verdict
 from harness.traffic.arrivals import Responder, Watch
-from harness.traffic.calls.asking import is_call
 from harness.traffic.held import HeldConnection, held
 
 

@@ -87,7 +87,8 @@ class NodeProxyAttachment(EbpfAttachment):
         """What a proxy refused under the policies in force, else what the programs dropped."""
         refusal = None
         if flow.protocol == "TCP":
-            refusal = self._kafka_refusal(flow) if isinstance(flow.request, KafkaRequest) else self._refusal(flow)
+            refusal = None if isinstance(flow.request, KafkaRequest) else self._refusal(flow)
+            refusal = refusal or self._kafka_refusal(flow)
         return refusal or super().evidence(flow)
 
     def _kafka_refusal(self, flow: Flow) -> Evidence | None:

@@ -27,6 +27,8 @@ class RefusedRequest:
 
 
 POLICY = "policy"
+UNKNOWN = "-1"
+"""The API of what is no request of Kafka's."""
 
 
 class Records:

@@ -18,20 +18,22 @@ from harness.kafka.reading import Asked, Unreadable
 
 SIZE = 4  # bytes of a frame's size
 _NUMBERS = ("partition", "partition_index", "index")
+_NAMED = {TopicName: "topic", GroupId: "group", TransactionalId: "transaction"}
+_FIELDS = {**dict.fromkeys(_NUMBERS, "partition"), "key": "key", "resource_name": "resource"}
+_REPEATED = ("resource_type", "resource_name")
 _FORGOTTEN = "forgotten_topics_data"  # of a fetch session: no answer speaks of them
 
 
 def refuse(asked: Asked) -> bytes | None:
-    """The frame that answers a refused request: an authorization error for all that it names; None where none exists.
+    """The frame that answers a refused request: an authorization error for all that it names.
 
-    Then the connection is ended, as brokers do.
+    None where no answer can say so: then the connection is ended, as brokers do. Of a request for all topics, none is shown.
     """
     kind = schema.response_of(asked.key, asked.version)
-    if kind is None or not asked.answered or not any(_errors(kind)):
+    if kind is None or not asked.answered:
         return None
-    named = _named(asked)
-    body = _mirrored(kind, asked.entity, named)
-    return _framed(asked.correlation, kind, body)
+    body = _mirrored(kind, asked.entity, _named(asked))
+    return _framed(asked.correlation, kind, body) if asked.key == schema.METADATA or any(errors(body)) else None
 
 
 def unsupported(unreadable: Unreadable) -> bytes | None:
@@ -53,12 +55,15 @@ def _named(asked: Asked) -> ErrorCode:
     return ErrorCode.group_authorization_failed if of_groups else ErrorCode.cluster_authorization_failed
 
 
-def _errors(kind: Any) -> Iterator[str]:
-    for each in schema.fields(kind):
-        if each.kind is ErrorCode:
-            yield each.name
-        elif each.is_entity and not each.spare:
-            yield from _errors(each.kind)
+def errors(entity: Any) -> Iterator[ErrorCode]:
+    """All that an answer says by the errors in it, also that there is none."""
+    for field in schema.fields_of(entity):
+        value = getattr(entity, field.name)
+        if field.kind is ErrorCode:
+            yield value
+        elif field.is_entity and value is not None and not field.spare:
+            for each in value if field.many else (value,):
+                yield from errors(each)
 
 
 def _mirrored(kind: Any, asked: Any, code: ErrorCode) -> Any:
@@ -89,24 +94,23 @@ def _like(kind: Any, asked: Any) -> Iterator[Any]:
 
 def _about(kind: Any) -> str | None:
     """What a structure, or a value, stands for."""
-    if kind is TopicName:
-        return "topic"
+    if kind in _NAMED or kind is str:
+        return _NAMED.get(kind, "key")
     if not schema.is_structure(kind):
         return "partition" if isinstance(kind, type) and issubclass(kind, int) and not issubclass(kind, BrokerId) else None
     own = [each for each in schema.fields(kind) if not each.many]
-    for wanted, name in ((TopicName, "topic"), (GroupId, "group"), (TransactionalId, "transaction")):
-        if any(each.kind is wanted for each in own):
-            return name
-    return "partition" if any(each.name in _NUMBERS for each in own) else None
+    named = [name for wanted, name in _NAMED.items() if any(each.kind is wanted for each in own)]
+    named += [name for field, name in _FIELDS.items() if any(each.name == field for each in own)]
+    return named[0] if named else None
 
 
 def _same(field: schema.Nested, asked: Any) -> Any:
     """What an answer says beside errors: what it repeats of the request, else nothing."""
     numbered = field.name in _NUMBERS
-    if not schema.is_structure(asked) and (field.kind is TopicName or numbered):
+    if not schema.is_structure(asked) and asked is not None and (field.kind in _NAMED or field.name in _FIELDS):
         return asked  # a list of names, or of numbers, has the values themselves
     for each in schema.fields_of(asked):
-        same = each.kind is field.kind and field.kind in (TopicName, GroupId, TransactionalId)
+        same = each.kind is field.kind and (field.kind in _NAMED or (each.name == field.name and field.name in _REPEATED))
         if not (each.many or field.many) and (same or (numbered and each.name in _NUMBERS)):
             return getattr(asked, each.name)
     return _nothing(field)

@@ -17,6 +17,7 @@ from kio.static.constants import EntityType
 
 API_VERSIONS = 18
 FETCH = 1
+METADATA = 3
 PRODUCE = 0
 
 # Policies have names of their own for some: https://docs.cilium.io/en/stable/security/policy/language/#kafka-beta

@@ -8,6 +8,7 @@ from harness.model.request import HTTPRequest, KafkaRequest, Request
 
 REFUSED = RefusedRequest("10.0.0.1", "10.0.0.2", 9092, "produce", 9, ("audit", "orders"), "me", POLICY, "ingress", "a.yaml:3")
 UNREAD = RefusedRequest("10.0.0.1", "10.0.0.2", 9092, "fetch", 13, (), None, "version 13 of fetch is not known")
+OTHER = RefusedRequest("10.0.0.1", "10.0.0.2", 9092, "-1", -1, (), None, "no request of Kafka's, or one of 1195725856 bytes")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,10 @@ UNREAD = RefusedRequest("10.0.0.1", "10.0.0.2", 9092, "fetch", 13, (), None, "ve
         (UNREAD, KafkaRequest("fetch", 13, ("orders",), "me"), True),
         (UNREAD, KafkaRequest("fetch", 12, ("orders",), "me"), False),
         (REFUSED, HTTPRequest(), False),
+        (UNREAD, HTTPRequest(), False),
+        (OTHER, HTTPRequest(), True),
+        (OTHER, None, False),
+        (OTHER, KafkaRequest("fetch", 12), False),
         (REFUSED, None, False),
     ],
 )

@@ -10,10 +10,11 @@ from kafka_requests import READABLE, requests, written
 from kio.schema.errors import ErrorCode
 from kio.schema.types import TopicName
 from kio.serial import entity_reader
+from kio.static.primitive import i8
 
 from harness.kafka import schema
 from harness.kafka.reading import Asked, Unreadable, read
-from harness.kafka.refusal import refuse, unsupported
+from harness.kafka.refusal import errors, refuse, unsupported
 
 OF_TOPICS = [
     (key, version)
@@ -43,17 +44,6 @@ def asked(data: DataObject, which: tuple[int, int]) -> Asked | None:
         return None
 
 
-def errors(entity: Any) -> list[ErrorCode]:
-    found = []
-    for field in schema.fields_of(entity):
-        value = getattr(entity, field.name)
-        if field.kind is ErrorCode:
-            found.append(value)
-        elif field.is_entity and value is not None and not field.spare:
-            found += [code for each in (value if field.many else (value,)) for code in errors(each)]
-    return found
-
-
 def names(entity: Any) -> set[str]:
     found = set()
     for field in schema.fields_of(entity):
@@ -72,8 +62,9 @@ def test_a_refusal_is_an_answer_with_errors_alone(data: DataObject, which: tuple
     if request is None or frame is None:
         return
     assert request.answered
-    found = errors(body(frame, *which))
+    found = list(errors(body(frame, *which)))
     assert ErrorCode.none not in found
+    assert found or which[0] == schema.METADATA
     if request.names_topics:
         assert set(found) <= {ErrorCode.topic_authorization_failed}
 
@@ -88,12 +79,32 @@ def test_each_topic_is_told_that_it_may_not_be_asked_for(data: DataObject, which
     assert names(body(frame, *which)) >= request.topics - forgotten
 
 
+def test_each_key_of_a_coordinator_is_told() -> None:
+    kind: Any = schema.request_of(10, 4)
+    frame = refuse(read(written(kind(key_type=i8(0), coordinator_keys=("one", "two")), 77)))
+    assert frame is not None
+    found = {each.key: each.error_code for each in body(frame, 10, 4).coordinators}
+    assert found == dict.fromkeys(("one", "two"), ErrorCode.cluster_authorization_failed)
+
+
+def test_each_configuration_is_told() -> None:
+    kind: Any = schema.request_of(32, 4)
+    (resource,) = (each.kind for each in schema.fields(kind) if each.is_entity)
+    asked = kind(resources=(resource(resource_type=i8(2), resource_name="audit"),))
+    frame = refuse(read(written(asked, 77)))
+    assert frame is not None
+    (found,) = body(frame, 32, 4).results
+    assert (found.resource_type, found.resource_name) == (2, "audit")
+    assert found.error_code is ErrorCode.topic_authorization_failed
+
+
 @pytest.mark.parametrize("version", range(3, 13))
 @given(data=st.data())
 def test_a_producer_that_wants_no_answer_gets_none(data: DataObject, version: int) -> None:
     request = asked(data, (schema.PRODUCE, version))
     assert request is not None
-    assert (refuse(request) is None) == (request.entity.acks == 0)
+    named = any(each.partition_data for each in request.entity.topic_data)
+    assert (refuse(request) is None) == (request.entity.acks == 0 or not named)
 
 
 def test_a_question_for_versions_that_is_too_new_is_asked_again_in_an_older_one() -> None:
