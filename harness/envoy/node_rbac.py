@@ -109,8 +109,9 @@ def _not_allowed(isolated: bool, allowing: Sequence[Admission], side: _Side) -> 
     if any(each.requests is None and each.peers is None for each in allowing) or not (isolated or narrowing):
         return None
     conditions = [] if isolated else [side.any([_peers(side, each.peers) for each in narrowing])]
-    if allowing:
-        conditions.append(side.none([_allowed(side, each) for each in allowing]))
+    taking = [each for each in allowing if each.requests != ()]  # rules about another protocol allow no request of HTTP
+    if taking:
+        conditions.append(side.none([_allowed(side, each) for each in taking]))
     return side.all(conditions) if conditions else _ANY
 
 

@@ -71,7 +71,7 @@ def test_consumers_read_the_topics_that_rules_name(plane: NodeProxyAttachment, p
     server = pair_lab.pod(f"shop/{app}")
     for topic in TOPICS:
         assert Client(client, server).produce(topic, b"%s for consumers" % topic.encode()) is None
-    plane.apply([ingress(app, *TO_BEGIN, of("fetch", "orders"), of("offsets", "orders"))])
+    plane.apply([ingress(app, *TO_BEGIN, KafkaRule(KAFKA, role="consume", topic="orders"))])
     found = consumed(client, server, "orders", 1)
     assert isinstance(found, list)
     assert len(found) == 1
