@@ -1,5 +1,6 @@
 """An agent that dies is followed by another, which is told what is in force; who tells it something learns what came of it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -12,10 +13,12 @@ import pytest
 import stand_in_agent
 from stand_in_agent import CRASHED, ENDED, KILLED_FIRST, REFUSED, TROUBLED
 
+from harness.lab.build import ROOT
 from harness.mesh.l7law import Law
 from harness.mesh.l7process import COMPONENT, AgentFailed, AgentProcess
 
 SECONDS = 20.0
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 class Place:
@@ -72,6 +75,19 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_an_agent_imports_no_more_than_it_needs() -> None:
+    """What it imports is the data plane's memory: numpy alone would double it."""
+
+    def imported(statement: str) -> set[str]:
+        program = (
+            f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}} - sys.stdlib_module_names)"
+        )
+        said = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, check=True, text=True)
+        return set(said.stdout.split())
+
+    assert imported("import harness.mesh.l7agent") - imported("") == {"harness", "h11"}
 
 
 def test_an_agent_is_told_what_is_in_force(agent: AgentProcess, diary: Diary) -> None:
