@@ -196,9 +196,10 @@ def proxy_socket(proxy: Path, described: Described) -> socket.socket | None:
 
     There are two where the proxy is being replaced. None where it is gone.
     """
-    pids = map(int, (proxy / "cgroup.procs").read_text(encoding="ascii").split())
-    pair = described.pair
-    return connection(pids, (pair.backend, pair.port), (pair.client, described.client_port))
+    pids = [int(pid) for pid in (proxy / "cgroup.procs").read_text(encoding="ascii").split()]
+    own, client = (described.pair.backend, described.pair.port), (described.pair.client, described.client_port)
+    # The kernel's list may leave one out while others come and go.
+    return connection(pids, own, client) or connection(pids, own, client)
 
 
 def end_awaited(tables: FastPathTables, proxy: Path) -> None:

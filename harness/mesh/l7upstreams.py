@@ -118,8 +118,12 @@ class Upstreams:
         self._ready.add(upstream.cookie)
         self._poll.modify(upstream.socket.fileno(), select.EPOLLRDHUP)
         cookie = COOKIE.pack(upstream.cookie)
-        self._tables.describe(upstream.cookie, upstream.pair, upstream.generation)
-        self._tables.maps["l7_named"].put(upstream.name, cookie)
+        try:
+            self._tables.describe(upstream.cookie, upstream.pair, upstream.generation)
+            self._tables.maps["l7_named"].put(upstream.name, cookie)
+        except BpfError:
+            self.drop(upstream)
+            raise
         try:
             self._tables.maps["l7_sockets"].put(cookie, COOKIE.pack(upstream.socket.fileno()))
         except BpfError:  # it has been closed meanwhile
