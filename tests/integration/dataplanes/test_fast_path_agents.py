@@ -1,10 +1,12 @@
 """Agents of the fast path are processes with a cost of their own; when one dies, only the answers under way are lost."""
 
 import os
+import random
 import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ from harness.model.topology import Topology
 PLANE = EbpfL7()
 AGENT = "l7-agent"
 HALF = 40_000
+LONG = random.Random(7).randbytes(16 << 20)
+ROUNDS, CLIENTS = 6, 8
 
 
 @dataclass
@@ -45,8 +49,8 @@ class Halting(Accepting):
                 target = head.split(b" ", 2)[1]
                 self.seen.append(target)
                 begin, rest = _answer(target)
-                write(connection, begin)
                 self.asked.set()
+                write(connection, begin)
                 if rest:
                     self.go.wait(SECONDS)
                     write(connection, rest)
@@ -63,11 +67,15 @@ class Halting(Accepting):
 
 def _answer(target: bytes) -> tuple[bytes, bytes]:
     """What comes at once, and what comes later."""
+    if target == b"/public/long":
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(LONG), LONG), b""
+    if target == b"/public/endless":
+        return b"HTTP/1.1 200 OK\r\n\r\nbegun", b"rest"
     if target == b"/public/late":
         return b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
     if target == b"/public/half":
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (2 * HALF, b"a" * HALF), b"b" * HALF
-    if target == b"/public/chunks":
+    if target.startswith(b"/public/chunks"):
         return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n", b"4\r\nrest\r\n0\r\n\r\n"
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(target), target), b""
 
@@ -183,12 +191,13 @@ def test_requests_go_on_when_agents_die_that_have_nothing_to_do(
             settled(plane, each)
 
 
+@pytest.mark.parametrize("target", ["/public/chunks", "/public/endless"])
 def test_an_answer_that_an_agent_was_relaying_ends_with_it_and_no_other(
-    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, server: LabPod, backend: Halting
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, server: LabPod, backend: Halting, target: str
 ) -> None:
     with opened(client, server) as broken, opened(client, server) as other:
         settled(plane, other)
-        before = under_way(broken, plane, backend, "/public/chunks")
+        before = under_way(broken, plane, backend, target)
         response = broken.getresponse()
         assert response.read(5) == b"begun"
         assert counted(plane, before)["relayed"] == 1
@@ -205,6 +214,23 @@ def test_an_answer_that_an_agent_was_relaying_ends_with_it_and_no_other(
         assert again.getresponse().read() == b"begunrest"
         assert counted(plane, before)["relayed"] == 1
         settled(plane, again)
+
+
+def test_a_client_that_reads_slowly_gets_a_part_of_a_long_answer(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, server: LabPod, backend: Halting
+) -> None:
+    with opened(client, server) as broken:
+        before = under_way(broken, plane, backend, "/public/long")
+        response = broken.getresponse()
+        got = response.read(100_000)
+        assert counted(plane, before)["relayed"] == 1
+        replaced(plane, pair_lab, kill(plane))
+        with pytest.raises((IncompleteRead, ConnectionResetError)) as ended:
+            response.read()
+        if isinstance(ended.value, IncompleteRead):
+            got += ended.value.partial
+        assert LONG.startswith(got)
+        assert len(got) < len(LONG)
 
 
 def test_a_request_that_was_not_answered_yet_ends_with_the_connection(
@@ -286,6 +312,53 @@ def test_a_policy_that_is_applied_while_agents_die_is_in_force(
             assert set(backend.seen) == {b"/other"}
             killer.join()
             plane.apply(before)
+
+
+def test_each_client_loses_at_most_one_answer_of_each_dead_agent(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, server: LabPod, backend: Halting
+) -> None:
+    ended, wrong, lost = threading.Event(), [], []
+    backend.go.set()
+
+    def work(name: int) -> None:
+        chance, number, connection = random.Random(name), 0, Connection(client, server)
+        while not ended.is_set():
+            number += 1
+            target = f"/{chance.choice(['public', 'public', 'public/chunks', 'private'])}/{name}/{number}"
+            expected = {"public/c": (200, b"begunrest"), "private/": (403, b"Access denied\r\n")}
+            try:
+                connection.request("GET", target)
+                response = connection.getresponse()
+                got = response.status, response.read()
+            except (RemoteDisconnected, IncompleteRead, ConnectionResetError, BrokenPipeError):
+                lost.append(target)
+                connection.close()
+                connection = Connection(client, server)
+                continue
+            except TimeoutError:
+                wrong.append((target, "nothing came"))
+                return
+            if got != expected.get(target[1:9], (200, target.encode())):
+                wrong.append((target, got))
+                return
+        connection.close()
+
+    before = plane.path_counts()
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(CLIENTS)]
+    for each in threads:
+        each.start()
+    for _ in range(ROUNDS):
+        found = plane.path_counts()
+        until(lambda found=found: counted(plane, found).get("fast", 0) > 20, "requests are fast")  # type: ignore[misc]
+        replaced(plane, pair_lab, kill(plane))
+    ended.set()
+    for each in threads:
+        each.join()
+    assert not wrong
+    assert len(lost) <= ROUNDS * CLIENTS
+    assert counted(plane, before)["relayed"] > 0
+    assert not [target for target in backend.seen if target.startswith(b"/private")]
+    assert set(Counter(target for target in backend.seen if target != b"/public/").values()) == {1}, "none is asked twice"
 
 
 def test_an_agent_finds_the_connections_of_a_proxy_that_took_over(
