@@ -324,6 +324,9 @@ def test_each_client_loses_at_most_one_answer_of_each_dead_agent(
         chance, number, connection = random.Random(name), 0, Connection(client, server)
         while not ended.is_set():
             number += 1
+            if number % 10 == 0:  # one that had chunks by way of the proxy stays the proxy's
+                connection.close()
+                connection = Connection(client, server)
             target = f"/{chance.choice(['public', 'public', 'public/chunks', 'private'])}/{name}/{number}"
             expected = {"public/c": (200, b"begunrest"), "private/": (403, b"Access denied\r\n")}
             try:
@@ -347,13 +350,15 @@ def test_each_client_loses_at_most_one_answer_of_each_dead_agent(
     threads = [threading.Thread(target=work, args=(name,)) for name in range(CLIENTS)]
     for each in threads:
         each.start()
-    for _ in range(ROUNDS):
-        found = plane.path_counts()
-        until(lambda found=found: counted(plane, found).get("fast", 0) > 20, "requests are fast")  # type: ignore[misc]
-        replaced(plane, pair_lab, kill(plane))
-    ended.set()
-    for each in threads:
-        each.join()
+    try:
+        for _ in range(ROUNDS):
+            found = plane.path_counts()
+            until(lambda found=found: counted(plane, found).get("fast", 0) > 20, "requests are fast")  # type: ignore[misc]
+            replaced(plane, pair_lab, kill(plane))
+    finally:
+        ended.set()
+        for each in threads:
+            each.join()
     assert not wrong
     assert len(lost) <= ROUNDS * CLIENTS
     assert counted(plane, before)["relayed"] > 0
