@@ -25,7 +25,7 @@ from harness.lab import cgroups, netns
 from harness.lab.port import Lab, LabPod
 from harness.lab.processes import started
 from harness.mesh.l7 import PINS
-from harness.model.topology import Topology
+from harness.model.topology import Pod, Topology
 
 PLANE = EbpfL7()
 AGENT = "l7-agent"
@@ -375,6 +375,27 @@ def test_an_agent_finds_the_connections_of_a_proxy_that_took_over(
         before = under_way(connection, plane, backend, "/public/chunks")
         assert connection.getresponse().read() == b"begunrest"
         assert counted(plane, before)["relayed"] == 1
+
+
+def test_an_addresss_next_owner_is_judged_as_its_own_by_the_fast_path(pair: Topology) -> None:
+    """The agent forgets whom it has opened connections for."""
+    allowed = [ingress("neighbour", rule("client", http("/public/.*"), port=PORT), rule("heir", http("/public/"), port=PORT))]
+    with netns.up(pair) as lab, PLANE.attach(lab) as attachment:
+        assert isinstance(attachment, EbpfL7Attachment)
+        attachment.apply(allowed)
+        former, neighbour = lab.pod("shop/client").pod, lab.pod("shop/neighbour")
+        with accepting(Halting(listening(neighbour, PORT))) as backend:
+            with opened(lab.pod("shop/client"), neighbour) as connection:
+                settled(attachment, connection)
+            lab.remove_pod(former.ref)
+            heir = lab.add_pod(Pod("heir", "shop", former.node, {"app": "heir"}, ips=former.ips))
+            attachment.pods_changed((heir,), (former,))
+            lab.connect("shop/heir")
+            backend.seen.clear()
+            with opened(heir, neighbour) as connection:
+                settled(attachment, connection)
+                assert ask(connection, "/public/client").status == 403
+            assert set(backend.seen) == {b"/public/"}
 
 
 def test_detached_nothing_of_the_agents_is_left(pair: Topology) -> None:
