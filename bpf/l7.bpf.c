@@ -203,6 +203,7 @@ int l7_inform(struct l7_errand *errand)
 	target->sets[0] = errand->sets[0];
 	target->sets[1] = errand->sets[1];
 	target->known = errand->known;
+	target->wanted = 0; /* who asked under another generation may not have been heard */
 	memory_barrier();
 	target->generation = errand->generation;
 	errand->answer = 1;
@@ -284,5 +285,22 @@ int l7_finish(struct l7_errand *errand)
 	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq;
 	connection->state = L7_IDLE;
 	errand->answer = 1;
+	return 0;
+}
+
+/* The answer that a connection was to bring will not come: what is left of the client's connection is the proxy's to end. */
+SEC("syscall")
+int l7_abandon(struct l7_errand *errand)
+{
+	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_ORPHAN);
+
+	if (!connection)
+		return 0;
+	connection->upstream = 0;
+	connection->relayed = 0;
+	connection->framed = 0;
+	connection->state = L7_UNFRAMED;
+	errand->answer = 1;
+	l7_count(L7_LOST);
 	return 0;
 }

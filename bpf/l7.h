@@ -21,7 +21,7 @@ enum l7_count {
 	L7_SLOW_UNACCEPTED = 6, /* to the proxy: it had not taken the connection yet */
 	L7_HELD = 7, /* packets held back until the request before them was answered */
 	L7_RELAYED = 8, /* responses that the agent passed on */
-	L7_LOST = 9, /* requests whose backend went away before it had answered whole */
+	L7_LOST = 9, /* requests whose backend, or agent, went away before it was answered whole */
 	L7_DIRECT_ASKED = 10, /* requests that went from socket to socket */
 	L7_DIRECT_ANSWERED = 11, /* answers that went from socket to socket */
 	L7_ENTERED = 12, /* sockets of pods that joined */
@@ -220,7 +220,7 @@ enum l7_event_kind {
 struct l7_event {
 	struct l7_pair pair;
 	__u32 kind;
-	__u64 upstream;
+	__u64 about; /* cookie of its connection; of the first two kinds, the generation by which the request was judged */
 };
 
 struct {
@@ -228,7 +228,7 @@ struct {
 	__uint(max_entries, 1 << 18);
 } l7_events SEC(".maps");
 
-static __always_inline void l7_tell(__u32 kind, const struct l7_pair *pair, __u64 upstream)
+static __always_inline void l7_tell(__u32 kind, const struct l7_pair *pair, __u64 about)
 {
 	struct l7_event *event = bpf_ringbuf_reserve(&l7_events, sizeof(*event), 0);
 
@@ -236,7 +236,7 @@ static __always_inline void l7_tell(__u32 kind, const struct l7_pair *pair, __u6
 		return;
 	event->pair = *pair;
 	event->kind = kind;
-	event->upstream = upstream;
+	event->about = about;
 	bpf_ringbuf_submit(event, 0);
 }
 

@@ -85,7 +85,7 @@ static __always_inline struct l7_target *target_of(const struct l7_tuple *tuple,
 	if (!target || target->known != TARGET_ASKED) {
 		if (target)
 			target->known = TARGET_ASKED;
-		l7_tell(L7_UNKNOWN, &pair, 0);
+		l7_tell(L7_UNKNOWN, &pair, generation);
 	}
 	return NULL;
 }

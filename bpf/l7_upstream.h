@@ -64,7 +64,7 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 	}
 	if (!target->wanted) {
 		target->wanted = 1;
-		l7_tell(L7_WANTED, &pair, 0);
+		l7_tell(L7_WANTED, &pair, connection->allowed);
 	}
 	return 0;
 }

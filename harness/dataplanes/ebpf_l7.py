@@ -1,6 +1,5 @@
 """The eBPF mesh with a fast path: requests that the kernel understands go past the nodes' Envoys."""
 
-import socket
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -10,18 +9,27 @@ from harness.dataplanes.ebpf import options
 from harness.dataplanes.ebpf_sockmap import same_node_support
 from harness.dataplanes.judges import Judges
 from harness.dataplanes.kafka_proxies import KafkaProxies, kafka_proxies
-from harness.dataplanes.l7targets import NodeTargets
+from harness.dataplanes.l7targets import law
 from harness.dataplanes.node_proxies import NodeProxies
 from harness.dataplanes.node_proxy import NodeProxy, NodeProxyAttachment, running
-from harness.dataplanes.port import Attachment, Component, Feature, NotConverged, Revision, Support
-from harness.envoy.descriptors import connection
+from harness.dataplanes.port import (
+    Attachment,
+    Component,
+    DataPlaneError,
+    Feature,
+    NotConverged,
+    RestartKind,
+    Revision,
+    Support,
+)
 from harness.envoy.node_envoy import NodeEnvoy
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import COMPONENT
-from harness.lab.port import Lab, LabPod
+from harness.lab.port import Lab, LabError, LabPod
 from harness.mesh.errors import MeshError
 from harness.mesh.l7 import PINS, FastPath
-from harness.mesh.l7agent import FastPathAgent, ProxySocket
+from harness.mesh.l7process import COMPONENT as AGENT
+from harness.mesh.l7process import AgentProcess
 from harness.mesh.mesh import Mesh, attached
 from harness.mesh.sockmap import obstacle
 from harness.model.topology import Pod
@@ -32,21 +40,22 @@ class FastProxies(NodeProxies):
 
     def __init__(self, lab: Lab, tuning: NodeTuning) -> None:
         super().__init__(lab, tuning)
-        self._paths: dict[NodeEnvoy, tuple[FastPath, FastPathAgent]] = {}
+        self._paths: dict[NodeEnvoy, tuple[FastPath, AgentProcess]] = {}
         self._mesh: Mesh | None = None
 
     def open_paths(self, mesh: Mesh, undo: ExitStack) -> None:
         """Make the fast path of every node; closed by ``undo``. Raises MeshError."""
         self._mesh = mesh
         by_node = {agent.node.name: agent for agent in mesh.agents}
-        for envoy in self.envoys:
+        for index, envoy in enumerate(self.envoys):
             node = envoy.node
-            pins = mesh.lab.bpffs / f"{PINS}-{node.name}"
-            path = FastPath(node, by_node[node.name].maps, node.component_cgroup(COMPONENT), pins)
+            proxy = node.component_cgroup(COMPONENT)
+            path = FastPath(node, by_node[node.name].maps, proxy, mesh.lab.bpffs / f"{PINS}-{node.name}")
             undo.callback(path.close)
-            agent = FastPathAgent(path, _socket_of(envoy))
-            agent.start()
+            title = f"the fast path's agent of node {node.name}"
+            agent = AgentProcess(node, title, path.pins, proxy, self.folder / f"l7-{index}.sock")
             undo.callback(agent.stop)
+            agent.start()
             self._paths[envoy] = path, agent
         undo.callback(self._paths.clear)
         self._judge_by_paths()
@@ -56,10 +65,10 @@ class FastProxies(NodeProxies):
         self._judge_by_paths()
 
     def forget(self, addresses: Iterable[str]) -> None:
-        gone = set(addresses)
+        gone = sorted(addresses)
         super().forget(gone)
-        for path, agent in self._paths.values():
-            agent.forget(path.forget(gone))
+        for _, agent in self._paths.values():
+            agent.forget(gone)
 
     def follow(self) -> None:
         """Read what the pods send that are there now."""
@@ -68,11 +77,20 @@ class FastProxies(NodeProxies):
 
     def _judge_by_paths(self) -> None:
         agents = {} if self._mesh is None else {agent.node.name: agent for agent in self._mesh.agents}
-        pods = frozenset(ip for pod in self._mesh.lab.pods for ip in pod.pod.ips) if self._mesh else frozenset()
-        for envoy, (path, agent) in self._paths.items():
-            local = frozenset(ip for pod in envoy.node.pods for ip in pod.pod.ips)
-            path.judge_by(agents[envoy.node.name].tables.generation, NodeTargets(self.scopes_of(envoy), local, pods))
-            agent.renew()
+        pods = [ip for pod in self._mesh.lab.pods for ip in pod.pod.ips] if self._mesh else []
+        for envoy, (_, agent) in self._paths.items():
+            local = [ip for pod in envoy.node.pods for ip in pod.pod.ips]
+            agent.judge_by(agents[envoy.node.name].tables.generation, law(self.scopes_of(envoy), local, pods))
+
+    def restart_agents(self, *, kill: bool) -> None:
+        """Have another agent on every node, one after another; no request but those under way is lost. Raises AgentFailed."""
+        for _, agent in self._paths.values():
+            agent.replace(kill=kill)
+
+    @property
+    def agents(self) -> tuple[Component, ...]:
+        """The agents, one a node."""
+        return tuple(Component(AGENT, path.node, agent.pids) for path, agent in self._paths.values())
 
     @property
     def programs(self) -> tuple[int, ...]:
@@ -110,8 +128,20 @@ class EbpfL7Attachment(NodeProxyAttachment):
         return super().pods_changed(added, removed)
 
     def components(self) -> Sequence[Component]:
-        """Those of the node proxy, and the fast path's programs."""
-        return (*super().components(), Component("l7", programs=self._fast.programs))
+        """Those of the node proxy, the fast path's programs, and an agent a node."""
+        return (*super().components(), Component("l7", programs=self._fast.programs), *self._fast.agents)
+
+    def restart(self, component: str, how: RestartKind) -> None:
+        """``l7-agent`` is every node's agent; the rest as ``node-proxy``."""
+        if component != AGENT:
+            super().restart(component, how)
+            return
+        if how is RestartKind.HOT:
+            raise DataPlaneError(f"{self.plane}: an agent's connections cannot be handed to another process; restart it cold")
+        try:
+            self._fast.restart_agents(kill=how is RestartKind.KILL)
+        except (MeshError, LabError) as error:
+            raise DataPlaneError(f"{self.plane}: {how} restart failed: {error}") from None
 
     def path_counts(self) -> dict[str, int]:
         """How many requests took which path, and why."""
@@ -144,13 +174,6 @@ class EbpfL7(NodeProxy):
         if obstacle() is None:
             proxies.open_paths(mesh, undo)
         return EbpfL7Attachment(self.name, mesh, proxies, kafka)
-
-
-def _socket_of(envoy: NodeEnvoy) -> ProxySocket:
-    def find(client: str, client_port: int, backend: str, port: int) -> socket.socket | None:
-        return connection(envoy.process.pids, (backend, port), (client, client_port))
-
-    return find
 
 
 DATA_PLANES = (EbpfL7(),)

@@ -7,10 +7,15 @@ from enum import IntEnum
 from ipaddress import ip_address
 
 PAIR = struct.Struct("=16s16s2sH")  # client, backend, backend's port, family
+U32 = struct.Struct("=I")  # as in layout.py, whose imports would be most of the agent's memory
 TUPLE = struct.Struct("=16s16s2s2sI")  # client, backend, client's port, backend's port, family
 COOKIE = struct.Struct("=Q")
 ERRAND = struct.Struct(f"=QIIIII{PAIR.size}s")  # cookie, generation, sets of egress and ingress, knowledge, answer, pair
-EVENT = struct.Struct(f"={PAIR.size}sIQ")  # pair, kind, cookie of the agent's socket
+EVENT = struct.Struct(f"={PAIR.size}sIQ")  # pair, kind, cookie of the agent's socket or generation
+PATH_BYTES = 232
+"""Of a rule's path in the kernel, its end included."""
+
+RULE_KEY = struct.Struct(f"=II8s{PATH_BYTES}s")  # prefix length in bits of what follows, set, method, path
 UPSTREAM_PAIR, UPSTREAM_CLIENT, UPSTREAM_STATE, UPSTREAM_HEAD, UPSTREAM_GENERATION = 64, 0, 48, 100, 132
 """Offsets in ``struct l7_upstream`` of what the agent reads and writes."""
 
@@ -71,6 +76,30 @@ class Pair:
         """From a key."""
         client, backend, port, family = PAIR.unpack(data)
         return cls(_address(client, family), _address(backend, family), int.from_bytes(port, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What ``struct l7_upstream`` says of a connection to a backend: whose request it was taken for last, and its state."""
+
+    pair: Pair
+    client_port: int
+    state: UpstreamState
+    head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRule:
+    """Requests with this method (empty: any) and this path and query, or any that begins so (``prefix``)."""
+
+    method: bytes
+    path: bytes
+    prefix: bool
+
+    def key(self, set_number: int) -> bytes:
+        """Its key in the trie of rules, as one of the set of this number."""
+        path = self.path if self.prefix else self.path + b"\0"
+        return RULE_KEY.pack(8 * (4 + 8 + len(path)), set_number, self.method, path)
 
 
 def _packed(address: str) -> bytes:

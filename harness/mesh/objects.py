@@ -51,6 +51,15 @@ class Program:
         self.fd = fd
         self.id = int(info.id)
 
+    @classmethod
+    def pinned(cls, path: Path) -> "Program":
+        """The program that is pinned at ``path``."""
+        return cls(path.name, checked(library().bpf_obj_get(str(path).encode()), f"program pinned at {path}"))
+
+    def pin(self, path: Path) -> None:
+        """Keep it alive at ``path``, on a bpf file system."""
+        checked(library().bpf_obj_pin(self.fd, str(path).encode()), f"pin program {self.name} at {path}")
+
     def close(self) -> None:
         """Give the descriptor back; an attached program lives on."""
         os.close(self.fd)

@@ -4,33 +4,14 @@ What has no such form is left to the proxy. It is left out here, not refused: th
 """
 
 import re
-import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from harness.mesh.l7layout import PATH_BYTES, RequestRule
 from harness.mesh.texts import MOST, Text, texts
 from harness.model.cilium import HTTPRule
 
-PATH_BYTES = 232
-"""Of a rule's path in the kernel, its end included."""
-
-KEY = struct.Struct(f"=II8s{PATH_BYTES}s")  # prefix length in bits of what follows, set, method, path
 _METHOD = re.compile(r"[A-Z]{1,8}")
 _ANY = ".*"
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRule:
-    """Requests with this method (empty: any) and this path and query, or any that begins so (``prefix``)."""
-
-    method: bytes
-    path: bytes
-    prefix: bool
-
-    def key(self, set_number: int) -> bytes:
-        """Its key in the trie of rules, as one of the set of this number."""
-        path = self.path if self.prefix else self.path + b"\0"
-        return KEY.pack(8 * (4 + 8 + len(path)), set_number, self.method, path)
 
 
 def expressible(rules: Iterable[HTTPRule]) -> frozenset[RequestRule]:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.command import run
-from harness.mesh import l7layout, layout, requestrules
+from harness.mesh import l7layout, layout
 from harness.mesh.objects import load
 
 C = {
@@ -27,7 +27,7 @@ L7 = {
     "l7_pair": (l7layout.PAIR, ["client", "backend", "backend_port", "family"]),
     "l7_tuple": (l7layout.TUPLE, ["client", "backend", "client_port", "backend_port", "family"]),
     "l7_errand": (l7layout.ERRAND, ["cookie", "generation", "sets", None, "known", "answer", "pair"]),
-    "rule_key": (requestrules.KEY, ["prefix", "set", "method", "path"]),
+    "rule_key": (l7layout.RULE_KEY, ["prefix", "set", "method", "path"]),
 }
 """Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
 

@@ -3,22 +3,19 @@
 import random
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from http.client import HTTPConnection
-from typing import Any
 
 import pytest
-from http_ends import Answer, ask, connected
+from fast_clients import PORT, Connection, counted, settled
+from http_ends import Answer, ask
 from request_policies import http, ingress, rule
 from strict_backend import StrictBackend, strict_backend
 
 from harness.dataplanes.ebpf_l7 import EbpfL7, EbpfL7Attachment
 from harness.lab.port import Lab, LabPod
 
-PORT = 8081
 LONG = 400_000
 OPEN = [http("/public/.*", method) for method in ("GET", "POST", "HEAD")]
 PLANE = EbpfL7()
@@ -48,48 +45,6 @@ def plane(attached: EbpfL7Attachment, backend: StrictBackend, app: str) -> EbpfL
     attached.apply([ingress(app, rule("client", *OPEN, port=PORT))])
     backend.seen.clear()
     return attached
-
-
-class Connection(HTTPConnection):
-    """Opened in the client's pod, once. Bodies are sent with their heads unless ``pieces`` is set."""
-
-    pieces = False
-
-    def __init__(self, client: LabPod, server: LabPod, family: int = 4) -> None:
-        super().__init__(server.pod.ip(family), PORT, timeout=10)
-        self.auto_open = 0
-        self.sock = connected(client, server, family, PORT, 10)
-        self._held: bytes | None = None
-
-    def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
-        if self.pieces or not message_body:
-            super().endheaders(message_body, encode_chunked=encode_chunked)
-            return
-        self._held = b""
-        super().endheaders(message_body, encode_chunked=encode_chunked)
-        held, self._held = self._held, None
-        self.send(held)
-
-    def send(self, data: Any) -> None:
-        if self._held is None:
-            super().send(data)
-        else:
-            self._held += data
-
-
-def counted(plane: EbpfL7Attachment, before: dict[str, int]) -> dict[str, int]:
-    return {name: count - before[name] for name, count in plane.path_counts().items() if count != before[name]}
-
-
-def settled(plane: EbpfL7Attachment, connection: Connection) -> None:
-    """Ask until a request has gone the fast way: the agent opens connections when the first one is missing."""
-    for _ in range(200):
-        before = plane.path_counts()
-        assert ask(connection, "/public/").status == 200
-        if counted(plane, before).get("fast"):
-            return
-        time.sleep(0.005)
-    raise AssertionError(f"none of 200 requests took the fast path: {plane.path_counts()}")
 
 
 @pytest.mark.parametrize("family", [4, 6])

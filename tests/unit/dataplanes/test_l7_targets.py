@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from request_world import LOCAL, TOPOLOGY, Asked, refuses, scopes_of
 
-from harness.dataplanes.l7targets import NodeTargets
-from harness.mesh.l7 import Target
-from harness.mesh.l7layout import Pair
-from harness.mesh.requestrules import RequestRule
+from harness.dataplanes.l7targets import law
+from harness.mesh.l7law import Law, Target
+from harness.mesh.l7layout import Pair, RequestRule
+from harness.mesh.l7messages import Judge, Messages, line
 from harness.model.cilium import CiliumPolicy, CiliumPort, CiliumRule, CiliumSpec, HeaderMatch, HTTPRule, L7Rules, PortRule
 from harness.model.origin import Origin
 from harness.model.policy import LabelSelector
@@ -23,6 +23,14 @@ APPS = ("client", "server", "other")
 def pair(source: str, destination: str, port: int = 80, family: int = 4) -> Pair:
     client, backend = (TOPOLOGY.pod(f"shop/{app}").ip(family) for app in (source, destination))
     return Pair(client, backend, port)
+
+
+def sent(said: Law) -> Law:
+    """As it reaches the agent."""
+    (judged,) = Messages().of(line(Judge(7, said)))
+    assert judged == Judge(7, said)
+    assert isinstance(judged, Judge)
+    return judged.law
 
 
 def allows(target: Target | None, method: str, path: str) -> bool:
@@ -95,7 +103,7 @@ ASKED = st.builds(
 @given(st.lists(POLICIES, max_size=3), ASKED)
 def test_what_the_kernel_allows_envoy_does_not_refuse(policies: list[CiliumPolicy], asked: Asked) -> None:
     found = scopes_of(policies)
-    target = NodeTargets(found, frozenset(LOCAL), PODS)(pair(asked.source, asked.destination, asked.port, asked.family))
+    target = sent(law(found, LOCAL, PODS)).target(pair(asked.source, asked.destination, asked.port, asked.family))
     if allows(target, asked.method, asked.path):
         assert not refuses(found, asked)
 
@@ -114,7 +122,7 @@ def test_rules_that_the_kernel_can_ask_are_asked(
     ports = (PortRule(WHERE, (CiliumPort(WHERE, "80", None, "TCP"),), L7Rules(WHERE, http=requests)),)
     rule = CiliumRule(WHERE, endpoints=(LabelSelector({"app": "client"}),), ports=ports)
     policy = CiliumPolicy(WHERE, "p", "shop", (CiliumSpec(WHERE, LabelSelector({"app": "server"}), ingress=(rule,)),))
-    target = NodeTargets(scopes_of([policy]), frozenset(LOCAL), PODS)(pair("client", "server"))
+    target = sent(law(scopes_of([policy]), LOCAL, PODS)).target(pair("client", "server"))
     assert target == Target(None, expected)
 
 
@@ -130,8 +138,8 @@ def test_all_other_pairs_are_the_proxys(requests: tuple[HTTPRule, ...]) -> None:
     ports = (PortRule(WHERE, (CiliumPort(WHERE, "80", None, "TCP"),), L7Rules(WHERE, http=requests)),)
     rule = CiliumRule(WHERE, endpoints=(LabelSelector({"app": "client"}),), ports=ports)
     policy = CiliumPolicy(WHERE, "p", "shop", (CiliumSpec(WHERE, LabelSelector({"app": "server"}), ingress=(rule,)),))
-    assert NodeTargets(scopes_of([policy]), frozenset(LOCAL), PODS)(pair("client", "server")) is None
+    assert sent(law(scopes_of([policy]), LOCAL, PODS)).target(pair("client", "server")) is None
 
 
 def test_requests_to_services_are_the_proxys() -> None:
-    assert NodeTargets([], frozenset(LOCAL), PODS)(Pair("10.0.0.1", "172.20.0.9", 80)) is None
+    assert law([], LOCAL, PODS).target(Pair("10.0.0.1", "172.20.0.9", 80)) is None

@@ -5,7 +5,8 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.mesh.requestrules import PATH_BYTES, RequestRule, expressible
+from harness.mesh.l7layout import PATH_BYTES, RequestRule
+from harness.mesh.requestrules import expressible
 from harness.model.cilium import HeaderMatch, HTTPRule
 from harness.model.origin import Origin
 

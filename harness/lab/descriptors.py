@@ -1,4 +1,4 @@
-"""Sockets of a running Envoy, as another process of this machine can have them too."""
+"""Sockets of a running process, as another one of this machine can have them too."""
 
 import ctypes
 import os
@@ -16,7 +16,7 @@ _ESTABLISHED = ("01", "08")  # and CLOSE_WAIT: the client has nothing more to sa
 def connection(pids: Iterable[int], own: tuple[str, int], peer: tuple[str, int]) -> socket.socket | None:
     """The socket of one of ``pids`` for the connection between ``own`` and ``peer`` (address, port); None if there is none.
 
-    It is the same socket, not a copy: what is written goes between what Envoy writes, and closing it closes nothing.
+    It is the same socket, not a copy: what is written goes between what its owner writes, and closing it closes nothing.
     """
     wanted = (_hexadecimal(*own), _hexadecimal(*peer))
     table = "tcp6" if ":" in own[0] else "tcp"
