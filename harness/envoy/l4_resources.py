@@ -1,0 +1,163 @@
+"""What a node's Envoy for TCP is told over xDS: two listeners, and a cluster for each identity of its pods.
+
+*Outbound* takes what the node's pods open. To pods of other nodes it opens TLS in the client's name and with the client's
+certificate, to the address that was meant; to pods of its own node and to everybody else it passes bytes on as they are.
+*Inbound* takes what comes for the node's pods from other nodes, which must be such TLS. Every connection that either opens
+has the client's own address, so no header has to carry who asks whom.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, collapse_addresses, ip_address
+from pathlib import Path
+from typing import Any
+
+from harness.envoy import clusters, filters, tls
+from harness.envoy.evidence import denial_log
+from harness.envoy.l4_policy import Filters, PodFilters, arriving_locally
+from harness.envoy.l4_tuning import L4Tuning
+from harness.envoy.protocol import Protocol
+from harness.envoy.redirect import INBOUND_PORT, OUTBOUND_PORT
+from harness.envoy.transparent import LOOPBACK
+from harness.model.topology import Pod
+
+Resource = dict[str, Any]
+
+OUTBOUND, INBOUND, PLAIN = "outbound", "inbound", "plain"
+ALPN = "node-l4"
+"""What one Envoy tells the next is inside TLS: the bytes of the client's connection. Not Istio's HBONE, which is HTTP/2."""
+
+ACCEPTED_MARK = 0x14A
+"""Of the sockets of connections that Envoy accepted, by which they are told from those that it opened."""
+
+LISTENER_FILTERS = "type.googleapis.com/envoy.extensions.filters.listener"
+_SOL_SOCKET, _SO_MARK = 1, 36
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPod:
+    """A pod of the node: its certificate, and what policies say of it."""
+
+    pod: Pod
+    credentials: tls.Credentials
+    filters: PodFilters = PodFilters()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What the Envoy of a node has to know.
+
+    ``remote``: the addresses of the pods of all other nodes. ``declared``: ports that are TCP by their name, where a server
+    may speak first, and therefore is connected to before the client has said anything.
+    """
+
+    pods: tuple[LocalPod, ...]
+    remote: tuple[str, ...]
+    declared: tuple[int, ...] = ()
+
+
+def described(view: NodeView, tuning: L4Tuning, folder: Path) -> tuple[list[Resource], list[Resource]]:
+    """Clusters and listeners. Denials are written to a file in ``folder``."""
+    led = [_cluster(clusters.original_destination(PLAIN, Protocol.TCP, tuning))]
+    for each in view.pods:
+        cluster = clusters.original_destination(_mesh(each.pod), Protocol.TCP, tuning)
+        led.append(_cluster({**cluster, "transport_socket": tls.upstream(each.credentials, ALPN)}))
+    return led, [
+        _listener(OUTBOUND, OUTBOUND_PORT, _outbound(view, tuning), tuning, folder),
+        _listener(INBOUND, INBOUND_PORT, _inbound(view, tuning), tuning, folder),
+    ]
+
+
+def _mesh(pod: Pod) -> str:
+    return f"mesh {pod.ref}"
+
+
+def _cluster(described: Resource) -> Resource:
+    return {"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", **described}
+
+
+def _listener(name: str, port: int, chains: list[Resource], tuning: L4Tuning, folder: Path) -> Resource:
+    addresses = [{"socket_address": {"address": LOOPBACK[family], "port_value": port}} for family in (4, 6)]
+    listener: Resource = {
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": name,
+        "traffic_direction": name.upper(),
+        "transparent": True,
+        "address": addresses[0],
+        "additional_addresses": [{"address": addresses[1]}],
+        "socket_options": [
+            {"level": _SOL_SOCKET, "name": _SO_MARK, "int_value": ACCEPTED_MARK, "state": "STATE_PREBIND"},
+        ],
+        "listener_filters": [_listener_filter("original_dst", "OriginalDst"), _listener_filter("original_src", "OriginalSrc")],
+        "filter_chains": chains,
+        "access_log": [denial_log(name, folder)],
+    }
+    if tuning.exact_balance:
+        listener["connection_balance_config"] = {"exact_balance": {}}
+    if tuning.buffer_bytes is not None:
+        listener["per_connection_buffer_limit_bytes"] = tuning.buffer_bytes
+    return listener
+
+
+def _listener_filter(name: str, kind: str) -> Resource:
+    return {"name": f"envoy.filters.listener.{name}", "typed_config": {"@type": f"{LISTENER_FILTERS}.{name}.v3.{kind}"}}
+
+
+def _outbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
+    """For each of the node's pods a chain to each kind of destination.
+
+    Envoy chooses by port, then by destination, then by source, and never goes back: so each kind has a chain for every pod,
+    and a source that is no pod's has none anywhere, which ends its connection.
+    """
+    arriving = arriving_locally([(each.pod, each.filters) for each in view.pods])
+    local = _prefixes(address for each in view.pods for address in each.pod.ips)
+    kinds: list[tuple[str, list[Resource], Filters, bool]] = [
+        ("local", local, arriving, False),
+        ("mesh", _prefixes(view.remote), (), True),
+        ("world", [], (), False),
+    ]
+    chains = []
+    for port in (None, *view.declared):
+        for kind, destinations, judged, encrypted in kinds:
+            if kind != "world" and not destinations:
+                continue
+            for each in view.pods:
+                proxy = filters.tcp_proxy(
+                    OUTBOUND, _mesh(each.pod) if encrypted else PLAIN, tuning, client_first=port is None
+                )
+                match: Resource = {"source_prefix_ranges": _prefixes(each.pod.ips)}
+                match |= {"prefix_ranges": destinations} if destinations else {}
+                chain = {"filter_chain_match": match, "filters": [*each.filters.egress, *judged, proxy]}
+                chains.append(_named(f"{each.pod.ref} to {kind}", port, chain))
+    return chains
+
+
+def _inbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
+    chains = []
+    for port in (None, *view.declared):
+        for each in view.pods:
+            proxy = filters.tcp_proxy(INBOUND, PLAIN, tuning, client_first=port is None)
+            if port is not None:
+                proxy["typed_config"] |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE", "max_early_data_bytes": 0}
+            chain = {
+                "filter_chain_match": {"prefix_ranges": _prefixes(each.pod.ips)},
+                "transport_socket": tls.downstream(each.credentials, ALPN),
+                "filters": [*each.filters.ingress, proxy],
+            }
+            chains.append(_named(f"to {each.pod.ref}", port, chain))
+    return chains
+
+
+def _named(name: str, port: int | None, chain: Resource) -> Resource:
+    if port is None:
+        return {"name": name, **chain}
+    return {"name": f"{name}:{port}", **chain, "filter_chain_match": {**chain["filter_chain_match"], "destination_port": port}}
+
+
+def _prefixes(addresses: Iterable[str]) -> list[Resource]:
+    """The least list of CIDRs that holds exactly ``addresses``."""
+    parsed = sorted({ip_address(address) for address in addresses}, key=lambda each: (each.version, int(each)))
+    fours: Sequence[IPv4Address] = [each for each in parsed if isinstance(each, IPv4Address)]
+    sixes: Sequence[IPv6Address] = [each for each in parsed if isinstance(each, IPv6Address)]
+    networks = [*collapse_addresses(fours), *collapse_addresses(sixes)]
+    return [{"address_prefix": str(each.network_address), "prefix_len": each.prefixlen} for each in networks]
