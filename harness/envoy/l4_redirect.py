@@ -15,7 +15,8 @@ MARK = 0x149
 
 TABLE = "inet node_l4"
 SPOOFED, STRAY = "spoofed", "stray"
-"""Sets of flows of which packets were dropped: their source was not the sending pod's; reset: they belonged to no connection."""
+"""Sets of flows: those of which packets were dropped, as their source was not the sending pod's; and those reset, as they
+belonged to no connection."""
 
 _FLOW = {4: "ip saddr . ip daddr . tcp dport", 6: "ip6 saddr . ip6 daddr . tcp dport"}
 _WORD = {4: "ip", 6: "ip6"}
@@ -27,8 +28,8 @@ def ruleset(wires: Iterable[str]) -> str:
     """For ``nft -f -`` in the namespace of a node with these interfaces to other nodes; ``members`` then names its pods.
 
     A packet that opens a connection is not looked up among Envoy's sockets, as only TPROXY lets it take the ports of one that
-    has ended. While nobody listens it is dropped, and the client asks again. What belongs to no connection of Envoy's is reset: it
-    was opened before the rules were there, or Envoy has ended it. Errors about Envoy's connections go to Envoy.
+    has ended. While nobody listens it is dropped, and the client asks again. What belongs to no connection of Envoy's is
+    reset: it was opened before the rules were there, or Envoy has ended it. Errors about Envoy's connections go to Envoy.
     Between a pod and the addresses of its own node everything passes, as Kubernetes has it. So does all that is not TCP.
     """
     names = ", ".join(f'"{name}"' for name in sorted(wires))

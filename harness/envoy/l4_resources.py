@@ -6,9 +6,9 @@ certificate, to the address that was meant; to pods of its own node and to every
 has the client's own address, so no header has to carry who asks whom.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, collapse_addresses, ip_address
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness.envoy import clusters, filters, tls
 from harness.envoy.evidence import denial_log
 from harness.envoy.l4_policy import Filters, PodFilters, arriving_locally
 from harness.envoy.l4_tuning import L4Tuning
-from harness.envoy.protocol import Protocol
+from harness.envoy.protocol import Protocol, declared_protocols
 from harness.envoy.redirect import INBOUND_PORT, OUTBOUND_PORT
 from harness.envoy.transparent import LOOPBACK
 from harness.model.topology import Pod
@@ -40,7 +40,7 @@ class LocalPod:
 
     pod: Pod
     credentials: tls.Credentials
-    filters: PodFilters = PodFilters()
+    filters: PodFilters
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,12 @@ def described(view: NodeView, tuning: L4Tuning, folder: Path) -> tuple[list[Reso
         _listener(OUTBOUND, OUTBOUND_PORT, _outbound(view, tuning), tuning, folder),
         _listener(INBOUND, INBOUND_PORT, _inbound(view, tuning), tuning, folder),
     ]
+
+
+def declared_ports(pods: Iterable[Pod], tuning: L4Tuning) -> tuple[int, ...]:
+    """For ``NodeView.declared``: the ports of a cluster of ``pods``."""
+    declared = declared_protocols(pods) if tuning.trust_port_names else {}
+    return tuple(port for port, protocol in declared.items() if protocol is Protocol.TCP)
 
 
 def _mesh(pod: Pod) -> str:
@@ -122,9 +128,7 @@ def _outbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
             if kind != "world" and not destinations:
                 continue
             for each in view.pods:
-                proxy = filters.tcp_proxy(
-                    OUTBOUND, _mesh(each.pod) if encrypted else PLAIN, tuning, client_first=port is None
-                )
+                proxy = filters.tcp_proxy(OUTBOUND, _mesh(each.pod) if encrypted else PLAIN, tuning, client_first=port is None)
                 match: Resource = {"source_prefix_ranges": _prefixes(each.pod.ips)}
                 match |= {"prefix_ranges": destinations} if destinations else {}
                 chain = {"filter_chain_match": match, "filters": [*each.filters.egress, *judged, proxy]}
@@ -156,8 +160,8 @@ def _named(name: str, port: int | None, chain: Resource) -> Resource:
 
 def _prefixes(addresses: Iterable[str]) -> list[Resource]:
     """The least list of CIDRs that holds exactly ``addresses``."""
-    parsed = sorted({ip_address(address) for address in addresses}, key=lambda each: (each.version, int(each)))
-    fours: Sequence[IPv4Address] = [each for each in parsed if isinstance(each, IPv4Address)]
-    sixes: Sequence[IPv6Address] = [each for each in parsed if isinstance(each, IPv6Address)]
-    networks = [*collapse_addresses(fours), *collapse_addresses(sixes)]
+    hosts = [ip_network(address) for address in addresses]
+    fours = collapse_addresses(each for each in hosts if isinstance(each, IPv4Network))
+    sixes = collapse_addresses(each for each in hosts if isinstance(each, IPv6Network))
+    networks: list[IPv4Network | IPv6Network] = [*fours, *sixes]
     return [{"address_prefix": str(each.network_address), "prefix_len": each.prefixlen} for each in networks]

@@ -64,7 +64,7 @@ def _is_about(policy: NetworkPolicy, direction: str) -> bool:
 
 
 def rbac_filter(direction: str, rules: Matcher) -> Matcher:
-    """Lets pass what one of ``rules`` matches, policies by name, and nothing else; ``direction`` begins its statistics' names."""
+    """Lets pass what one of ``rules`` (policies by name) matches. ``direction`` begins the names of its statistics."""
     return {
         "name": "envoy.filters.network.rbac",
         "typed_config": {"@type": FILTER, "stat_prefix": f"{direction}.", "rules": {"action": "ALLOW", "policies": rules}},

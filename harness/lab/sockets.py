@@ -35,7 +35,7 @@ _ATTRIBUTES = 72  # where they begin: the size of inet_diag_msg
 _ATTRIBUTE = struct.Struct("=HH")
 _MARK = 15  # INET_DIAG_MARK, told to who has CAP_NET_ADMIN
 _BUFFER = 1 << 18
-_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_LENGTHS: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
 @dataclass(frozen=True, slots=True)
