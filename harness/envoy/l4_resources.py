@@ -30,6 +30,7 @@ ALPN = "node-l4"
 ACCEPTED_MARK = 0x14A
 """Of the sockets of connections that Envoy accepted, by which they are told from those that it opened."""
 
+NETWORK_FILTERS = "type.googleapis.com/envoy.extensions.filters.network"
 LISTENER_FILTERS = "type.googleapis.com/envoy.extensions.filters.listener"
 _SOL_SOCKET, _SO_MARK = 1, 36
 
@@ -95,7 +96,7 @@ def _listener(name: str, port: int, chains: list[Resource], tuning: L4Tuning, fo
             {"level": _SOL_SOCKET, "name": _SO_MARK, "int_value": ACCEPTED_MARK, "state": "STATE_PREBIND"},
         ],
         "listener_filters": [_listener_filter("original_dst", "OriginalDst"), _listener_filter("original_src", "OriginalSrc")],
-        "filter_chains": chains,
+        "filter_chains": chains or [_nobody()],
         "access_log": [denial_log(name, folder)],
     }
     if tuning.exact_balance:
@@ -103,6 +104,12 @@ def _listener(name: str, port: int, chains: list[Resource], tuning: L4Tuning, fo
     if tuning.buffer_bytes is not None:
         listener["per_connection_buffer_limit_bytes"] = tuning.buffer_bytes
     return listener
+
+
+def _nobody() -> Resource:
+    """Ends every connection: for a node without pods, as a listener must have a chain."""
+    closing = {"name": "close", "typed_config": {"@type": f"{NETWORK_FILTERS}.direct_response.v3.Config"}}
+    return {"name": "nobody", "filters": [closing]}
 
 
 def _listener_filter(name: str, kind: str) -> Resource:

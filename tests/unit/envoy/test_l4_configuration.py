@@ -145,6 +145,16 @@ def test_every_cluster_that_is_named_is_there_and_every_field_is_one_of_its_type
     assert [message(each).name for each in found] == ["outbound", "inbound"]
 
 
+def test_a_node_without_pods_ends_every_connection() -> None:
+    _, found = described(NodeView((), PODS[2].ips), DEFAULTS, FOLDER)
+    for listener in found:
+        assert message(listener).name == listener["name"]
+        [only] = listener["filter_chains"]
+        assert [each["typed_config"]["@type"].rpartition("network.")[2] for each in only["filters"]] == [
+            "direct_response.v3.Config"
+        ]
+
+
 def test_addresses_of_other_nodes_are_told_as_the_prefixes_that_hold_just_them() -> None:
     many = replace(view(), remote=tuple(f"10.0.2.{number}" for number in range(8, 17)))
     _, (outbound, _) = described(many, DEFAULTS, FOLDER)
