@@ -49,7 +49,7 @@ class NodeView:
     """What the Envoy of a node has to know.
 
     ``remote``: the addresses of the pods of all other nodes. ``declared``: ports that are TCP by their name, where a server
-    may speak first, and therefore is connected to before the client has said anything.
+    may speak first whatever policies say, and therefore is connected to before its client is judged.
     """
 
     pods: tuple[LocalPod, ...]
@@ -119,6 +119,8 @@ def _listener_filter(name: str, kind: str) -> Resource:
 def _outbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
     """For each of the node's pods a chain to each kind of destination.
 
+    RBAC judges at the first byte. So where there is something to judge, the next connection waits for that; elsewhere it is
+    opened at once, and a server may speak first.
     Envoy chooses by port, then by destination, then by source, and never goes back: so each kind has a chain for every pod,
     and a source that is no pod's has none anywhere, which ends its connection.
     """
@@ -135,10 +137,12 @@ def _outbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
             if kind != "world" and not destinations:
                 continue
             for each in view.pods:
-                proxy = filters.tcp_proxy(OUTBOUND, _mesh(each.pod) if encrypted else PLAIN, tuning, client_first=port is None)
+                policy = [*each.filters.egress, *judged]
+                waits = bool(policy) and port is None
+                proxy = filters.tcp_proxy(OUTBOUND, _mesh(each.pod) if encrypted else PLAIN, tuning, client_first=waits)
                 match: Resource = {"source_prefix_ranges": _prefixes(each.pod.ips)}
                 match |= {"prefix_ranges": destinations} if destinations else {}
-                chain = {"filter_chain_match": match, "filters": [*each.filters.egress, *judged, proxy]}
+                chain = {"filter_chain_match": match, "filters": [*policy, proxy]}
                 chains.append(_named(f"{each.pod.ref} to {kind}", port, chain))
     return chains
 
@@ -147,8 +151,9 @@ def _inbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
     chains = []
     for port in (None, *view.declared):
         for each in view.pods:
-            proxy = filters.tcp_proxy(INBOUND, PLAIN, tuning, client_first=port is None)
-            if port is not None:
+            waits = bool(each.filters.ingress) and port is None
+            proxy = filters.tcp_proxy(INBOUND, PLAIN, tuning, client_first=waits)
+            if not waits:
                 proxy["typed_config"] |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE", "max_early_data_bytes": 0}
             chain = {
                 "filter_chain_match": {"prefix_ranges": _prefixes(each.pod.ips)},

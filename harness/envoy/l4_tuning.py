@@ -11,7 +11,7 @@ class L4Tuning(EnvoyTuning):
 
     ``drain_seconds`` only bounds how long a connection may live on that a change of policy found open and allows: those that
     it does not allow are ended one by one. ``trust_port_names`` as for a sidecar: on ports called ``tcp…`` servers may speak
-    first.
+    first, also where policies isolate.
     """
 
     drain_seconds: int = 600

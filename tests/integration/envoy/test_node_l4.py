@@ -211,14 +211,19 @@ def test_a_pod_that_sends_from_anothers_address_is_not_heard(
     assert found.reason == "spoofed"
 
 
+@pytest.mark.parametrize("app", ["server", "neighbour"])
 @pytest.mark.parametrize("port", [2525, LINE], ids=["declared", "undeclared"])
-def test_a_server_may_speak_first_where_its_port_is_declared_tcp(
-    plane: Attachment, client: LabPod, server: LabPod, port: int
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_server_may_speak_first_unless_policy_waits_for_the_client(
+    plane: Attachment, pair_lab: Lab, client: LabPod, app: str, port: int, isolated: bool
 ) -> None:
-    with line_server(server, port, b"welcome"), connect(client, server, port) as connection:
-        if port == LINE:
+    plane.apply([ingress(app, Rule(AT, (CLIENT,)))] if isolated else ())
+    server = pair_lab.pod(f"shop/{app}")
+    with line_server(server, port, b"welcome") as echo, connect(client, server, port) as connection:
+        if isolated and port == LINE:
             connection.sendall(b"\x00")
         assert connection.recv(7) == b"welcome"
+        assert echo.accepted == 1
 
 
 def test_a_port_that_nobody_listens_on_ends_the_connection(plane: Attachment, client: LabPod, server: LabPod) -> None:

@@ -129,10 +129,17 @@ def test_each_end_that_is_on_the_node_is_judged_there(destination: str, judged: 
         assert len(arriving["filters"]) == 2
 
 
-def test_servers_are_connected_to_when_the_client_has_spoken_but_on_declared_ports() -> None:
-    for name, when in (("outbound", None), ("inbound", "ON_DOWNSTREAM_TLS_HANDSHAKE")):
-        for port, wanted in ((8080, "ON_DOWNSTREAM_DATA"), (2525, when)):
-            found = chain(listeners()[name], PODS[0].ip(4), PODS[1].ip(4), port)
+@pytest.mark.parametrize(("name", "at_once"), [("outbound", None), ("inbound", "ON_DOWNSTREAM_TLS_HANDSHAKE")])
+def test_where_policy_judges_servers_are_connected_to_when_the_client_has_spoken_but_on_declared_ports(
+    name: str, at_once: str | None
+) -> None:
+    for policies, port, wanted in (
+        ((), 8080, at_once),
+        ((ISOLATED,), 8080, "ON_DOWNSTREAM_DATA"),
+        ((ISOLATED,), 2525, at_once),
+    ):
+        for destination in (PODS[1], PODS[2]) if name == "outbound" else PODS[1:2]:
+            found = chain(listeners(*policies)[name], PODS[0].ip(4), destination.ip(4), port)
             assert found is not None
             assert found["filters"][-1]["typed_config"].get("upstream_connect_mode") == wanted
 
