@@ -117,34 +117,49 @@ def _listener_filter(name: str, kind: str) -> Resource:
 
 
 def _outbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:
-    """For each of the node's pods a chain to each kind of destination.
+    """For each of the node's pods a chain to each kind of destination; one for several that fare alike.
 
-    RBAC judges at the first byte. So where there is something to judge, the next connection waits for that; elsewhere it is
-    opened at once, and a server may speak first.
     Envoy chooses by port, then by destination, then by source, and never goes back: so each kind has a chain for every pod,
     and a source that is no pod's has none anywhere, which ends its connection.
+    RBAC judges at the first byte. So where there is something to judge, the next connection waits for that; elsewhere it is
+    opened at once, and a server may speak first.
     """
     arriving = arriving_locally([(each.pod, each.filters) for each in view.pods])
     local = _prefixes(address for each in view.pods for address in each.pod.ips)
-    kinds: list[tuple[str, list[Resource], Filters, bool]] = [
-        ("local", local, arriving, False),
-        ("mesh", _prefixes(view.remote), (), True),
-        ("world", [], (), False),
+    alike, alone = _alike(view.pods), [[each] for each in view.pods]
+    kinds: list[tuple[str, list[Resource], Filters, list[list[LocalPod]]]] = [
+        ("local", local, arriving, alike),
+        ("mesh", _prefixes(view.remote), (), alone),
+        ("world", [], (), alike),
     ]
     chains = []
     for port in (None, *view.declared):
-        for kind, destinations, judged, encrypted in kinds:
+        for kind, destinations, judged, groups in kinds:
             if kind != "world" and not destinations:
                 continue
-            for each in view.pods:
-                policy = [*each.filters.egress, *judged]
+            for group in groups:
+                policy = [*group[0].filters.egress, *judged]
                 waits = bool(policy) and port is None
-                proxy = filters.tcp_proxy(OUTBOUND, _mesh(each.pod) if encrypted else PLAIN, tuning, client_first=waits)
-                match: Resource = {"source_prefix_ranges": _prefixes(each.pod.ips)}
+                cluster = _mesh(group[0].pod) if kind == "mesh" else PLAIN
+                match: Resource = {"source_prefix_ranges": _prefixes(ip for each in group for ip in each.pod.ips)}
                 match |= {"prefix_ranges": destinations} if destinations else {}
+                proxy = filters.tcp_proxy(OUTBOUND, cluster, tuning, client_first=waits)
                 chain = {"filter_chain_match": match, "filters": [*policy, proxy]}
-                chains.append(_named(f"{each.pod.ref} to {kind}", port, chain))
+                chains.append(_named(f"{group[0].pod.ref} to {kind}", port, chain))
     return chains
+
+
+def _alike(pods: Iterable[LocalPod]) -> list[list[LocalPod]]:
+    """Pods by what judges their egress."""
+    groups: list[list[LocalPod]] = []
+    for each in pods:
+        for group in groups:
+            if group[0].filters.egress == each.filters.egress:
+                group.append(each)
+                break
+        else:
+            groups.append([each])
+    return groups
 
 
 def _inbound(view: NodeView, tuning: L4Tuning) -> list[Resource]:

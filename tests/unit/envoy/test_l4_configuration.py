@@ -129,6 +129,24 @@ def test_each_end_that_is_on_the_node_is_judged_there(destination: str, judged: 
         assert len(arriving["filters"]) == 2
 
 
+def test_pods_share_a_chain_only_where_the_same_judges_them() -> None:
+    own = NetworkPolicy(AT, "p", "shop", LabelSelector({"app": "a"}), policy_types=("Egress",))
+    outbound, (a, b, far) = listeners(own)["outbound"], (pod.ip(4) for pod in PODS)
+    for source, destination, judged in (
+        (a, b, 1),
+        (b, a, 0),
+        (a, far, 1),
+        (b, far, 0),
+        (a, "192.0.2.7", 1),
+        (b, "192.0.2.7", 0),
+    ):
+        found = chain(outbound, source, destination)
+        assert found is not None
+        assert len(found["filters"]) == judged + 1
+    shared = listeners()["outbound"]
+    assert chain(shared, a, b) == chain(shared, b, a)
+
+
 @pytest.mark.parametrize(("name", "at_once"), [("outbound", None), ("inbound", "ON_DOWNSTREAM_TLS_HANDSHAKE")])
 def test_where_policy_judges_servers_are_connected_to_when_the_client_has_spoken_but_on_declared_ports(
     name: str, at_once: str | None
