@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from harness.model.topology import Pod, Topology
 
 AT = Origin("policy.yaml", 3)
 SECONDS = 5.0
+HOLDS = "import socket, sys, time; s = socket.create_connection(sys.argv[1:3]); s.sendall(b'hello'); time.sleep(99)"
 
 
 def admits(app: str, *peers: str) -> NetworkPolicy:
@@ -151,17 +153,20 @@ def test_what_was_open_before_is_reset_and_recorded(lab: Lab) -> None:
 
 @pytest.mark.parametrize("app", ["server", "neighbour"])
 def test_an_addresss_next_owner_has_its_own_identity_and_no_connection(lab: Lab, app: str) -> None:
-    former, server = lab.pod("shop/client").pod, lab.pod(f"shop/{app}")
-    with NodeL4().attach(lab) as attachment, line_server(server, LINE + 1):
+    client, server = lab.pod("shop/client"), lab.pod(f"shop/{app}")
+    former = client.pod
+    with NodeL4().attach(lab) as attachment, listening(server) as listener, line_server(server, LINE + 1):
         attachment.apply([admits(app, "client")])
-        with line(lab.pod("evil/stranger"), lab.pod("shop/client")) as others, line(lab.pod("shop/client"), server) as own:
-            assert passes(*own)
+        client.start([sys.executable, "-c", HOLDS, server.pod.ip(4), str(LINE)], component="client")
+        far, _ = listener.accept()
+        far.settimeout(SECONDS)
+        with far:
+            assert far.recv(5) == b"hello"
             lab.remove_pod(former.ref)
             heir = lab.add_pod(Pod("heir", "shop", former.node, {"app": "heir"}, ips=former.ips))
             attachment.pods_changed((heir,), (former,))
             lab.connect("shop/heir")
-            assert ended(own[1])
-            assert ended(others[0])
+            assert ended(far)
         with connect(heir, server, LINE + 1) as connection:
             assert answer(connection, b"hello") == b""
         attachment.apply([admits(app, "heir")])
