@@ -1,10 +1,10 @@
-"""Where a sidecar sends what it took in: always to the address that the client meant (ORIGINAL_DST)."""
+"""Where an Envoy sends connections that it took in: always to the address that the client meant (ORIGINAL_DST)."""
 
 from typing import Any
 
 from harness.envoy.protocol import Protocol
 from harness.envoy.redirect import INBOUND_SOURCE
-from harness.envoy.tuning import Tuning
+from harness.envoy.tuning import EnvoyTuning, Tuning
 
 BLACK_HOLE = "black-hole"
 UNBOUNDED = 2**32 - 1
@@ -13,7 +13,8 @@ UNBOUNDED = 2**32 - 1
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def _original_destination(name: str, wire: Protocol, tuning: Tuning) -> dict[str, Any]:
+def original_destination(name: str, wire: Protocol, tuning: EnvoyTuning) -> dict[str, Any]:
+    """A cluster that leads to where the client meant to go; ``wire`` is what is spoken there."""
     cluster: dict[str, Any] = {
         "name": name,
         "type": "ORIGINAL_DST",
@@ -45,7 +46,7 @@ def outbound_name(protocol: Protocol, *, encrypted: bool) -> str:
 
 def inbound_cluster(protocol: Protocol, tuning: Tuning) -> dict[str, Any]:
     """To the sidecar's own pod, from the address that redirection leaves alone."""
-    cluster = _original_destination(inbound_name(protocol), protocol, tuning)
+    cluster = original_destination(inbound_name(protocol), protocol, tuning)
     cluster["upstream_bind_config"] = {
         "source_address": {"address": INBOUND_SOURCE[4], "port_value": 0},
         "extra_source_addresses": [{"address": {"address": INBOUND_SOURCE[6], "port_value": 0}}],
@@ -57,7 +58,7 @@ def outbound_cluster(protocol: Protocol, tuning: Tuning, transport: dict[str, An
     """To other pods; ``transport`` is the TLS transport socket, None for plaintext."""
     upgraded = transport is not None and tuning.mtls_http2 and protocol is Protocol.HTTP1
     wire = Protocol.HTTP2 if upgraded else protocol
-    cluster = _original_destination(outbound_name(protocol, encrypted=transport is not None), wire, tuning)
+    cluster = original_destination(outbound_name(protocol, encrypted=transport is not None), wire, tuning)
     if transport is not None:
         cluster["transport_socket"] = transport
     return cluster

@@ -62,6 +62,10 @@ class Denials:
         """Look no more at what was refused until now."""
         self._forgotten = self._path.stat().st_size if self._path.exists() else 0
 
+    def written(self) -> int:
+        """How many refusals there are in the file, of all times."""
+        return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+
     def latest(self, source: str, destination: str, port: int) -> Denial | None:
         """The last refusal of a connection from the address ``source`` to ``destination``:``port``."""
         if not self._path.exists():

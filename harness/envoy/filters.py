@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.envoy.tuning import Tuning
+from harness.envoy.tuning import EnvoyTuning, Tuning
 
 FILTERS = "type.googleapis.com/envoy.extensions.filters"
 RETRY_ON = "connect-failure,refused-stream,reset-before-request,unavailable,cancelled"
@@ -46,7 +46,7 @@ def http_connection_manager(direction: str, cluster: str, tuning: Tuning, codec:
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
-def tcp_proxy(direction: str, cluster: str, tuning: Tuning, *, client_first: bool) -> dict[str, Any]:
+def tcp_proxy(direction: str, cluster: str, tuning: EnvoyTuning, *, client_first: bool) -> dict[str, Any]:
     """Passes bytes on to ``cluster``.
 
     With ``client_first`` the server is connected to only when the client has sent something, so that a

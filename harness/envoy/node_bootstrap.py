@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.envoy.bootstrap import ADMIN_SOCKET, KEPT_STATISTICS
 from harness.envoy.clusters import HTTP_OPTIONS
-from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.tuning import EnvoyTuning
 
 CONTROL_PLANE = "control-plane"
 
@@ -17,7 +17,7 @@ RUNTIME = {
 value among wrong ones would do, which is what a rule that denies wants: these allow, and a backend may go by another."""
 
 
-def node_bootstrap(node: str, folder: Path, server: Path, tuning: NodeTuning) -> dict[str, Any]:
+def node_bootstrap(node: str, folder: Path, server: Path, tuning: EnvoyTuning) -> dict[str, Any]:
     """The bootstrap of the Envoy of ``node``, which asks the xDS server on the Unix socket ``server``."""
     statistics: dict[str, Any] = {}
     if not tuning.all_statistics:

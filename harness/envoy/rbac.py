@@ -38,7 +38,7 @@ def ingress_filters(
             principals = _principals(rule, policy.namespace, selection, by_certificate=by_certificate)
             if permissions and principals:
                 rules[_rule_name(policy, "ingress", index, rule)] = {"permissions": permissions, "principals": principals}
-    return [_filter("inbound", rules)] if isolated else []
+    return [rbac_filter("inbound", rules)] if isolated else []
 
 
 def egress_filters(pod: Pod, policies: Sequence[NetworkPolicy], selection: Selection) -> list[Matcher]:
@@ -53,7 +53,7 @@ def egress_filters(pod: Pod, policies: Sequence[NetworkPolicy], selection: Selec
             permissions = _egress_permissions(rule, policy.namespace, selection)
             if permissions:
                 rules[_rule_name(policy, "egress", index, rule)] = {"permissions": permissions, "principals": [ANY]}
-    return [_filter("outbound", rules)] if isolated else []
+    return [rbac_filter("outbound", rules)] if isolated else []
 
 
 def _is_about(policy: NetworkPolicy, direction: str) -> bool:
@@ -63,7 +63,8 @@ def _is_about(policy: NetworkPolicy, direction: str) -> bool:
     return direction == "Ingress" or bool(policy.egress)
 
 
-def _filter(direction: str, rules: Matcher) -> Matcher:
+def rbac_filter(direction: str, rules: Matcher) -> Matcher:
+    """Lets pass what one of ``rules`` (policies by name) matches. ``direction`` begins the names of its statistics."""
     return {
         "name": "envoy.filters.network.rbac",
         "typed_config": {"@type": FILTER, "stat_prefix": f"{direction}.", "rules": {"action": "ALLOW", "policies": rules}},

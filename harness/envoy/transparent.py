@@ -112,15 +112,16 @@ def _family(address: str) -> int:
 
 def attach_script(mark: int) -> str:
     """For a shell in the node's namespace, with the ruleset as its standard input."""
-    return " && ".join([*_routing("add", mark), "exec nft -f -"])
+    return " && ".join([*routing("add", mark), "exec nft -f -"])
 
 
 def detach_script(mark: int) -> str:
     """Takes all of it away; what is not there is passed over."""
-    return "; ".join([f"nft delete table {TABLE}", *_routing("del", mark)])
+    return "; ".join([f"nft delete table {TABLE}", *routing("del", mark)])
 
 
-def _routing(verb: str, mark: int) -> list[str]:
+def routing(verb: str, mark: int) -> list[str]:
+    """Commands of ip(8) that ``add`` or ``del`` what routes marked packets to the node itself."""
     return [
         command
         for family, everything in ((4, "0.0.0.0/0"), (6, "::/0"))

@@ -15,8 +15,7 @@ class EnvoyTuning:
     """What may be chosen of any Envoy. Each field reaches its configuration or command line.
 
     ``concurrency`` is the number of worker threads. ``buffer_bytes`` is the soft limit on each connection's buffers; None
-    leaves Envoy's 1 MiB. ``retries`` counts attempts after the first one for requests that no server has begun on.
-    ``drain_seconds`` is how long connections of a replaced policy, or of a process that is being
+    leaves Envoy's 1 MiB. ``drain_seconds`` is how long connections of a replaced policy, or of a process that is being
     replaced, may live on; ``handover_seconds`` is when a hot restart ends the old process.
     """
 
@@ -25,7 +24,6 @@ class EnvoyTuning:
     all_statistics: bool = False
     exact_balance: bool = False
     buffer_bytes: int | None = None
-    retries: int = 2
     drain_seconds: int = 1
     handover_seconds: int = 2
 
@@ -37,8 +35,10 @@ class Tuning(EnvoyTuning):
     ``trust_port_names`` takes the protocol of a declared container port from its name, as Istio does
     (``http…``, ``http2…``, ``grpc…``, ``tcp…``); other ports, and all without it, are sniffed.
     ``mtls_http2`` carries HTTP/1.1 requests between sidecars as HTTP/2 streams (Istio's ``h2UpgradePolicy``).
+    ``retries`` counts attempts after the first one for requests that no server has begun on.
     """
 
+    retries: int = 2
     trust_port_names: bool = True
     mtls_http2: bool = False
     request_ids: bool = True

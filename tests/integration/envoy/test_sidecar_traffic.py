@@ -1,19 +1,14 @@
 """What passes through sidecars, and how it looks between the nodes."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
 from sidecar_clients import PORT, answer, ask, connect, line_server
+from wire_capture import await_bytes, captured
 
 from harness.dataplanes.port import Attachment
 from harness.lab.port import Lab, LabPod
 from harness.model.flow import Verdict
 
 MARKER = b"/plaintext-marker-4711"
-SECONDS = 5.0
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -66,27 +61,6 @@ def test_only_mutual_tls_hides_requests_on_the_wire(
     seen = capture.read_bytes()
     assert (MARKER in seen) is (plane == "sidecar")
     assert (b"spiffe" in seen) is False
-
-
-@contextmanager
-def captured(lab: Lab, node: str, other: str) -> Iterator[Path]:
-    """What goes over the wire from ``node`` to ``other``, as a file."""
-    interface, _ = lab.node(node).wires[other]
-    capture = lab.folder / "wire.pcap"
-    argv = ["tcpdump", "-i", interface, "-U", "--immediate-mode", "-w", str(capture), "tcp"]
-    process = lab.node(node).start(argv, component="tool")
-    try:
-        await_bytes(process.log, b"listening on")
-        yield capture
-    finally:
-        process.stop()
-
-
-def await_bytes(path: Path, wanted: bytes) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not (path.exists() and wanted in path.read_bytes()):
-        assert time.monotonic() < deadline, f"{path} does not hold {wanted!r} after {SECONDS} s"
-        time.sleep(0.01)
 
 
 def test_server_with_certificates_takes_no_plaintext(
