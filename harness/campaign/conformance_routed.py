@@ -161,7 +161,7 @@ class _Reading:
         for ref, server in self._called.items():
             for said in server.arrived(self._since[ref]):
                 if said["what"] == "called":
-                    headers = joined(list(said["metadata"].items()))
+                    headers = joined(said["metadata"])
                     found.setdefault(int(said["probe"] or "0", 16), []).append(
                         ReadRequest(ref, f"/{said['method']}", None, _others(headers))
                     )

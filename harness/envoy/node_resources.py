@@ -46,11 +46,22 @@ def cluster(tuning: NodeTuning, number: int = 0) -> Resource:
     return upstream({"name": BACKEND, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}, tuning, number)
 
 
-def upstream(kind: Resource, tuning: NodeTuning, number: int) -> Resource:
+def upstream(kind: Resource, tuning: NodeTuning, number: int, *, calls: bool = False) -> Resource:
     """A cluster of some ``kind``, to which requests go as they came. No circuit breaker unless one is asked for.
 
+    ``calls``: by HTTP/2, for Envoy's copies go by HTTP/1.1 otherwise, however their originals came.
     One of another ``number`` is another cluster to Envoy: it closes the former one's connections when they fall idle.
     """
+    spoken: Resource = (
+        {"explicit_http_config": {"http2_protocol_options": {}}}
+        if calls
+        else {
+            "use_downstream_protocol_config": {
+                "http_protocol_options": {"header_key_format": KEEP_CASE, "enable_trailers": True},
+                "http2_protocol_options": {},
+            }
+        }
+    )
     described: Resource = {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         **kind,
@@ -59,15 +70,7 @@ def upstream(kind: Resource, tuning: NodeTuning, number: int) -> Resource:
         "circuit_breakers": {
             "thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), UNBOUNDED)]
         },
-        "typed_extension_protocol_options": {
-            HTTP_OPTIONS: {
-                "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
-                "use_downstream_protocol_config": {
-                    "http_protocol_options": {"header_key_format": KEEP_CASE, "enable_trailers": True},
-                    "http2_protocol_options": {},
-                },
-            }
-        },
+        "typed_extension_protocol_options": {HTTP_OPTIONS: {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", **spoken}},
     }
     if tuning.buffer_bytes is not None:
         described["per_connection_buffer_limit_bytes"] = tuning.buffer_bytes

@@ -54,10 +54,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Who gets copies, one of them each, and of how many in a million requests."""
+    """Who gets copies, one of them each, and of how many in a million requests. ``calls``: these are of gRPC."""
 
     backends: tuple[Backend, ...]
     millionths: int
+    calls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class _Compiler:
             if isinstance(each, RequestMirror):
                 found = self._backends.referred(each.backend, route.namespace, self._family)
                 if not isinstance(found, Lacking) and (share := _millionths(each)):
-                    yield Mirror(tuple(found), share)
+                    yield Mirror(tuple(found), share, not isinstance(route, HTTPRoute))
 
 
 def _spread(led: Sequence[tuple[BackendRef, list[Backend] | Lacking]], invalid: int) -> tuple[Share, ...]:

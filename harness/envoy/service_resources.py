@@ -68,13 +68,14 @@ def service_listener(tuning: NodeTuning, folder: Path) -> Resource:
 
 def service_clusters(services: ServiceRules, tuning: NodeTuning, number: int = 0) -> list[Resource]:
     """A cluster for each backend, and for each set of those that get copies."""
-    named: dict[str, tuple[Backend, ...]] = {str(each): (each,) for each in sorted(backends(services.hosts))}
+    named: dict[tuple[str, bool], tuple[Backend, ...]] = {
+        (str(each), False): (each,) for each in sorted(backends(services.hosts))
+    }
     for host in services.hosts:
         for route in host.routes:
             for mirror in route.mirrors:
-                open_to_all = _unrestricted(mirror, services)
-                named[_mirror_name(open_to_all)] = open_to_all
-    return [_cluster(name, members, tuning, number) for name, members in named.items() if members]
+                named[_mirror_name(mirror, services), mirror.calls] = _unrestricted(mirror, services)
+    return [_cluster(name, members, tuning, number, calls=calls) for (name, calls), members in named.items() if members]
 
 
 def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
@@ -141,17 +142,17 @@ def _unrestricted(mirror: Mirror, services: ServiceRules) -> tuple[Backend, ...]
 
 def _mirror(mirror: Mirror, services: ServiceRules) -> Resource:
     return {
-        "cluster": _mirror_name(_unrestricted(mirror, services)),
+        "cluster": _mirror_name(mirror, services),
         "runtime_fraction": {"default_value": {"numerator": mirror.millionths, "denominator": "MILLION"}},
         "disable_shadow_host_suffix_append": True,
     }
 
 
-def _mirror_name(members: tuple[Backend, ...]) -> str:
-    return "mirror " + " ".join(map(str, members))
+def _mirror_name(mirror: Mirror, services: ServiceRules) -> str:
+    return " ".join(("mirror of calls" if mirror.calls else "mirror", *map(str, _unrestricted(mirror, services))))
 
 
-def _cluster(name: str, members: tuple[Backend, ...], tuning: NodeTuning, number: int) -> Resource:
+def _cluster(name: str, members: tuple[Backend, ...], tuning: NodeTuning, number: int, *, calls: bool) -> Resource:
     endpoints: list[dict[str, Any]] = [
         {"endpoint": {"address": {"socket_address": {"address": each.address, "port_value": each.port}}}} for each in members
     ]
@@ -160,4 +161,4 @@ def _cluster(name: str, members: tuple[Backend, ...], tuning: NodeTuning, number
         "type": "STATIC",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }
-    return upstream(kind, tuning, number)
+    return upstream(kind, tuning, number, calls=calls)

@@ -2,8 +2,8 @@
 
 Usage: server.py NAME DIARY PORT... It writes ``serving`` to its output when it takes connections on all ports, over IPv4 and
 IPv6. What arrives is appended to DIARY, a line of JSON each: ``called`` as soon as a call is known, with its method,
-authority and metadata; ``served`` with the peer's address; ``message`` for each further message of a stream; ``requested``
-for a request of HTTP/1.1. Each has the ``probe`` that its client said of itself.
+authority and metadata (a list of pairs); ``served`` with the peer's address; ``message`` for each further message of a
+stream; ``requested`` for a request of HTTP/1.1. Each has the ``probe`` that its client said of itself.
 
 A call says by its metadata what is wanted: ``probe-kind``, its kind, and ``probe-answer``, the status it should end with.
 Every answer begins with NAME and a line end, and repeats what was sent. NAME is also in the trailing metadata
@@ -44,7 +44,9 @@ class Ears(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no typ
     def service(self, details: Any) -> Any:
         """The handler of a call that has just begun."""
         said = dict(details.invocation_metadata)
-        self.note("called", said.get("probe", ""), method=details.method.removeprefix("/"), metadata=said)
+        self.note(
+            "called", said.get("probe", ""), method=details.method.removeprefix("/"), metadata=list(details.invocation_metadata)
+        )
         return {
             "unary": lambda: grpc.unary_unary_rpc_method_handler(self._one_for_one),
             "client-stream": lambda: grpc.stream_unary_rpc_method_handler(self._one_for_many),
