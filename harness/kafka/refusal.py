@@ -11,7 +11,7 @@ from typing import Any
 from kio.schema.errors import ErrorCode
 from kio.schema.types import BrokerId, GroupId, TopicName, TransactionalId
 from kio.serial import entity_writer
-from kio.static.primitive import TZAware, i32Timedelta, i64Timedelta
+from kio.static.primitive import Records, TZAware, i32Timedelta, i64Timedelta
 
 from harness.kafka import schema
 from harness.kafka.reading import Asked, Unreadable
@@ -125,6 +125,8 @@ _EMPTY: dict[Any, Any] = {
 
 
 def _nothing(field: schema.Nested) -> Any:
+    if field.kind is Records:  # brokers never send null here: librdkafka would ask again and again, and tell nobody
+        return Records(b"")
     if field.many or field.optional:
         return () if field.many else None
     if field.is_entity:

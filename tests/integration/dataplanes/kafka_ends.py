@@ -63,7 +63,7 @@ class Outcomes:
 
 
 class Client:
-    """A producer that keeps its connections; its threads live in the pod."""
+    """A producer that keeps its connections until it is closed; its threads live in the pod, which has to outlive them."""
 
     def __init__(self, pod: LabPod, broker: LabPod, client_id: str = "me") -> None:
         with pod.entered():
@@ -76,6 +76,10 @@ class Client:
         left = self._producer.flush(SECONDS)
         assert left == 0, f"no answer within {SECONDS} s"
         return outcomes.errors[0]
+
+    def close(self) -> None:
+        """End its threads."""
+        self._producer.close(SECONDS)
 
 
 def consumed(pod: LabPod, broker: LabPod, topic: str, count: int) -> list[bytes] | KafkaError:

@@ -1,7 +1,8 @@
 """Real clients and brokers of Kafka, with a policy between them."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from confluent_kafka import KafkaError
@@ -55,22 +56,37 @@ def app(brokers: None, request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def producer(client: LabPod) -> Iterator[Callable[..., Client]]:
+    """New clients in the client's pod, of a broker and with a client id; all are closed in the end."""
+    with ExitStack() as undo:
+
+        def opened(broker: LabPod, client_id: str = "me") -> Client:
+            made = Client(client, broker, client_id)
+            undo.callback(made.close)
+            return made
+
+        yield opened
+
+
 def test_producers_reach_the_topics_that_rules_name(
-    plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str
+    plane: NodeProxyAttachment, pair_lab: Lab, producer: Callable[..., Client], app: str
 ) -> None:
     plane.apply([ingress(app, *TO_BEGIN, of("produce", "orders"))])
-    producer = Client(client, pair_lab.pod(f"shop/{app}"))
-    assert producer.produce("orders") is None
-    error = producer.produce("audit")
+    mine = producer(pair_lab.pod(f"shop/{app}"))
+    assert mine.produce("orders") is None
+    error = mine.produce("audit")
     assert error is not None
     assert error.code() == DENIED
-    assert producer.produce("orders") is None, "the connection goes on"
+    assert mine.produce("orders") is None, "the connection goes on"
 
 
-def test_consumers_read_the_topics_that_rules_name(plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str) -> None:
+def test_consumers_read_the_topics_that_rules_name(
+    plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, producer: Callable[..., Client], app: str
+) -> None:
     server = pair_lab.pod(f"shop/{app}")
     for topic in TOPICS:
-        assert Client(client, server).produce(topic, b"%s for consumers" % topic.encode()) is None
+        assert producer(server).produce(topic, b"%s for consumers" % topic.encode()) is None
     plane.apply([ingress(app, *TO_BEGIN, KafkaRule(KAFKA, role="consume", topic="orders"))])
     found = consumed(client, server, "orders", 1)
     assert isinstance(found, list)
@@ -81,28 +97,29 @@ def test_consumers_read_the_topics_that_rules_name(plane: NodeProxyAttachment, p
 
 
 def test_a_client_is_judged_by_its_id_and_on_its_own_side(
-    plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str
+    plane: NodeProxyAttachment, pair_lab: Lab, producer: Callable[..., Client], app: str
 ) -> None:
     plane.apply([egress(app, *TO_BEGIN, of("produce", "orders", "me"))])
     server = pair_lab.pod(f"shop/{app}")
-    assert Client(client, server, "me").produce("orders") is None
-    error = Client(client, server, "somebody").produce("orders")
+    assert producer(server, "me").produce("orders") is None
+    error = producer(server, "somebody").produce("orders")
     assert error is not None
     assert error.code() == DENIED
 
 
 def test_an_open_connection_is_judged_by_the_policy_in_force(
-    plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str
+    plane: NodeProxyAttachment, pair_lab: Lab, producer: Callable[..., Client], app: str
 ) -> None:
     plane.apply([ingress(app, *TO_BEGIN, of("produce"))])
-    producer = Client(client, pair_lab.pod(f"shop/{app}"))
-    assert producer.produce("audit") is None
+    mine = producer(pair_lab.pod(f"shop/{app}"))
+    assert mine.produce("audit") is None
     plane.apply([ingress(app, *TO_BEGIN, of("produce", "orders"))])
-    error = producer.produce("audit")
+    error = mine.produce("audit")
     assert error is not None
     assert error.code() == DENIED
     plane.apply([ingress(app)])
-    assert producer.produce("audit") is None, "nothing looks into its requests any more"
+    assert mine.produce("orders") is None, "the connection goes on"
+    assert producer(pair_lab.pod(f"shop/{app}")).produce("audit") is None, "nothing looks into requests any more"
 
 
 def test_what_is_no_kafka_is_ended_and_told(plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str) -> None:
@@ -126,24 +143,28 @@ def test_a_version_that_is_not_known_goes_nowhere_and_evidence_says_so(
     assert "version 13 of fetch asks for topics by something else than names" in found.detail
 
 
-def test_a_refusal_names_the_policy(plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str) -> None:
+def test_a_refusal_names_the_policy(
+    plane: NodeProxyAttachment, pair_lab: Lab, producer: Callable[..., Client], app: str
+) -> None:
     plane.apply([ingress(app, *TO_BEGIN, of("produce", "orders"))])
-    assert Client(client, pair_lab.pod(f"shop/{app}")).produce("audit") is not None
+    assert producer(pair_lab.pod(f"shop/{app}")).produce("audit") is not None
     asked = [KafkaRequest("produce", version, ("audit",), client_id="me") for version in range(13)]
     found = [plane.evidence(Flow("shop/client", f"shop/{app}", PORT, request=each)) for each in asked]
     assert [each.rule for each in found if each is not None] == [str(POLICY)]
 
 
-def test_a_new_proxy_judges_as_the_old_one_did(plane: NodeProxyAttachment, pair_lab: Lab, client: LabPod, app: str) -> None:
+def test_a_new_proxy_judges_as_the_old_one_did(
+    plane: NodeProxyAttachment, pair_lab: Lab, producer: Callable[..., Client], app: str
+) -> None:
     plane.apply([ingress(app, *TO_BEGIN, of("produce", "orders"))])
-    producer = Client(client, pair_lab.pod(f"shop/{app}"))
-    assert producer.produce("orders") is None
-    before = {each.node: each.pids for each in plane.components() if each.name == COMPONENT}
+    mine = producer(pair_lab.pod(f"shop/{app}"))
+    assert mine.produce("orders") is None
+    before = {each.place: each.pids for each in plane.components() if each.name == COMPONENT}
     plane.restart(COMPONENT, RestartKind.COLD)
-    after = {each.node: each.pids for each in plane.components() if each.name == COMPONENT}
+    after = {each.place: each.pids for each in plane.components() if each.name == COMPONENT}
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
-    again = Client(client, pair_lab.pod(f"shop/{app}"))
+    again = producer(pair_lab.pod(f"shop/{app}"))
     assert again.produce("orders") is None
     error = again.produce("audit")
     assert error is not None

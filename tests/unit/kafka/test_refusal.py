@@ -121,3 +121,14 @@ def test_other_versions_that_are_not_known_have_no_answer() -> None:
     with pytest.raises(Unreadable) as caught:
         read(bytes.fromhex("0000 0063 0000004d") + b"\xff\xff")
     assert unsupported(caught.value) is None
+
+
+@given(st.data(), st.integers(4, 12))
+def test_a_refused_fetch_has_records_of_no_length(data: DataObject, version: int) -> None:
+    """Kafka's brokers never send null here: librdkafka asks again and again when it gets it, and tells nobody."""
+    request = asked(data, (schema.FETCH, version))
+    frame = None if request is None else refuse(request)
+    if frame is None:
+        return
+    for topic in body(frame, schema.FETCH, version).responses:
+        assert all(each.records == b"" for each in topic.partitions)
