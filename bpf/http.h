@@ -2,7 +2,8 @@
  * HTTP/1.1 message heads, by a grammar stricter than any server's: what it takes, everybody reads alike (RFC 9112).
  *
  * What it does not take is not judged wrong; it is left to the proxy. So whatever is unusual may be refused here:
- * obsolete folding, bare LF, white space before colons, bytes above 127, hop-by-hop headers, every escape in a path.
+ * obsolete folding, bare LF, white space before colons. Odd heads are the proxy's too, but everybody agrees where they and
+ * their bodies end: bytes above 127, most hop-by-hop headers, escapes in a path, chunks.
  */
 #pragma once
 
@@ -37,7 +38,9 @@ enum known_header {
 	HEADER_HOST,
 	HEADER_CONTENT_LENGTH,
 	HEADER_CONNECTION, /* keep-alive is taken, and nothing else */
-	HEADER_STRANGE, /* the message is the proxy's to read */
+	HEADER_CODING, /* Transfer-Encoding: chunked is */
+	HEADER_ODD, /* the message is the proxy's to read */
+	HEADER_STRANGE, /* ... and may end elsewhere than it says, or what follows be of another protocol */
 };
 
 struct head {
@@ -45,6 +48,7 @@ struct head {
 	__u64 method; /* its bytes, the first in the lowest */
 	__u32 length; /* Content-Length */
 	__u32 bytes; /* of the head, once it is read */
+	__u32 before; /* bytes of it that were read before those at hand */
 	__u32 status;
 	__u16 target; /* offset */
 	__u16 target_bytes;
@@ -57,6 +61,8 @@ struct head {
 	__u8 spaced; /* a value's last byte is white space */
 	__u8 query; /* the target's query has begun */
 	__u8 headers;
+	__u8 odd;
+	__u8 chunked;
 };
 
 #define PATH_BYTES 232
@@ -154,6 +160,12 @@ static __always_inline bool is_digit(__u8 c)
 	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 |   \
 	 (__u64)(g) << 48 | (__u64)(h) << 56)
 
+/* Those after which another protocol is spoken. */
+static __always_inline bool ends_http(__u64 method)
+{
+	return method == WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', 0) || method == WORD('P', 'R', 'I', 0, 0, 0, 0, 0);
+}
+
 /* The methods that everybody reads alike. */
 static __always_inline bool is_method(__u64 method)
 {
@@ -173,15 +185,17 @@ static __always_inline __u8 classify(const struct head *h)
 		return HEADER_CONTENT_LENGTH;
 	if (a == WORD('c', 'o', 'n', 'n', 'e', 'c', 't', 'i') && b == WORD('o', 'n', 0, 0, 0, 0, 0, 0))
 		return HEADER_CONNECTION;
-	if ((a == WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') && b == WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') && c == 'g') ||
-	    (a == WORD('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') && b == WORD('v', 'e', 0, 0, 0, 0, 0, 0)) ||
+	if (a == WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') && b == WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') && c == 'g')
+		return HEADER_CODING;
+	if (a == WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', 0) || a == WORD('e', 'x', 'p', 'e', 'c', 't', 0, 0))
+		return HEADER_STRANGE;
+	if ((a == WORD('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') && b == WORD('v', 'e', 0, 0, 0, 0, 0, 0)) ||
 	    (a == WORD('p', 'r', 'o', 'x', 'y', '-', 'c', 'o') && b == WORD('n', 'n', 'e', 'c', 't', 'i', 'o', 'n')) ||
-	    a == WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', 0) || a == WORD('e', 'x', 'p', 'e', 'c', 't', 0, 0) ||
 	    a == WORD('t', 'e', 0, 0, 0, 0, 0, 0) || a == WORD('t', 'r', 'a', 'i', 'l', 'e', 'r', 0) ||
 	    a == WORD('x', '-', 'e', 'n', 'v', 'o', 'y', '-') || a == WORD('x', '-', 'n', 'o', 'd', 'e', '-', 'p') ||
 	    (a == WORD('x', '-', 'f', 'o', 'r', 'w', 'a', 'r') && b == WORD('d', 'e', 'd', '-', 'p', 'r', 'o', 't')) ||
 	    (a == WORD('h', 't', 't', 'p', '2', '-', 's', 'e') && b == WORD('t', 't', 'i', 'n', 'g', 's', 0, 0)))
-		return HEADER_STRANGE;
+		return HEADER_ODD;
 	return HEADER_OTHER;
 }
 
@@ -198,6 +212,11 @@ static __always_inline bool is_keep_alive(__u32 index, __u8 c)
 	return index == 8 ? (c | 0x20) == 'v' : index == 9 && (c | 0x20) == 'e';
 }
 
+static __always_inline bool is_chunked(__u32 index, __u8 c)
+{
+	return index < 7 && (__u8)(WORD('c', 'h', 'u', 'n', 'k', 'e', 'd', 0) >> (index * 8)) == (c | 0x20);
+}
+
 /* A path in its normal form has no empty, `.` or `..` elements: after a slash comes neither a slash nor a dot. */
 static __always_inline bool is_normal(const struct head *h, __u8 c)
 {
@@ -206,13 +225,18 @@ static __always_inline bool is_normal(const struct head *h, __u8 c)
 
 static __always_inline __u8 end_of_value(struct head *h)
 {
-	if (h->spaced)
-		return HEAD_STRANGE;
+	if (h->spaced) {
+		if (h->header != HEADER_OTHER && h->header != HEADER_ODD)
+			return HEAD_STRANGE;
+		h->odd = 1;
+	}
 	if (h->header == HEADER_HOST && !h->count)
 		return HEAD_STRANGE;
 	if (h->header == HEADER_CONTENT_LENGTH && !h->count)
 		return HEAD_STRANGE;
 	if (h->header == HEADER_CONNECTION && h->count != 10)
+		return HEAD_STRANGE;
+	if (h->header == HEADER_CODING && h->count != 7)
 		return HEAD_STRANGE;
 	return HEAD_LINE_FEED;
 }
@@ -221,19 +245,23 @@ static __always_inline __u8 value_byte(struct head *h, __u8 c)
 {
 	if (c == '\r')
 		return end_of_value(h);
-	if (c < ' ' || c > '~')
+	if ((c < ' ' && c != '\t') || c == 127)
 		return HEAD_STRANGE;
+	if (c == '\t' || c > '~')
+		h->odd = 1;
 	if (h->header == HEADER_CONTENT_LENGTH) {
 		if (!is_digit(c) || h->count >= 9)
 			return HEAD_STRANGE;
 		h->length = h->length * 10 + (c - '0');
 	}
 	if (h->header == HEADER_HOST && !is_host(c))
-		return HEAD_STRANGE;
+		h->odd = 1;
 	if (h->header == HEADER_CONNECTION && !is_keep_alive(h->count, c))
 		return HEAD_STRANGE;
+	if (h->header == HEADER_CODING && !is_chunked(h->count, c))
+		return HEAD_STRANGE;
 	h->count += 1;
-	h->spaced = c == ' ';
+	h->spaced = c == ' ' || c == '\t';
 	return HEAD_VALUE;
 }
 
@@ -245,8 +273,10 @@ static __always_inline __u8 name_byte(struct head *h, __u8 c)
 		h->header = classify(h);
 		h->count = 0;
 		h->spaced = 0;
-		if (h->header == HEADER_STRANGE)
+		if (h->header == HEADER_STRANGE || (h->header == HEADER_CODING && h->chunked++))
 			return HEAD_STRANGE;
+		if (h->header == HEADER_ODD || h->header == HEADER_CODING)
+			h->odd = 1;
 		if (h->header == HEADER_HOST && h->hosts++)
 			return HEAD_STRANGE;
 		if (h->header == HEADER_CONTENT_LENGTH && h->lengths++)
@@ -268,7 +298,8 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 {
 	switch (h->state) {
 	case HEAD_METHOD:
-		if (c == ' ' && is_method(h->method)) {
+		if (c == ' ' && h->count && !ends_http(h->method)) {
+			h->odd = !is_method(h->method);
 			h->count = 0;
 			h->target = index + 1;
 			return HEAD_TARGET;
@@ -284,8 +315,10 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 			h->count = 0;
 			return HEAD_VERSION;
 		}
-		if (!h->count ? c != '/' : !is_plain(c) || !is_normal(h, c))
+		if (c <= ' ' || c >= 127)
 			return HEAD_STRANGE;
+		if (!h->count ? c != '/' : !is_plain(c) || !is_normal(h, c))
+			h->odd = 1;
 		if (c == '?')
 			h->query = 1;
 		h->count += 1;
@@ -318,7 +351,7 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 		if (c == '\r')
 			return HEAD_LAST_LINE_FEED;
 		if (h->headers++ >= HEADERS)
-			return HEAD_STRANGE;
+			h->odd = 1;
 		h->name[0] = h->name[1] = h->name[2] = h->name[3] = 0;
 		h->count = 0;
 		return name_byte(h, c) == HEAD_NAME ? HEAD_NAME : HEAD_STRANGE;
@@ -353,9 +386,18 @@ static long read_byte(__u32 index, struct reading *unused)
 		return 1;
 	r = &all->at[depth];
 	c = r->bytes[index];
-	r->head.state = next_state(&r->head, index, c);
+	r->head.state = next_state(&r->head, r->head.before + index, c);
 	r->head.last = c;
 	return r->head.state >= HEAD_READ;
+}
+
+/* Goes on reading a head with `r`'s first `size` bytes; whether that was the rest of it. */
+static __always_inline bool read_on(struct reading *r, __u32 size)
+{
+	bpf_loop(size > HEAD_BYTES ? HEAD_BYTES : size, read_byte, NULL, 0);
+	if (r->head.state < HEAD_READ)
+		r->head.before += size;
+	return r->head.state == HEAD_READ;
 }
 
 /* Reads the head at the start of `r`'s first `size` bytes, which is a request's or a response's by `state`. */
@@ -363,6 +405,11 @@ static __always_inline bool read_head(struct reading *r, __u32 size, __u8 state)
 {
 	__builtin_memset(&r->head, 0, sizeof(r->head));
 	r->head.state = state;
-	bpf_loop(size > HEAD_BYTES ? HEAD_BYTES : size, read_byte, NULL, 0);
-	return r->head.state == HEAD_READ;
+	return read_on(r, size);
+}
+
+/* Whether everybody agrees on where a message ends whose head has been read. */
+static __always_inline bool is_framed(const struct head *h)
+{
+	return !h->chunked || !h->lengths;
 }

@@ -11,8 +11,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define TCX_NEXT (-1)
-
 SEC("tc")
 int l7_look(struct __sk_buff *skb)
 {
@@ -83,8 +81,10 @@ int l7_receive(struct __sk_buff *skb)
 	}
 	slow = send_direct(skb, &tuple, connection);
 	l7_count(slow);
-	if (slow != L7_FAST)
-		connection->state = slow == L7_SLOW_STRANGE ? L7_UNFRAMED : L7_PROXIED;
+	if (slow == L7_SLOW_STRANGE || slow == L7_SLOW_IN_PIECES || slow == L7_SLOW_ODD)
+		connection->state = L7_UNFRAMED; /* that is not what l7_look saw */
+	else if (slow != L7_FAST)
+		connection->state = L7_PROXIED;
 	return SK_PASS;
 }
 

@@ -13,7 +13,7 @@
  */
 enum l7_count {
 	L7_FAST = 0, /* requests that went to their backend in the kernel */
-	L7_SLOW_STRANGE = 1, /* to the proxy: not a whole request that the kernel understands */
+	L7_SLOW_STRANGE = 1, /* to the proxy: nobody but it can say where the request ends */
 	L7_SLOW_UNFRAMED = 2, /* to the proxy: the connection had sent what the kernel does not understand */
 	L7_SLOW_NO_TARGET = 3, /* to the proxy: no rule of the connection is one that the kernel can judge by */
 	L7_SLOW_NOT_ALLOWED = 4, /* to the proxy: none of the rules that the kernel can judge by allows it */
@@ -25,7 +25,8 @@ enum l7_count {
 	L7_DIRECT_ASKED = 10, /* requests that went from socket to socket */
 	L7_DIRECT_ANSWERED = 11, /* answers that went from socket to socket */
 	L7_ENTERED = 12, /* sockets of pods that joined */
-	L7_SLOW_IN_PIECES = 13, /* to the proxy: its body was sent apart from its head, or is long */
+	L7_SLOW_IN_PIECES = 13, /* to the proxy: it was sent in several pieces, or is long */
+	L7_SLOW_ODD = 14, /* to the proxy: it has something that the kernel does not judge, as chunks, TE, or escapes in its path */
 	L7_COUNTS
 };
 
@@ -61,24 +62,34 @@ enum l7_state {
 	L7_UNFRAMED, /* nobody here knows any more where a request begins: the proxy's, for life */
 };
 
+/* What follows of a request after all that is known of it. */
+enum l7_rest {
+	REST_NOTHING,
+	REST_HEAD, /* more of its head */
+	REST_CHUNKS, /* the size of a chunk */
+};
+
 struct l7_connection {
 	__u64 socket; /* the proxy's struct tcp_sock */
 	__u64 cookie; /* of that socket */
 	__u64 upstream; /* cookie of the connection that answers */
 	__u32 state; /* enum l7_state */
 	__u32 request; /* sequence number at which the request begins */
-	__u32 request_bytes;
+	__u32 request_bytes; /* as many as are known to be of it, also where they are still to come */
+	__u32 rest; /* enum l7_rest */
 	/*
 	 * Sequence number of the proxy's socket after the answer, once its head has been read. Absolute, since bytes cannot be
 	 * counted: after a send that was cut short the kernel does not show the next one to programs.
 	 */
 	__u32 answered;
 	__u32 framed; /* `answered` is that of the request in progress */
+	__u32 chunked; /* ... or of the size of the answer's next chunk */
 	__u32 allowed; /* generation by which the kernel allows the request, or 0 */
 	__u32 judged; /* generation by which the connection itself is allowed, or 0 */
 	__u32 relayed; /* the agent writes the answer, and says when it has */
 	__u32 head_request; /* the answer has no body */
 	__u32 slow; /* enum l7_count: why, where it is not allowed */
+	struct head head; /* as far as it has been read, while there is more of it */
 };
 
 struct {

@@ -14,7 +14,8 @@ const volatile __u32 request_bytes = 64 << 10;
 /* The client has `seen` so much of what the proxy's socket sent: whether that ends its request. */
 static __always_inline void settle_answered(struct l7_connection *connection, __u32 seen)
 {
-	if (connection->framed && (connection->state == L7_PROXIED || connection->state == L7_FORWARDED) &&
+	if (connection->framed && !connection->rest &&
+	    (connection->state == L7_PROXIED || connection->state == L7_FORWARDED) &&
 	    !before(seen, connection->answered)) {
 		connection->framed = 0;
 		connection->state = L7_IDLE;
@@ -90,19 +91,34 @@ static __always_inline struct l7_target *target_of(const struct l7_tuple *tuple,
 	return NULL;
 }
 
-/* Judges the request whose first `read` bytes of `bytes` are in `r`; `whole` is how many it has, if it is understood. */
+static __always_inline bool is_head_request(const struct head *h)
+{
+	return h->method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
+}
+
+/* Judges the request whose first `read` bytes of `bytes` are in `r`; `whole` is how many it is known to have. */
 static __always_inline int judge_read(struct reading *r, const struct l7_tuple *tuple, struct l7_connection *connection,
 				      __u32 read, __u32 bytes, __u32 *whole)
 {
 	__u32 generation = current_generation();
 	struct l7_target *target;
 
-	if (!read_head(r, read, HEAD_METHOD) || r->head.hosts != 1 || r->head.bytes + r->head.length < bytes)
+	if (!read_head(r, read, HEAD_METHOD)) {
+		*whole = read;
+		return r->head.state == HEAD_STRANGE ? L7_SLOW_STRANGE : L7_SLOW_IN_PIECES;
+	}
+	if (r->head.hosts != 1 || !is_framed(&r->head))
 		return L7_SLOW_STRANGE;
 	*whole = r->head.bytes + r->head.length;
-	connection->head_request = r->head.method == WORD('H', 'E', 'A', 'D', 0, 0, 0, 0);
+	connection->head_request = is_head_request(&r->head);
+	if (r->head.chunked)
+		return L7_SLOW_ODD;
+	if (*whole < bytes)
+		return L7_SLOW_STRANGE;
 	if (*whole != bytes || bytes > request_bytes)
 		return L7_SLOW_IN_PIECES;
+	if (r->head.odd)
+		return L7_SLOW_ODD;
 	if (connection->judged != generation) {
 		if (!may_connect(tuple, generation))
 			return L7_SLOW_NOT_ALLOWED;

@@ -3,7 +3,11 @@
  */
 #pragma once
 
+#include "l7_chunks.h"
 #include "l7_ends.h"
+
+#define TCX_NEXT (-1)
+#define HEAD_PIECES 64 /* 1 KiB each, in one packet */
 
 struct segment {
 	__u32 sequence;
@@ -39,8 +43,91 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
 		slow = judge_read(r, tuple, connection, read, bytes, &whole);
 	connection->request_bytes = whole;
+	connection->rest = REST_NOTHING;
+	if (slow == L7_SLOW_IN_PIECES && r->head.state < HEAD_READ) {
+		connection->rest = REST_HEAD;
+		connection->head = r->head;
+	} else if (slow == L7_SLOW_ODD && r->head.chunked) {
+		connection->rest = REST_CHUNKS;
+	}
 	reading_end();
 	return slow;
+}
+
+/* Of a head that is read piece by piece. */
+struct head_pieces {
+	struct __sk_buff *skb;
+	struct reading *reading;
+	__u32 offset;
+	__u32 left;
+};
+
+static long piece_of_head(__u32 index, struct head_pieces *at)
+{
+	__u32 read = at->left > HEAD_BYTES ? HEAD_BYTES : at->left;
+
+	if (!read || read > HEAD_BYTES || bpf_skb_load_bytes(at->skb, at->offset, at->reading->bytes, read))
+		return 1;
+	at->offset += read;
+	at->left -= read;
+	read_on(at->reading, read);
+	return at->reading->head.state >= HEAD_READ;
+}
+
+/* More of the head of the request in progress, which began in packets before this one: whether it can be one. */
+static __noinline int go_on_with_head(struct __sk_buff *skb, struct l7_connection *connection, __u32 offset, __u32 left)
+{
+	struct head_pieces at = {.skb = skb, .offset = offset, .left = left};
+	struct head *head = connection ? &connection->head : NULL;
+
+	at.reading = reading_begin();
+	if (!at.reading || !head)
+		return 0;
+	at.reading->head = *head;
+	bpf_loop(HEAD_PIECES, piece_of_head, &at, 0);
+	*head = at.reading->head;
+	reading_end();
+	if (head->state < HEAD_READ) {
+		connection->request_bytes += left;
+		return !at.left;
+	}
+	if (head->state == HEAD_STRANGE || head->hosts != 1 || !is_framed(head))
+		return 0;
+	connection->head_request = is_head_request(head);
+	connection->request_bytes = head->bytes + head->length;
+	connection->rest = head->chunked ? REST_CHUNKS : REST_NOTHING;
+	return 1;
+}
+
+/* More of the request in progress, of which it is not known yet where it ends: whether it will be. */
+static __always_inline bool go_on(struct __sk_buff *skb, struct l7_connection *connection, const struct segment *segment)
+{
+	struct chunks at = {.context = skb, .payload = segment->offset, .bytes = segment->bytes};
+
+	at.next = connection->request + connection->request_bytes - segment->sequence;
+	if (connection->rest == REST_HEAD) {
+		if (at.next < at.bytes &&
+		    !go_on_with_head(skb, connection, at.payload + at.next, at.bytes - at.next))
+			return false;
+		at.next = connection->request + connection->request_bytes - segment->sequence;
+		if (connection->rest == REST_NOTHING)
+			return at.next >= at.bytes;
+	}
+	if (connection->rest != REST_CHUNKS)
+		return true;
+	bpf_loop(CHUNKS, chunk_of_packet, &at, 0);
+	connection->request_bytes = segment->sequence + at.next - connection->request;
+	if (at.over)
+		connection->rest = REST_NOTHING;
+	return followed(&at);
+}
+
+/* Nobody here knows any more where a request begins. */
+static __always_inline int give_up(struct l7_connection *connection, __u32 why)
+{
+	connection->state = L7_UNFRAMED;
+	l7_count(why);
+	return TCX_NEXT;
 }
 
 /* Nobody else's packets may change what is known of a connection; those the mesh's own programs drop. */
@@ -67,31 +154,28 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	}
 	if (!before(connection->request + connection->request_bytes, end))
 		return TCX_NEXT; /* more of the request that is in progress, or of what was looked at */
+	if (connection->rest && !before(connection->request + connection->request_bytes, segment->sequence))
+		return go_on(skb, connection, segment) ? TCX_NEXT : give_up(connection, L7_SLOW_STRANGE);
 	settle_answered(connection, segment->acknowledged);
-	if (connection->state == L7_PROXIED) { /* the proxy keeps the order of what it is asked */
-		connection->state = L7_UNFRAMED;
-		l7_count(L7_SLOW_UNFRAMED);
-		return TCX_NEXT;
-	}
+	if (connection->state == L7_PROXIED && !connection->rest) /* the proxy keeps the order of what it is asked */
+		return give_up(connection, L7_SLOW_UNFRAMED);
 	if (connection->state != L7_IDLE || before(segment->acknowledged, connection->answered)) {
 		l7_count(L7_HELD);
 		return TC_ACT_SHOT;
 	}
 	enter(skb, p, tuple, ROLE_CLIENT, 0);
-	if (segment->sequence != connection->request + connection->request_bytes) {
-		connection->state = L7_UNFRAMED;
-		l7_count(L7_SLOW_STRANGE);
-		return TCX_NEXT;
-	}
+	if (segment->sequence != connection->request + connection->request_bytes)
+		return give_up(connection, L7_SLOW_STRANGE);
 	connection->allowed = 0;
 	slow = ask(skb, tuple, connection, segment->offset, segment->bytes);
 	connection->request = segment->sequence;
 	connection->slow = slow;
 	connection->framed = 0;
-	if (slow == L7_SLOW_STRANGE)
-		l7_count(slow);
-	connection->state = slow == L7_SLOW_STRANGE ? L7_UNFRAMED : L7_ASKED;
-	if (slow == L7_SLOW_IN_PIECES) { /* l7_receive cannot send a part of it on */
+	connection->chunked = 0;
+	if (slow == L7_SLOW_STRANGE || (connection->rest && !go_on(skb, connection, segment)))
+		return give_up(connection, L7_SLOW_STRANGE);
+	connection->state = L7_ASKED;
+	if (slow == L7_SLOW_IN_PIECES || slow == L7_SLOW_ODD) { /* l7_receive does not send it on */
 		connection->state = L7_PROXIED;
 		l7_count(slow);
 	}

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "l7_chunks.h"
 #include "l7_upstream.h"
 
 /* The connection of one of the proxy's sockets, whose own end is the backend's address. */
@@ -115,19 +116,38 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	return bpf_sk_redirect_hash(skb, &l7_sockets, &client, 0);
 }
 
-/* The proxy's answer begins with `bytes` of `r`: whether it is known where it ends. */
+/* Goes through the chunks of an answer that begin in what is sent next: whether that may be. */
+static __noinline int follow_answer(struct sk_msg_md *msg, struct l7_connection *connection, __u32 begins)
+{
+	struct chunks at = {.context = msg, .bytes = msg->size};
+
+	if (!connection || before(connection->answered, begins))
+		return 0; /* what stood there was not shown to this program */
+	at.next = connection->answered - begins;
+	bpf_loop(CHUNKS, chunk_of_message, &at, 0);
+	connection->answered = begins + at.next;
+	connection->chunked = !at.over;
+	connection->framed = at.over;
+	return followed(&at);
+}
+
+/* The proxy's answer begins with `bytes` of `r`: whether it is known where it ends, or will be. */
 static __always_inline bool frame(struct l7_connection *connection, struct reading *r, __u32 read, __u32 bytes, __u32 begins)
 {
 	__u32 total;
 	bool bare;
 
-	if (!read_head(r, read, HEAD_STATUS_VERSION) || r->head.status < 200)
+	if (!read_head(r, read, HEAD_STATUS_VERSION) || !is_framed(&r->head) || r->head.status < 200)
 		return false;
 	bare = connection->head_request || r->head.status == 204 || r->head.status == 304;
 	total = r->head.bytes + (bare ? 0 : r->head.length);
+	connection->answered = begins + total;
+	if (r->head.chunked && !bare) {
+		connection->chunked = 1;
+		return true;
+	}
 	if ((!bare && !r->head.lengths) || bytes > total)
 		return false;
-	connection->answered = begins + total;
 	connection->framed = 1;
 	return true;
 }
@@ -137,8 +157,8 @@ static __always_inline bool may_say(struct sk_msg_md *msg, struct l7_connection 
 {
 	struct tcp_sock *own = bpf_skc_to_tcp_sock(msg->sk);
 	struct reading *r;
+	bool known = true;
 	__u32 read;
-	bool known;
 
 	if (!own)
 		return false;
@@ -146,11 +166,13 @@ static __always_inline bool may_say(struct sk_msg_md *msg, struct l7_connection 
 		return before(own->write_seq, connection->answered);
 	if (connection->state != L7_PROXIED)
 		return false;
-	r = reading_begin();
-	if (!r)
-		return false;
-	read = load_message(msg, r);
-	known = read && frame(connection, r, read, msg->size, own->write_seq);
-	reading_end();
-	return known;
+	if (!connection->chunked) {
+		r = reading_begin();
+		if (!r)
+			return false;
+		read = load_message(msg, r);
+		known = read && frame(connection, r, read, msg->size, own->write_seq);
+		reading_end();
+	}
+	return known && (!connection->chunked || follow_answer(msg, connection, own->write_seq));
 }

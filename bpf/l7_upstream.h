@@ -107,7 +107,7 @@ static __always_inline bool judge_response(struct reading *r, struct l7_upstream
 	__u32 body;
 	bool bare;
 
-	if (!read_head(r, read, HEAD_STATUS_VERSION) || r->head.status < 200 || r->head.status > 599)
+	if (!read_head(r, read, HEAD_STATUS_VERSION) || r->head.odd || r->head.status < 200 || r->head.status > 599)
 		return false;
 	bare = upstream->head_request || r->head.status == 204 || r->head.status == 304;
 	body = bare ? 0 : r->head.length;

@@ -110,7 +110,7 @@ def soak(asked: argparse.Namespace) -> dict[str, object]:
         found = json.loads(load.log.read_text())
         wrong = judged(outcomes, backend, broken)
         counts = plane.path_counts() if isinstance(plane, EbpfL7Attachment) else {}
-    wrong += [f"kept when all was over: {held}"] if held.get("connections") or held.get("ends") else []
+    wrong += [f"kept when all was over: {held}"] if kept(held) else []
     return {
         "dataplane": asked.dataplane, "to": asked.to, "requests": asked.requests, "seconds": round(seconds, 1), **found,
         "kills": len(backend.gaps), "changes": changes, "paths": counts, "held": held, "wrong": wrong,
@@ -142,10 +142,16 @@ def settled(plane: Attachment) -> dict[str, int]:
         return {}
     deadline = time.monotonic() + QUIET
     held = plane.path_held()
-    while (held["connections"] or held["ends"] > held["upstreams"]) and time.monotonic() < deadline:
+    while kept(held) and time.monotonic() < deadline:
         time.sleep(0.1)
         held = plane.path_held()
     return held
+
+
+def kept(held: dict[str, int]) -> bool:
+    """Whether more is kept than idle connections to a backend, and the backend's ends of them."""
+    idle = held.get("upstreams", 0)
+    return bool(held.get("connections")) or max(held.get(each, 0) for each in ("ends", "named", "sockets")) > idle
 
 
 def judged(outcomes: Path, backend: Backend, broken: Path) -> list[str]:

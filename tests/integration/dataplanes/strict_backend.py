@@ -23,6 +23,7 @@ class Understood:
     body: bytes
 
 
+CHUNK = 1000
 MALFORMED = Understood(b"", b"malformed", (), b"")
 
 
@@ -39,7 +40,7 @@ class StrictBackend(Accepting):
             connection.shutdown(socket.SHUT_WR)
 
     def _answered(self, state: h11.Connection, connection: socket.socket) -> bool:
-        """Read one request and answer it; whether another may follow."""
+        """Read one request and answer it, in chunks if its target says so; whether another may follow."""
         request, body = None, b""
         while True:
             try:
@@ -58,10 +59,12 @@ class StrictBackend(Accepting):
                 headers = tuple(request.headers.raw_items())
                 self.seen.append(Understood(request.method, request.target, headers, body))
                 answer = b"%s %s" % (request.target, body)
-                lines = [("Server", "own"), ("Content-Length", str(len(answer)))]
+                chunked = ("Transfer-Encoding", "chunked") if b"chunked" in request.target else None
+                lines = [("Server", "own"), chunked or ("Content-Length", str(len(answer)))]
                 said = state.send(h11.Response(status_code=200, reason=b"OK", headers=lines)) or b""
                 if request.method != b"HEAD":
-                    said += state.send(h11.Data(data=answer)) or b""
+                    for at in range(0, len(answer), CHUNK if chunked else len(answer)):
+                        said += state.send(h11.Data(data=answer[at : at + (CHUNK if chunked else len(answer))])) or b""
                 write(connection, said + (state.send(h11.EndOfMessage()) or b""))
                 return state.our_state is h11.DONE
             else:

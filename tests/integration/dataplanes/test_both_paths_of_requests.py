@@ -24,6 +24,9 @@ MAY_DIFFER = (b"date", b"connection")
 LONGEST = 400
 """Of what is sent a byte at a time: thousands of segments show no more than hundreds."""
 
+BEHIND_A_REFUSAL = ("denied, then allowed", "three")
+"""Envoy ends the connection for what waits behind a refused request: sent piece by piece, time decides whether any does."""
+
 Observed = tuple[bytes, list[Understood]]
 
 
@@ -64,7 +67,9 @@ def said_back(client: LabPod, server: LabPod, said: bytes, size: int) -> bytes:
 def observed(client: LabPod, server: LabPod, backend: StrictBackend, way: str) -> dict[str, Observed]:
     """Every case over a connection of its own; those that bear a mark at once, the others one by one."""
     backend.seen.clear()
-    cases = {name: said for name, said in HOSTILE.items() if way != "a byte at a time" or len(said) <= LONGEST}
+    cases = dict(HOSTILE)
+    if way == "a byte at a time":
+        cases = {name: said for name, said in cases.items() if len(said) <= LONGEST and name not in BEHIND_A_REFUSAL}
     marked = [name for name, said in cases.items() if MARK in said]
 
     def ask(name: str) -> bytes:

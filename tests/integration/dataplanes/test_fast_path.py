@@ -3,9 +3,11 @@
 import random
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPResponse
 
 import pytest
 from fast_clients import PORT, Connection, counted, settled
@@ -109,6 +111,57 @@ def test_a_backend_that_ends_its_connections_loses_only_what_was_in_flight(
     assert set(statuses) <= {200, 503}
     assert statuses[-10:] == [200] * 10
     settled(plane, connection)
+    connection.close()
+
+
+CHUNKS = b"".join(b"%x\r\n%s\r\n" % (size, b"c" * size) for size in (5, 70_000, 1, 300)) + b"0\r\n\r\n"
+LEFT_TO_THE_PROXY = {
+    "odd header": (b"GET /public/odd HTTP/1.1\r\nHost: b\r\nTE: trailers\r\n\r\n",),
+    "odd header and a body": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nX-Envoy-A: b\r\nContent-Length: 3\r\n\r\nabc",),
+    "escape": (b"GET /public/%61 HTTP/1.1\r\nHost: b\r\n\r\n",),
+    "path that is not normal": (b"GET /public/./odd HTTP/1.1\r\nHost: b\r\n\r\n",),
+    "another method": (b"TRACE /public/odd HTTP/1.1\r\nHost: b\r\n\r\n",),
+    "bytes above 127": (b"GET /public/odd HTTP/1.1\r\nHost: b\r\nX-Name: \xc3\xa9\r\n\r\n",),
+    "long head": (b"GET /public/odd HTTP/1.1\r\nHost: b\r\nCookie: a=%s\r\n\r\n" % (b"x" * 9000),),
+    "head in pieces": (b"GET /pub", b"lic/odd HTTP/1.1\r\nHo", b"st: b\r\n\r", b"\n"),
+    "body in pieces": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nContent-Length: 6\r\n\r\n", b"abc", b"def"),
+    "head in pieces, and a body": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nContent-", b"Length: 6\r\n\r\nabc", b"def"),
+    "chunks": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS,),
+    "chunks apart": (
+        b"POST /public/odd HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: Chunked\r\n\r\n",
+        CHUNKS[:30_000],
+        CHUNKS[30_000:],
+    ),
+    "head in pieces, and chunks": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nTransfer-Enc", b"oding: chunked\r\n\r\n" + CHUNKS),
+    "answer in chunks": (
+        b"POST /public/chunked HTTP/1.1\r\nHost: b\r\nTE: trailers\r\nContent-Length: 5000\r\n\r\n" + b"a" * 5000,
+    ),
+    "no body in the answer": (b"HEAD /public/odd HTTP/1.1\r\nHost: b\r\nTE: trailers\r\n\r\n",),
+    "denied": (b"GET /private/odd HTTP/1.1\r\nHost: b\r\nTE: trailers\r\n\r\n",),
+}
+REFUSED = ("another method", "denied")
+
+
+@pytest.mark.parametrize("kind", LEFT_TO_THE_PROXY)
+def test_what_is_left_to_the_proxy_leaves_the_connection_to_the_kernel(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, app: str, kind: str
+) -> None:
+    connection = Connection(client, pair_lab.pod(f"shop/{app}"))
+    settled(plane, connection)
+    before = plane.path_counts()
+    for _ in range(3):
+        said = LEFT_TO_THE_PROXY[kind]
+        for piece in said:
+            connection.sock.sendall(piece)
+            time.sleep(0.01 if len(said) > 1 else 0)  # so that pieces are packets; joined ones are read as well
+        response = HTTPResponse(connection.sock, method=said[0].split()[0].decode())
+        response.begin()
+        assert response.status == (403 if kind in REFUSED else 200)
+        response.read()
+        assert ask(connection, "/public/plain") == Answer(200, b"/public/plain ")
+    found = counted(plane, before)
+    assert found["fast"] == 3, found
+    assert sum(count for name, count in found.items() if name.startswith("slow_")) == 3, found
     connection.close()
 
 
