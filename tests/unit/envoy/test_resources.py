@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,10 +27,14 @@ class Busy:
         return SimpleNamespace(value=b"")
 
 
+NAMES = map("cluster {}".format, count())
+"""All different: what has been made is not made again."""
+
+
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: message({"@type": CLUSTER, "name": "one"}),
+        lambda: message({"@type": CLUSTER, "name": next(NAMES)}),
         lambda: request_of(b""),
         lambda: response_of(CLUSTER, [Message("one", CLUSTER, b"")], "1"),
     ],
