@@ -164,7 +164,7 @@ BOTH = ingress(
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        (BOTH, r"requests\.yaml:20: rules about HTTP beside rules about Kafka, both about port 8080"),
+        (BOTH, r"requests\.yaml:9: rules about HTTP beside rules about Kafka, both about port 8080"),
         (refused(http=(HTTPRule(Origin("requests.yaml", 31), path="/("),)), r"requests\.yaml:31: .*missing \)"),
     ],
 )

@@ -219,6 +219,6 @@ def test_a_killed_harness_leaves_requests_refused_and_nothing_after_the_lab(pair
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+        until(lambda: not any(map(started, envoys)), "the Envoys are dead")
         with backend(lab.pod("shop/server")), pytest.raises(TimeoutError):
             connected(lab.pod("shop/client"), lab.pod("shop/server"), seconds=0.9)
-    until(lambda: not any(map(started, envoys)), "the Envoys are dead")
