@@ -74,6 +74,7 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &end->tuple);
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(msg->sk);
 	struct l7_upstream *upstream;
+	struct l7_means means = {};
 	__u32 slow = L7_SLOW_STRANGE, read, whole = 0;
 	struct reading *r;
 	__u64 cookie;
@@ -91,11 +92,11 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 		return L7_COUNTS;
 	read = load_message(msg, r);
 	if (read)
-		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole);
+		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole, &means);
 	reading_end();
 	if (slow != L7_FAST)
 		return L7_COUNTS; /* l7_look counts it */
-	cookie = claim(&end->tuple, connection, end->cookie, true, &slow);
+	cookie = claim(&end->tuple, connection, &means, end->cookie, true, &slow);
 	if (!cookie)
 		return L7_COUNTS;
 	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);

@@ -32,12 +32,13 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 	struct reading *r = reading_begin();
 	__u32 read = bytes > HEAD_BYTES ? HEAD_BYTES : bytes;
 	int slow = L7_SLOW_STRANGE;
+	struct l7_means means = {};
 	__u32 whole = bytes;
 
 	if (!r)
 		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
-		slow = judge_read(r, tuple, connection, read, bytes, &whole);
+		slow = judge_read(r, tuple, connection, read, bytes, &whole, &means);
 	connection->request_bytes = whole;
 	reading_end();
 	return slow;
