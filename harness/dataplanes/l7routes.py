@@ -5,15 +5,16 @@ read from Envoy's own matches, and what is not understood here may mean any requ
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from harness.envoy.route_durations import seconds
 from harness.envoy.route_matches import RouteMatch
 from harness.envoy.service_hosts import Host, HostRoute
 from harness.mesh.l7fronts import Asked, Front, FrontRoute
 from harness.mesh.l7layout import SlowRoute
+from harness.mesh.texts import Text, texts
 
-_READ = {"path", "path_separated_prefix", "prefix", "headers", "query_parameters"}
+_READ = {"path", "path_separated_prefix", "prefix", "safe_regex", "headers", "query_parameters"}
 _NOT_AS_SENT = re.compile(
     r"x-envoy-.*|x-forwarded-.*|x-node-p.*|connection|content-length|expect|http2-settings|keep-alive|proxy-connection|te"
     r"|trailer|transfer-encoding|upgrade"
@@ -28,23 +29,15 @@ def fronts(hosts: Iterable[Host]) -> tuple[Front, ...]:
             host.address,
             host.port,
             None if host.clients is None else frozenset(host.clients),
-            tuple(map(_route, host.routes)),
+            tuple(each for route in host.routes for each in _routes(route)),
         )
         for host in hosts
     )
 
 
-def asked(match: RouteMatch) -> Asked:
-    """What a match of Envoy's asks."""
+def asked(match: RouteMatch) -> list[Asked]:
+    """What a match of Envoy's asks: any of these."""
     certain = match.keys() <= _READ and "query_parameters" not in match
-    path, exact = None, "path" in match
-    if exact:
-        path = match["path"]
-    elif "path_separated_prefix" in match:
-        path = match["path_separated_prefix"]
-    elif match.get("prefix") == "/":
-        path = ""
-    certain = certain and path is not None
     method, headers = "", []
     for each in match.get("headers", ()):
         name, value = each["name"], each["string_match"].get("exact")
@@ -55,14 +48,28 @@ def asked(match: RouteMatch) -> Asked:
         else:
             headers.append(("host" if name == ":authority" else name, value))
             certain = certain and value is not None
-    return Asked(path, exact, method, tuple(headers), bool(match.get("query_parameters")), certain)
+    query = bool(match.get("query_parameters"))
+    return [Asked(path, exact, method, tuple(headers), query, certain and clear) for path, exact, clear in _paths(match)]
 
 
-def _route(route: HostRoute) -> FrontRoute:
+def _paths(match: RouteMatch) -> list[tuple[str, bool, bool]]:
+    """Paths with a slash behind them, or beginnings of such; whether they are meant as a whole, and whether that is all."""
+    if "path" in match:
+        return [(match["path"] + "/", True, True)]
+    if "path_separated_prefix" in match:
+        return [(match["path_separated_prefix"] + "/", False, True)]
+    if "safe_regex" in match:
+        found = texts(match["safe_regex"]["regex"]) or [Text("", open=True)]
+        return [(each.text, False, False) if each.open else (each.text + "/", True, True) for each in found]
+    return [("", False, match.get("prefix") == "/")]
+
+
+def _routes(route: HostRoute) -> Iterator[FrontRoute]:
     slow = _slow(route)
     ends = [(share.weight, share.backend) for share in route.shares]
     shares = tuple((weight, (end.address, end.port)) for weight, end in ends if end is not None)
-    return FrontRoute(asked(route.match), () if slow else shares, slow)
+    for each in asked(route.match):
+        yield FrontRoute(each, () if slow else shares, slow)
 
 
 def _slow(route: HostRoute) -> SlowRoute | None:

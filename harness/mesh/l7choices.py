@@ -5,7 +5,7 @@ the kernel does not take (an escape, say, or one that is longer than its keys) n
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.mesh.l7fronts import Asked, End, Front, FrontRoute
@@ -62,21 +62,23 @@ class Plan:
         self._routes = front.routes
         self._asked = [_asked(route.asked, bits) for route in front.routes]
         self.headers = tuple(bits.items())
-        self._at: Mapping[tuple[str | None, bool], list[int]] = self._positions()
-        self._paths = [(_key(path, exact), self._meant(path, exact)) for path, exact in self._at if path is not None]
+        self._at = self._positions()
+        self._lengths = sorted({len(key) for key in self._at})
+        self._paths = [(key, self._meant(key)) for key in self._at]
 
-    def _positions(self) -> Mapping[tuple[str | None, bool], list[int]]:
-        found: defaultdict[tuple[str | None, bool], list[int]] = defaultdict(list, {("", False): []})
+    def _positions(self) -> Mapping[bytes, list[int]]:
+        """Where in the list the matches of each path stand. One that is too long for a key no request of the kernel's has."""
+        found: dict[bytes, list[int]] = {b"": []}
         for position, route in enumerate(self._routes):
-            path, exact = route.asked.path, route.asked.exact
-            if path is None or len(_key(path, exact)) <= PATH_BYTES:
-                found[path, exact].append(position)
-        return dict(found)
+            key = route.asked.path.encode() + (b"\0" if route.asked.exact else b"")
+            if len(key) <= PATH_BYTES:
+                found.setdefault(key, []).append(position)
+        return found
 
-    def _meant(self, path: str, exact: bool) -> list[int]:
-        """The routes that may mean requests whose most specific path this is."""
-        keys = [(None, False), *((beginning, False) for beginning in _beginnings(path)), *([(path, True)] if exact else [])]
-        return sorted(position for key in keys for position in self._at.get(key, ()))
+    def _meant(self, key: bytes) -> list[int]:
+        """The routes that may mean requests whose most specific path this is: those of all its beginnings."""
+        beginnings = (key[:length] for length in self._lengths if length <= len(key))
+        return sorted(position for each in beginnings for position in self._at.get(each, ()))
 
     def table(self, client: str, target: Callable[[str, End], Target | None]) -> Table:
         """For ``client``. ``target`` says what policies ask of its requests to a pod, None where they may refuse any."""
@@ -106,16 +108,6 @@ def alias(shares: tuple[tuple[int, End], ...]) -> list[tuple[End, End, int]]:
     return [found[end] for end in ends]
 
 
-def _key(path: str, exact: bool) -> bytes:
-    return path.encode() + (b"/\0" if exact else b"/")
-
-
-def _beginnings(path: str) -> Iterator[str]:
-    """Of whole elements: ``/a/b`` has the empty one, ``/a`` and itself."""
-    yield from (path[:at] for at, letter in enumerate(path) if letter == "/")
-    yield path
-
-
 def _asked(asked: Asked, bits: dict[tuple[str, str | None], int]) -> Choice:
     """What of a match the kernel asks; ``bits`` of headers are given out as they are met."""
     needed, certain = 0, asked.certain
@@ -124,7 +116,7 @@ def _asked(asked: Asked, bits: dict[tuple[str, str | None], int]) -> Choice:
             certain = False
             continue
         for header in ((name, None), (name, value)):
-            if header not in bits and (len(bits) == HEADER_BITS or len((value or "").encode()) > VALUE_BYTES):
+            if header not in bits and (len(bits) == HEADER_BITS or len((header[1] or "").encode()) > VALUE_BYTES):
                 certain = False
             else:
                 needed |= bits.setdefault(header, 1 << len(bits))

@@ -14,12 +14,12 @@ End = tuple[str, int]
 class Asked:
     """What a match asks of a request.
 
-    ``path``, the whole of it where ``exact``, else whole elements that it begins with, without a slash at their end; None where
-    that cannot be said. ``headers`` by names in lower case, with their values or None for any; ``query``: there has to be one.
-    A match that is not ``certain`` asks for more: who meets all this may meet it, nobody else does.
+    ``path``: what the request's path begins with, or is where ``exact``, once there is a slash behind it: so whole elements are
+    told by a slash at their end. ``headers`` by names in lower case, with their values or None for any; ``query``: there has to
+    be one. A match that is not ``certain`` asks for more: who meets all this may meet it, nobody else does.
     """
 
-    path: str | None
+    path: str = ""
     exact: bool = False
     method: str = ""
     headers: tuple[tuple[str, str | None], ...] = ()

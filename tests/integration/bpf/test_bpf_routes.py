@@ -85,7 +85,7 @@ headers = st.tuples(
 )
 asked = st.builds(
     lambda path, exact, slash, method, some, query, certain: Asked(
-        (path or "/") + (slash if path else "") if exact else path, exact, method, tuple(some), query, certain
+        ((path or "/") + (slash if path else "") if exact else path) + "/", exact, method, tuple(some), query, certain
     ),
     paths,
     st.booleans(),
@@ -94,7 +94,7 @@ asked = st.builds(
     st.lists(headers, max_size=2, unique_by=lambda each: each[0]),
     st.booleans(),
     st.sampled_from((True, True, True, False)),
-) | st.builds(Asked, st.none(), certain=st.just(False))
+) | st.builds(Asked, st.sampled_from(("", "/a", "/")), certain=st.booleans())
 routes = st.builds(
     lambda each, slow: FrontRoute(each, () if slow else ((1, ("10.0.0.1", 1)),), slow),
     asked,
@@ -125,7 +125,7 @@ def expected(front: Front, method: str, target: str, sent: list[tuple[str, str]]
         return SlowRoute.MATCH
     for route in front.routes:
         want = route.asked
-        if want.path is not None and not (path == want.path or (not want.exact and path.startswith(want.path + "/"))):
+        if not (f"{path}/" == want.path if want.exact else f"{path}/".startswith(want.path)):
             continue
         if want.method not in ("", method) or (want.query and not mark):
             continue
@@ -157,7 +157,7 @@ def test_the_first_match_that_a_request_may_meet_decides(
 
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: web\r\n\r\n"
-ANYTHING = Asked("")
+ANYTHING = Asked()
 
 
 def test_a_request_must_meet_a_rule_of_each_set(bench: Bench) -> None:
@@ -171,7 +171,7 @@ def test_a_request_must_meet_a_rule_of_each_set(bench: Bench) -> None:
 
 
 def test_what_was_in_force_is_taken_away(bench: Bench) -> None:
-    front = Front(SERVICE, 80, None, (FrontRoute(Asked("/a", headers=(("x", "1"),)), ((1, ("10.0.0.1", 1)),)),))
+    front = Front(SERVICE, 80, None, (FrontRoute(Asked("/a/", headers=(("x", "1"),)), ((1, ("10.0.0.1", 1)),)),))
     bench.put(front, Target(None, None))
     held = bench.held()
     for _ in range(3):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from dataclasses import replace
 from http.client import HTTPConnection
 
 import pytest
@@ -27,6 +27,7 @@ from harness.model.route import (
     ParentReference,
     PathMatch,
     RequestHeaderModifier,
+    Timeouts,
     ValueMatch,
 )
 from harness.model.routing import Routing
@@ -122,3 +123,216 @@ def test_a_service_without_routes_leads_to_its_pods_past_the_proxy(
     found = counted(plane, before)
     assert (found["fast"], found["routed"]) == (10, 10)
     assert (found.get("direct_asked", 0) > 0) is (name == V2), "nodes are apart: what is between them is TCP"
+
+
+def test_paths_headers_and_methods_choose_the_backend_in_the_kernel(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    plane.apply(
+        (),
+        routing(
+            when(match("/"), "v1"),
+            when(match("/two"), "v2"),
+            when(match("/two/exactly", "Exact"), "v1"),
+            when(match("/headers", x_version="two"), "v2"),
+            when(match("/methods", method="POST"), "v2"),
+        ),
+    )
+    asked = opened()
+    settled(plane, lambda: ask(asked, "/"))
+    settled(plane, lambda: ask(asked, "/two"))
+    got(strict)
+    before = plane.path_counts()
+    asked_for: list[tuple[str, str, dict[str, str], str]] = [
+        ("GET", "/two", {}, V2),
+        ("GET", "/two/three?x=/two/exactly", {}, V2),
+        ("GET", "/twofold", {}, V1),
+        ("GET", "/two/exactly", {}, V1),
+        ("GET", "/two/exactly?x", {}, V1),
+        ("GET", "/headers", {"X-Version": "two"}, V2),
+        ("GET", "/headers/more", {"x-version": "two", "X-Other": "two"}, V2),
+        ("GET", "/headers", {"X-Version": "twofold"}, V1),
+        ("GET", "/headers", {}, V1),
+        ("POST", "/methods", {}, V2),
+        ("GET", "/methods", {}, V1),
+        ("POST", "/", {}, V1),
+    ]
+    for method, path, headers, backend in asked_for:
+        assert ask(asked, path, method, headers=headers.items()).status == 200
+        assert got(strict) == {V1: [], V2: [], backend: [path.encode()]}, (method, path, headers)
+    assert counted(plane, before)["routed"] == len(asked_for)
+
+
+def test_backends_get_their_weights(plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]) -> None:
+    plane.apply((), routing(HTTPRouteRule(HERE, backend_refs=to("v1", "v2", "nobody", weights=(3, 1, 0)))))
+    asked = opened()
+    settled(plane, lambda: ask(asked, "/"))
+    got(strict)
+    before, count = plane.path_counts(), 800
+    for _ in range(count):
+        assert ask(asked, "/").status == 200
+    assert counted(plane, before)["routed"] == count
+    assert binomtest(len(got(strict)[V1]), count, 3 / 4).pvalue > 1e-6
+
+
+SLOW = {
+    "an expression": (when(match("/odd.*", "RegularExpression"), "v2"), "slow_route_match"),
+    "a parameter": (
+        HTTPRouteRule(
+            HERE,
+            matches=(HTTPRouteMatch(HERE, PathMatch(None, "/odd"), None, (ValueMatch("q", "1"),)),),
+            backend_refs=to("v2"),
+        ),
+        "slow_route_match",
+    ),
+    "a filter": (
+        HTTPRouteRule(
+            HERE,
+            matches=(match("/odd"),),
+            filters=(RequestHeaderModifier(HERE, HeaderChanges(add=(HTTPHeader("X-New", "1"),))),),
+            backend_refs=to("v2"),
+        ),
+        "slow_route_filter",
+    ),
+    "a time limit": (
+        HTTPRouteRule(HERE, matches=(match("/odd"),), backend_refs=to("v2"), timeouts=Timeouts("5s")),
+        "slow_route_times",
+    ),
+    "a Service without endpoints": (
+        HTTPRouteRule(HERE, matches=(match("/odd"),), backend_refs=to("v2", "nobody", weights=(1000, 1))),
+        "slow_route_answered",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_what_a_slow_rule_may_take_goes_slowly_and_nothing_else_does(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection], kind: str
+) -> None:
+    rule, reason = SLOW[kind]
+    plane.apply((), routing(when(match("/"), "v1"), rule))
+    asked = opened()
+    settled(plane, lambda: ask(asked, "/"))
+    got(strict)
+    before = plane.path_counts()
+    for _ in range(10):
+        assert ask(asked, "/odd?q=1").status in (200, 503)
+        assert ask(asked, "/").status == 200
+    found = got(strict)
+    assert found[V1] == [b"/"] * 10
+    assert set(found[V2]) == {b"/odd?q=1"}
+    counts = counted(plane, before)
+    assert (counts["routed"], counts[reason]) == (10, 10)
+
+
+def test_a_rule_with_a_backend_that_may_refuse_is_drawn_for_by_envoy_alone(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    """Drawn for twice, the backend that refuses would have less than its share of requests."""
+    routes = routing(when(match("/"), "v1", "v2"), when(match("/two"), "v2"))
+    plane.apply([ingress("v1", rule("v2"))], routes)
+    asked = opened()
+    settled(plane, lambda: ask(asked, "/two"))
+    got(strict)
+    before, count = plane.path_counts(), 400
+    statuses = [ask(asked, "/").status for _ in range(count)]
+    assert set(statuses) == {200, 403}
+    assert binomtest(statuses.count(403), count, 1 / 2).pvalue > 1e-6
+    assert got(strict) == {V1: [], V2: [b"/"] * statuses.count(200)}
+    assert counted(plane, before)["slow_route_refused"] == count
+    assert ask(asked, "/two").status == 200
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_rules_about_requests_are_asked_of_the_backend(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection], name: str, family: int
+) -> None:
+    policies: list[Policy] = [
+        ingress(name, rule("client", http("/public/.*"))),
+        egress("client", rule(name, http("/.*/get", "GET"), http("/public/.*", "POST"), http("/public/[ab]", "GET"))),
+    ]
+    plane.apply(policies, Routing(SERVICES))
+    asked = opened(f"shop/{name}", family=family)
+    settled(plane, lambda: ask(asked, "/public/a"))
+    got(strict)
+    before = plane.path_counts()
+    for _ in range(5):
+        assert ask(asked, "/public/b").status == 200
+        assert ask(asked, "/public/c", "POST").status == 200
+        assert ask(asked, "/public/c").status == 403
+        assert ask(asked, "/private/a").status == 403
+        assert ask(asked, "/public/get").status == 200  # by a rule that the kernel cannot ask
+    assert got(strict)[f"shop/{name}"] == [b"/public/b", b"/public/c", b"/public/get"] * 5
+    found = counted(plane, before)
+    assert (found["routed"], found["slow_route_refused"]) == (10, 15)
+
+
+def test_changes_of_routes_hold_for_requests_on_open_connections(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    asked = opened_first = None
+    for turn in range(4):
+        name, other = (V1, V2) if turn % 2 else (V2, V1)
+        plane.apply((), routing(when(match("/"), name.removeprefix("shop/"))))
+        asked = opened_first = opened_first or opened()
+        got(strict)
+        assert ask(asked, "/after").status == 200
+        settled(plane, lambda asked=asked: ask(asked, "/after"))
+        assert ask(asked, "/after").status == 200
+        found = got(strict)
+        assert (len(found[name]) >= 3, found[other]) == (True, [])
+    plane.apply((), routing(when(match("/only"), "v1")))
+    assert asked is not None
+    assert ask(asked, "/after").status == 404
+
+
+def test_revocation_holds_for_requests_on_open_connections(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    routes = routing(when(match("/"), "v2"))
+    plane.apply((), routes)
+    asked = opened()
+    for policies in (
+        [ingress("v2", rule("v1"))],
+        [ingress("v2", rule("client", http("/other")))],
+        [egress("client", rule("v1"))],
+        [ingress("v2", rule("client"), deny=(rule("client"),))],
+    ):
+        settled(plane, lambda: ask(asked, "/revoked"))
+        plane.apply(policies, routes)
+        got(strict)
+        before = plane.path_counts()
+        for _ in range(3):
+            assert ask(asked, "/revoked").status == 403
+        assert got(strict) == {V1: [], V2: []}
+        assert "fast" not in counted(plane, before)
+        plane.apply((), routes)
+
+
+def test_routes_of_the_clients_own_namespace_are_for_its_clients_alone(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    parent = ParentReference(HERE, "web", "", "Service", "shop")
+    consumer = HTTPRoute(HERE, "c", "consumer", (parent,), None, (HTTPRouteRule(HERE, backend_refs=in_shop(to("v2"))),))
+    plane.apply((), Routing(SERVICES, http_routes=(*routing(when(match("/"), "v1")).http_routes, consumer)))
+    for client, name in ((CLIENT, V1), ("consumer/client", V2)):
+        asked = opened(client=client)
+        settled(plane, lambda asked=asked: ask(asked, "/"))
+        got(strict)
+        assert ask(asked, f"/{name}").status == 200
+        assert got(strict)[name] == [f"/{name}".encode()]
+
+
+def in_shop(refs: tuple[BackendRef, ...]) -> tuple[BackendRef, ...]:
+    return tuple(replace(ref, backend=replace(ref.backend, namespace="shop")) for ref in refs)
+
+
+def test_a_pod_that_is_its_own_backend_is_left_to_the_proxy(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    plane.apply((), Routing(SERVICES))
+    asked, before = opened("shop/v2", client=V2), plane.path_counts()
+    for _ in range(10):
+        assert ask(asked, "/own").status == 200
+    assert counted(plane, before)["slow_route_own"] == 9, "of the first nothing is known"

@@ -24,7 +24,7 @@ SECTIONS = st.builds(
 )
 ASKED = st.builds(
     Asked,
-    st.sampled_from([None, "", "/a", '/"']),
+    st.sampled_from(["", "/a/", '/"']),
     st.booleans(),
     st.sampled_from(["", "GET"]),
     st.lists(st.tuples(st.sampled_from(["x-a", "host"]), st.sampled_from(["", "1", None])), max_size=2).map(tuple),
