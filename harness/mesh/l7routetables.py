@@ -40,7 +40,7 @@ class RouteTables:
     def number(self, table: Table) -> int:
         """Put it in force, if it is not yet."""
         if table not in self._tables:
-            number = self._tables[table] = next(self._numbers)
+            number = next(self._numbers)
             for (name, value), bit in table.headers:
                 self._put("l7_headers", header_key(number, name, value), COOKIE.pack(bit))
             for path, choices in table.paths:
@@ -49,6 +49,7 @@ class RouteTables:
                     self._put("l7_choices", PLACE.pack(listed, index), self._choice(choice))
                 key = RULE_KEY.pack(8 * (4 + len(_METHOD) + len(path)), number, _METHOD, path)
                 self._put("l7_paths", key, PATH.pack(listed, len(choices)))
+            self._tables[table] = number  # only now: of one that had no room, a path that is missing would mean another
         return self._tables[table]
 
     def renewed(self) -> Callable[[], None]:
@@ -73,12 +74,13 @@ class RouteTables:
 
     def _list(self, shares: tuple[tuple[int, End], ...]) -> int:
         if shares not in self._shares:
-            number = self._shares[shares] = next(self._numbers)
+            number = next(self._numbers)
             for index, (own, other, threshold) in enumerate(alias(shares)):
                 addresses, ports = zip(
                     *((packed_address(each), port.to_bytes(2, "big")) for each, port in (own, other)), strict=True
                 )
                 self._put("l7_shares", PLACE.pack(number, index), SHARE.pack(*addresses, *ports, threshold))
+            self._shares[shares] = number
         return self._shares[shares]
 
     def _put(self, name: str, key: bytes, value: bytes) -> None:
