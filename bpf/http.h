@@ -52,6 +52,7 @@ struct head {
 	__u32 status;
 	__u16 target; /* offset */
 	__u16 target_bytes;
+	__u16 path_bytes; /* of the target, without its query */
 	__u16 count; /* bytes of what is being read */
 	__u8 state; /* enum head_state */
 	__u8 header; /* enum known_header */
@@ -75,10 +76,25 @@ struct rule_key {
 	__u8 path[PATH_BYTES]; /* with a NUL behind it where it is meant as a whole */
 };
 
+#define VALUE_BYTES 64 /* longest header value that a route asks for */
+#define HEADER_THERE 0xFFFFFFFF /* in place of a value's length: whatever it is */
+
+/* A header that routes of a Service ask for. */
+struct header_key {
+	__u32 table; /* of routes */
+	__u32 bytes; /* of the value */
+	__u64 name[NAME_WORDS];
+	__u8 value[VALUE_BYTES];
+};
+
 /* A head that is being read, and its bytes. Programs interrupt each other, so there is one for each depth. */
 struct reading {
 	struct head head;
 	struct rule_key key; /* what rules are asked about it */
+	struct header_key header; /* what routes are asked about one of its headers */
+	__u64 told; /* of the headers that routes ask for, the bits of those that are there */
+	__u32 asked; /* the table of these routes; 0: none asks for headers */
+	__u32 twice; /* one of them comes more than once */
 	__u8 bytes[HEAD_BYTES];
 };
 
@@ -109,6 +125,8 @@ static __always_inline struct reading *reading_begin(void)
 	if (depth >= READING_DEPTH)
 		return NULL;
 	all->depth = depth + 1;
+	all->at[depth].asked = all->at[depth].twice = 0;
+	all->at[depth].told = 0;
 	return &all->at[depth];
 }
 
@@ -312,6 +330,8 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 	case HEAD_TARGET:
 		if (c == ' ' && h->count) {
 			h->target_bytes = h->count;
+			if (!h->query)
+				h->path_bytes = h->count;
 			h->count = 0;
 			return HEAD_VERSION;
 		}
@@ -319,8 +339,10 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 			return HEAD_STRANGE;
 		if (!h->count ? c != '/' : !is_plain(c) || !is_normal(h, c))
 			h->odd = 1;
-		if (c == '?')
+		if (c == '?' && !h->query) {
 			h->query = 1;
+			h->path_bytes = h->count;
+		}
 		h->count += 1;
 		return HEAD_TARGET;
 	case HEAD_VERSION:
@@ -372,6 +394,9 @@ static __always_inline __u8 next_state(struct head *h, __u32 index, __u8 c)
 	return HEAD_STRANGE;
 }
 
+/* A header's value ends before the byte at `end` of the head that is being read, for which routes ask (l7_route.h). */
+__noinline int note_header(__u32 end);
+
 static long read_byte(__u32 index, struct reading *unused)
 {
 	__u32 first = 0, depth;
@@ -387,6 +412,8 @@ static long read_byte(__u32 index, struct reading *unused)
 	r = &all->at[depth];
 	c = r->bytes[index];
 	r->head.state = next_state(&r->head, r->head.before + index, c);
+	if (r->asked && c == '\r' && r->head.state == HEAD_LINE_FEED && r->head.headers)
+		note_header(index);
 	r->head.last = c;
 	return r->head.state >= HEAD_READ;
 }

@@ -26,7 +26,15 @@ enum l7_count {
 	L7_DIRECT_ANSWERED = 11, /* answers that went from socket to socket */
 	L7_ENTERED = 12, /* sockets of pods that joined */
 	L7_SLOW_IN_PIECES = 13, /* to the proxy: it was sent in several pieces, or is long */
-	L7_SLOW_ODD = 14, /* to the proxy: it has something that the kernel does not judge, as chunks, TE, or escapes in its path */
+	L7_ROUTED = 14, /* requests to Services, of the fast ones */
+	L7_SLOW_ROUTE_MATCH = 15, /* to the proxy: a route may mean it by an expression, a parameter, or else what the kernel cannot ask */
+	L7_SLOW_ROUTE_FILTER = 16, /* to the proxy: its route has filters */
+	L7_SLOW_ROUTE_TIMES = 17, /* to the proxy: its route has time limits or retries */
+	L7_SLOW_ROUTE_ANSWERED = 18, /* to the proxy: it has, or may have, no backend */
+	L7_SLOW_ROUTE_REFUSED = 19, /* to the proxy: policies may keep it from a backend of its route */
+	L7_SLOW_ROUTE_OWN = 20, /* to the proxy: its client is a backend of its route */
+	L7_SLOW_ROUTE_LARGE = 21, /* to the proxy: its path, or its route, is larger than the kernel takes */
+	L7_SLOW_ODD = 22, /* to the proxy: it has something that the kernel does not judge, as chunks, TE, or escapes in its path */
 	L7_COUNTS
 };
 
@@ -123,6 +131,7 @@ enum l7_knowledge {
 	TARGET_ASKED, /* nothing yet */
 	TARGET_JUDGED, /* requests are judged by the sets */
 	TARGET_PROXIED, /* its rules are for the proxy alone */
+	TARGET_ROUTED, /* it is a Service: by sets[0], a table of routes; sets[1] says whether these ask for headers */
 };
 
 struct l7_target {
@@ -257,4 +266,14 @@ static __always_inline void pair_of(const struct l7_tuple *tuple, struct l7_pair
 	pair->backend = tuple->backend;
 	pair->backend_port = tuple->backend_port;
 	pair->family = tuple->family;
+}
+
+/* Asks the agent about a pair of which nothing is known under a generation. `target` is what was known before, if anything was. */
+static __always_inline void ask_of(struct l7_target *target, const struct l7_pair *pair, __u32 generation)
+{
+	if (target && target->known == TARGET_ASKED)
+		return;
+	if (target)
+		target->known = TARGET_ASKED;
+	l7_tell(L7_UNKNOWN, pair, generation);
 }

@@ -6,7 +6,7 @@
 #include "l7_upstream.h"
 
 /* Lets the socket that sent a packet take part, if it is non-blocking: a blocking one may see EAGAIN there. */
-static __always_inline void enter(struct __sk_buff *skb, const struct packet *p, const struct l7_tuple *tuple, __u32 role,
+static __noinline int enter(struct __sk_buff *skb, const struct packet *p, const struct l7_tuple *tuple, __u32 role,
 				  __u64 upstream)
 {
 	struct l7_upstream *served;
@@ -16,25 +16,25 @@ static __always_inline void enter(struct __sk_buff *skb, const struct packet *p,
 	__u64 cookie;
 
 	if (!sk)
-		return;
+		return 0;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP || sk->state != BPF_TCP_ESTABLISHED)
-		return;
+		return 0;
 	end = bpf_sk_storage_get(&l7_storage, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!end || end->role || end->tries++ > 8)
-		return;
+		return 0;
 	/* By a wire a packet may still belong to its socket, since nodes share the kernel: that one is of another node. */
 	if (check_source(skb, find_endpoint(current_generation(), p->family, &p->source), FROM_POD))
-		return;
+		return 0;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
-		return;
+		return 0;
 	cookie = bpf_get_socket_cookie(skb);
 	end->tuple = *tuple;
 	end->cookie = cookie;
 	end->upstream = upstream;
 	if (bpf_map_update_elem(&l7_ends, &cookie, sk, BPF_NOEXIST))
-		return;
+		return 0;
 	end->role = role;
 	l7_count(L7_ENTERED);
 	if (role == ROLE_SERVER) {
@@ -44,6 +44,7 @@ static __always_inline void enter(struct __sk_buff *skb, const struct packet *p,
 			served->server = (__u64)tcp;
 		}
 	}
+	return 0;
 }
 
 /* Whether nothing is left to read of what came to a socket by any way. */
@@ -74,6 +75,7 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &end->tuple);
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(msg->sk);
 	struct l7_upstream *upstream;
+	struct l7_means means = {};
 	__u32 slow = L7_SLOW_STRANGE, read, whole = 0;
 	struct reading *r;
 	__u64 cookie;
@@ -91,11 +93,11 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 		return L7_COUNTS;
 	read = load_message(msg, r);
 	if (read)
-		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole);
+		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole, &means);
 	reading_end();
 	if (slow != L7_FAST)
 		return L7_COUNTS; /* l7_look counts it */
-	cookie = claim(&end->tuple, connection, end->cookie, true, &slow);
+	cookie = claim(&end->tuple, connection, &means, end->cookie, true, &slow);
 	if (!cookie)
 		return L7_COUNTS;
 	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);

@@ -36,12 +36,13 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 	struct reading *r = reading_begin();
 	__u32 read = bytes > HEAD_BYTES ? HEAD_BYTES : bytes;
 	int slow = L7_SLOW_STRANGE;
+	struct l7_means means = {};
 	__u32 whole = bytes;
 
 	if (!r)
 		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
-		slow = judge_read(r, tuple, connection, read, bytes, &whole);
+		slow = judge_read(r, tuple, connection, read, bytes, &whole, &means);
 	connection->request_bytes = whole;
 	connection->rest = REST_NOTHING;
 	if (slow == L7_SLOW_IN_PIECES && r->head.state < HEAD_READ) {
@@ -100,7 +101,7 @@ static __noinline int go_on_with_head(struct __sk_buff *skb, struct l7_connectio
 }
 
 /* More of the request in progress, of which it is not known yet where it ends: whether it will be. */
-static __always_inline bool go_on(struct __sk_buff *skb, struct l7_connection *connection, const struct segment *segment)
+static __noinline bool go_on(struct __sk_buff *skb, struct l7_connection *connection, const struct segment *segment)
 {
 	struct chunks at = {.context = skb, .payload = segment->offset, .bytes = segment->bytes};
 

@@ -33,7 +33,7 @@
  * own could show the one an allowed request and TCP another.
  */
 static __always_inline __u32 judge_received(struct __sk_buff *skb, const struct l7_tuple *tuple,
-					    struct l7_connection *connection)
+					    struct l7_connection *connection, struct l7_means *means)
 {
 	struct reading *r = reading_begin();
 	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len, whole = 0;
@@ -42,7 +42,7 @@ static __always_inline __u32 judge_received(struct __sk_buff *skb, const struct 
 	if (!r)
 		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
-		slow = judge_read(r, tuple, connection, read, skb->len, &whole);
+		slow = judge_read(r, tuple, connection, read, skb->len, &whole, means);
 	reading_end();
 	return slow;
 }
@@ -51,13 +51,14 @@ static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_
 					 struct l7_connection *connection)
 {
 	__u32 slow = connection->slow;
+	struct l7_means means = {};
 	__u64 cookie;
 
 	if (slow == L7_FAST)
-		slow = judge_received(skb, tuple, connection);
+		slow = judge_received(skb, tuple, connection, &means);
 	if (slow != L7_FAST)
 		return slow;
-	cookie = claim(tuple, connection, connection->cookie, false, &slow);
+	cookie = claim(tuple, connection, &means, connection->cookie, false, &slow);
 	if (!cookie)
 		return slow;
 	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)

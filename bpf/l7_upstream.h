@@ -28,8 +28,8 @@ static __noinline int put_upstream(struct l7_target *target, __u64 cookie)
 }
 
 /* A free connection to the backend of an allowed request, taken for it; 0 where there is none. */
-static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_connection *connection, __u64 answer_to,
-				   bool to_client, __u32 *slow)
+static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_connection *connection, const struct l7_means *means,
+				   __u64 answer_to, bool to_client, __u32 *slow)
 {
 	struct l7_upstream *upstream;
 	struct l7_target *target;
@@ -41,6 +41,14 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 	*slow = L7_SLOW_NO_TARGET;
 	if (!target || target->generation != connection->allowed || connection->allowed != current_generation())
 		return 0;
+	if (means->table) {
+		if (target->sets[0] != means->table)
+			return 0;
+		*slow = draw(tuple, means, connection->allowed, &pair);
+		target = *slow == L7_FAST ? bpf_map_lookup_elem(&l7_targets, &pair) : NULL;
+		if (!target)
+			return 0;
+	}
 	*slow = L7_SLOW_NO_UPSTREAM;
 	cookie = take_upstream(target);
 	upstream = cookie ? bpf_map_lookup_elem(&l7_upstreams, &cookie) : NULL;
@@ -60,6 +68,8 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 		connection->framed = 0;
 		connection->relayed = 0;
 		connection->state = L7_FORWARDED;
+		if (means->table)
+			l7_count(L7_ROUTED);
 		return cookie;
 	}
 	if (!target->wanted) {

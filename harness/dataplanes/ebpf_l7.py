@@ -80,7 +80,8 @@ class FastProxies(NodeProxies):
         pods = [ip for pod in self._mesh.lab.pods for ip in pod.pod.ips] if self._mesh else []
         for envoy, (_, agent) in self._paths.items():
             local = [ip for pod in envoy.node.pods for ip in pod.pod.ips]
-            agent.judge_by(agents[envoy.node.name].tables.generation, law(self.scopes_of(envoy), local, pods))
+            said = law(self.scopes_of(envoy), local, pods, self.routed_of(envoy))
+            agent.judge_by(agents[envoy.node.name].tables.generation, said)
 
     def restart_agents(self, *, kill: bool) -> None:
         """Have another agent on every node, one after another; no request but those under way is lost. Raises AgentFailed."""

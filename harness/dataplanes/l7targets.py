@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable
 
+from harness.dataplanes.l7routes import fronts
+from harness.dataplanes.routed import Routed
 from harness.envoy.admission import Admission, Direction, Scope
 from harness.mesh.l7law import Clause, Law, Says, Section
 from harness.mesh.requestrules import expressible
 
 
-def law(scopes: Iterable[Scope], local: Iterable[str], pods: Iterable[str]) -> Law:
-    """What the agent of a node with the addresses ``local`` is to judge by; ``pods`` are all addresses of pods."""
-    return Law(tuple(map(_section, scopes)), frozenset(local), frozenset(pods))
+def law(scopes: Iterable[Scope], local: Iterable[str], pods: Iterable[str], routed: Routed | None = None) -> Law:
+    """What the agent of a node with the addresses ``local`` is to judge by, and where it sends requests to Services.
+
+    ``pods`` are all addresses of pods.
+    """
+    asked = routed or Routed()
+    sections = tuple(map(_section, scopes)), tuple(map(_section, asked.scopes))
+    return Law(sections[0], frozenset(local), frozenset(pods), fronts(asked.hosts), sections[1])
 
 
 def _section(scope: Scope) -> Section:

@@ -174,6 +174,10 @@ class NodeProxies:
         """What an Envoy judges by, now that it is in force."""
         return self._judged[envoy].law.scopes
 
+    def routed_of(self, envoy: NodeEnvoy) -> Routed:
+        """What an Envoy does with requests to Services, now that it is in force."""
+        return self._judged[envoy].law.routed
+
     def path(self, target: str) -> str:
         """What the Envoys write down as the path of a request for ``target``."""
         return normalised(target) if self._normalises else target

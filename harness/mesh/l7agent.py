@@ -197,9 +197,9 @@ def proxy_socket(proxy: Path, described: Described) -> socket.socket | None:
     There are two where the proxy is being replaced. None where it is gone.
     """
     pids = [int(pid) for pid in (proxy / "cgroup.procs").read_text(encoding="ascii").split()]
-    own, client = (described.pair.backend, described.pair.port), (described.pair.client, described.client_port)
+    client = described.pair.client, described.client_port
     # The kernel's list may leave one out while others come and go.
-    return connection(pids, own, client) or connection(pids, own, client)
+    return connection(pids, described.asked, client) or connection(pids, described.asked, client)
 
 
 def end_awaited(tables: FastPathTables, proxy: Path) -> None:

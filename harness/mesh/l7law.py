@@ -7,6 +7,9 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from harness.mesh.l7fronts import End, Front, front_of
+from harness.mesh.l7fronts import read as front_read
+from harness.mesh.l7fronts import written as front_written
 from harness.mesh.l7layout import Pair, RequestRule
 
 _NETWORKS = 4096
@@ -76,36 +79,67 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What is in force on a node, and the addresses of its own pods and of all."""
+    """What is in force on a node, and the addresses of its own pods and of all.
+
+    ``fronts`` are Services; ``routed``, what is said of requests to them, of both ends, wherever their pods are.
+    """
 
     sections: tuple[Section, ...] = ()
     local: frozenset[str] = frozenset()
     pods: frozenset[str] = frozenset()
+    fronts: tuple[Front, ...] = ()
+    routed: tuple[Section, ...] = ()
 
     def target(self, pair: Pair) -> Target | None:
         """What a request of the pair must meet here; None where no rule of one end is one that the kernel can ask."""
         if not {pair.client, pair.backend} <= self.pods:
             return None  # to a Service, say, whose requests are routed
-        egress = self._rules(pair.client, pair.backend, pair.port, egress=True)
-        ingress = self._rules(pair.backend, pair.client, pair.port, egress=False)
-        return None if frozenset() in (egress, ingress) else Target(egress, ingress)
+        # where nothing looks into requests the mesh's own tables say who may connect
+        egress = _rules(self.sections, pair.client, pair.backend, pair.port, egress=True) if pair.client in self.local else None
+        ingress = (
+            _rules(self.sections, pair.backend, pair.client, pair.port, egress=False) if pair.backend in self.local else None
+        )
+        return _target(egress, ingress)
 
-    def _rules(self, subject: str, peer: str, port: int, *, egress: bool) -> frozenset[RequestRule] | None:
-        if subject in self.local:
-            for section in self.sections:
-                if section.holds(egress=egress, subject=subject, port=port):
-                    return section.rules(peer)
-        return None  # nothing looks into requests here: the mesh's own tables say who may connect
+    def front(self, pair: Pair) -> Front | None:
+        """The Service that a client's requests are for, with its routes for this client."""
+        return front_of(self.fronts, pair.client, (pair.backend, pair.port)) if pair.client in self.local else None
+
+    def routed_target(self, client: str, end: End) -> Target | None:
+        """What a request of a client's must meet that goes to a pod by a Service; None where that is the proxy's to say."""
+        backend, port = end
+        if backend not in self.pods:
+            return None
+        egress = _rules(self.routed, client, backend, port, egress=True)
+        return _target(egress, _rules(self.routed, backend, client, port, egress=False))
 
     def written(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"local": sorted(self.local), "pods": sorted(self.pods), "sections": [_written(each) for each in self.sections]}
+        return {
+            "local": sorted(self.local),
+            "pods": sorted(self.pods),
+            "sections": [_written(each) for each in self.sections],
+            "fronts": [front_written(each) for each in self.fronts],
+            "routed": [_written(each) for each in self.routed],
+        }
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> "Law":
         """What ``written`` gave. Raises KeyError, TypeError or ValueError for what it cannot have given."""
-        sections = tuple(_section(each) for each in data["sections"])
-        return cls(sections, frozenset(data["local"]), frozenset(data["pods"]))
+        sections, routed = (tuple(_section(each) for each in data[name]) for name in ("sections", "routed"))
+        fronts = tuple(front_read(each) for each in data["fronts"])
+        return cls(sections, frozenset(data["local"]), frozenset(data["pods"]), fronts, routed)
+
+
+def _rules(sections: Sequence[Section], subject: str, peer: str, port: int, *, egress: bool) -> frozenset[RequestRule] | None:
+    for section in sections:
+        if section.holds(egress=egress, subject=subject, port=port):
+            return section.rules(peer)
+    return None
+
+
+def _target(egress: frozenset[RequestRule] | None, ingress: frozenset[RequestRule] | None) -> Target | None:
+    return None if frozenset() in (egress, ingress) else Target(egress, ingress)
 
 
 def _written(section: Section) -> dict[str, Any]:

@@ -16,6 +16,20 @@ PATH_BYTES = 232
 """Of a rule's path in the kernel, its end included."""
 
 RULE_KEY = struct.Struct(f"=II8s{PATH_BYTES}s")  # prefix length in bits of what follows, set, method, path
+ROUTE_CHOICES, ROUTE_SETS, ROUTE_BACKENDS, HEADER_BITS = 32, 4, 32, 64
+"""Most matches at a path, sets of rules and backends of a match, and headers of a table of routes."""
+
+NAME_BYTES, VALUE_BYTES = 31, 64
+"""Longest name and value of a header that routes ask for."""
+
+HEADER_KEY = struct.Struct(f"=II32s{VALUE_BYTES}s")  # table, bytes of the value, name, value
+HEADER_THERE = 2**32 - 1
+"""In place of a value's length: whatever it is."""
+
+PLACE = struct.Struct("=II")  # list, index
+PATH = struct.Struct("=II")  # list of choices, their count
+CHOICE = struct.Struct(f"=8sQIIII{ROUTE_SETS}I")  # method, headers, query, slow, list of shares, their count, sets of rules
+SHARE = struct.Struct("=16s16s2s2sI")  # own, other, own port, other port, threshold
 UPSTREAM_PAIR, UPSTREAM_CLIENT, UPSTREAM_STATE, UPSTREAM_HEAD, UPSTREAM_GENERATION = 64, 0, 48, 100, 132
 """Offsets in ``struct l7_upstream`` of what the agent reads and writes."""
 
@@ -28,6 +42,19 @@ class Knowledge(IntEnum):
     ASKED = 0
     JUDGED = 1
     PROXIED = 2
+    ROUTED = 3
+
+
+class SlowRoute(IntEnum):
+    """Why requests that meet a match are the proxy's: ``L7_SLOW_ROUTE_…`` of ``enum l7_count``."""
+
+    MATCH = 15
+    FILTER = 16
+    TIMES = 17
+    ANSWERED = 18
+    REFUSED = 19
+    OWN = 20
+    LARGE = 21
 
 
 class EventKind(IntEnum):
@@ -64,25 +91,29 @@ class Pair:
 
     def pack(self) -> bytes:
         """As a key."""
-        return PAIR.pack(_packed(self.client), _packed(self.backend), self.port.to_bytes(2, "big"), self.family)
+        return PAIR.pack(packed_address(self.client), packed_address(self.backend), self.port.to_bytes(2, "big"), self.family)
 
     def connection(self, client_port: int) -> bytes:
         """The key of a connection from one of the client's ports."""
         ports = client_port.to_bytes(2, "big"), self.port.to_bytes(2, "big")
-        return TUPLE.pack(_packed(self.client), _packed(self.backend), *ports, self.family)
+        return TUPLE.pack(packed_address(self.client), packed_address(self.backend), *ports, self.family)
 
     @classmethod
     def unpack(cls, data: bytes) -> "Pair":
         """From a key."""
         client, backend, port, family = PAIR.unpack(data)
-        return cls(_address(client, family), _address(backend, family), int.from_bytes(port, "big"))
+        return cls(unpacked_address(client, family), unpacked_address(backend, family), int.from_bytes(port, "big"))
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What ``struct l7_upstream`` says of a connection to a backend: whose request it was taken for last, and its state."""
+    """What ``struct l7_upstream`` says of a connection to a backend: whose request it was taken for last, and its state.
+
+    ``asked`` are the address and port that the client had connected to: the backend's, or a Service's.
+    """
 
     pair: Pair
+    asked: tuple[str, int]
     client_port: int
     state: UpstreamState
     head: bool
@@ -102,9 +133,11 @@ class RequestRule:
         return RULE_KEY.pack(8 * (4 + 8 + len(path)), set_number, self.method, path)
 
 
-def _packed(address: str) -> bytes:
+def packed_address(address: str) -> bytes:
+    """As ``struct address``."""
     return ip_address(address).packed.ljust(16, b"\0")
 
 
-def _address(data: bytes, family: int) -> str:
+def unpacked_address(data: bytes, family: int) -> str:
+    """From ``struct address``."""
     return str(ip_address(data[: 4 if family == 4 else 16]))

@@ -5,8 +5,11 @@ Both are pinned by ``harness.mesh.l7``, and outlive an agent: what one that was 
 
 import ctypes
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 
+from harness.mesh.l7choices import Plan
+from harness.mesh.l7fronts import Front
 from harness.mesh.l7law import Law, Target
 from harness.mesh.l7layout import (
     COOKIE,
@@ -24,13 +27,16 @@ from harness.mesh.l7layout import (
     Pair,
     RequestRule,
     UpstreamState,
+    unpacked_address,
 )
+from harness.mesh.l7routetables import MAPS as ROUTE_MAPS
+from harness.mesh.l7routetables import RouteTables
 from harness.mesh.libbpf import TestRunOptions, checked, library
 from harness.mesh.maps import Map
 from harness.mesh.objects import Program
 from harness.mesh.rcu import wait_for_running_programs
 
-MAPS = ("l7_events", "l7_named", "l7_rules", "l7_sockets", "l7_targets", "l7_upstreams", "mesh_config")
+MAPS = ("l7_events", "l7_named", "l7_rules", "l7_sockets", "l7_targets", "l7_upstreams", "mesh_config", *ROUTE_MAPS)
 ERRANDS = ("l7_abandon", "l7_adopt", "l7_evict", "l7_finish", "l7_inform", "l7_take_over")
 
 
@@ -46,7 +52,9 @@ class FastPathTables:
         self._law = Law()
         self._known: set[Pair] = set()
         self._sets: dict[frozenset[RequestRule], int] = {}
-        self._numbers = 0
+        self._numbers = count(1)
+        self._routes = RouteTables({name: self.maps[name] for name in ROUTE_MAPS}, self._numbers, self._set)
+        self._plans: dict[int, Plan] = {}
 
     def in_force(self) -> bool:
         """Whether the packet programs are in that generation, too."""
@@ -57,18 +65,24 @@ class FastPathTables:
         """Judge so while ``generation`` is in force: requests of known pairs at once, of others when they are asked about."""
         self.generation, self._law = generation, law
         before, self._sets = self._sets, {}
+        drop_routes = self._routes.renewed()
+        self._plans.clear()
         for pair in self._known:
             self.inform(pair)
         self._remove("l7_rules", (rule.key(number) for rules, number in before.items() for rule in rules))
+        drop_routes()
 
     def inform(self, pair: Pair) -> Target | None:
-        """Tell the kernel what is known of a pair."""
+        """Tell the kernel what is known of a pair; returns what it asks of requests that go where they were meant to."""
         target = self._law.target(pair)
+        front = self._law.front(pair)
         if pair not in self._known:
             self.maps["l7_targets"].put(pair.pack(), bytes(self.maps["l7_targets"].value_size))
             self._known.add(pair)
         knowledge = Knowledge.PROXIED if target is None else Knowledge.JUDGED
         sets = (0, 0) if target is None else (self._set(target.egress), self._set(target.ingress))
+        if front is not None:
+            knowledge, sets = Knowledge.ROUTED, self._routed(front, pair.client)
         self.errand("l7_inform", pair, generation=self.generation, sets=sets, knowledge=knowledge)
         return target
 
@@ -80,14 +94,20 @@ class FastPathTables:
         self._remove("l7_targets", (pair.pack() for pair in gone))
         return gone
 
+    def _routed(self, front: Front, client: str) -> tuple[int, int]:
+        """The table of routes for a client's requests to a Service, and whether it asks for headers."""
+        if id(front) not in self._plans:  # which the law keeps
+            self._plans[id(front)] = Plan(front)
+        table = self._plans[id(front)].table(client, self._law.routed_target)
+        return self._routes.number(table), int(bool(table.headers))
+
     def _set(self, rules: frozenset[RequestRule] | None) -> int:
         if rules is None:
             return 0
         if rules not in self._sets:
-            self._numbers += 1
-            self._sets[rules] = self._numbers
+            number = self._sets[rules] = next(self._numbers)
             for rule in rules:
-                self.maps["l7_rules"].put(rule.key(self._numbers), U32.pack(1))
+                self.maps["l7_rules"].put(rule.key(number), U32.pack(1))
         return self._sets[rules]
 
     def describe(self, cookie: int, pair: Pair, generation: int) -> None:
@@ -103,9 +123,10 @@ class FastPathTables:
         if found is None:
             return None
         (state,), (head,) = U32.unpack_from(found, UPSTREAM_STATE), U32.unpack_from(found, UPSTREAM_HEAD)
-        client_port = TUPLE.unpack_from(found, UPSTREAM_CLIENT)[2]
         pair = Pair.unpack(found[UPSTREAM_PAIR : UPSTREAM_PAIR + PAIR.size])
-        return Described(pair, int.from_bytes(client_port, "big"), UpstreamState(state), bool(head))
+        _, address, client_port, port, _ = TUPLE.unpack_from(found, UPSTREAM_CLIENT)
+        asked = unpacked_address(address, pair.family), int.from_bytes(port, "big")
+        return Described(pair, asked, int.from_bytes(client_port, "big"), UpstreamState(state), bool(head))
 
     def errand(
         self, program: str, pair: Pair, *, cookie: int = 0, generation: int = 0, sets: tuple[int, int] = (0, 0),
@@ -137,9 +158,10 @@ class FastPathTables:
             if described is not None and self.errand("l7_abandon", described.pair, cookie=cookie):
                 awaited.append(described)
         self._remove("l7_upstreams", cookies)
-        for name in ("l7_named", "l7_rules"):
+        for name in ("l7_named", "l7_rules", *ROUTE_MAPS):
             self._remove(name, list(self.maps[name].keys()))
         self._sets.clear()
+        self._routes.renewed()
         return awaited
 
     def _remove(self, name: str, keys: Iterable[bytes]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.command import run
 from harness.mesh import l7layout, layout
+from harness.mesh.l7 import names
 from harness.mesh.objects import load
 
 C = {
@@ -28,6 +29,11 @@ L7 = {
     "l7_tuple": (l7layout.TUPLE, ["client", "backend", "client_port", "backend_port", "family"]),
     "l7_errand": (l7layout.ERRAND, ["cookie", "generation", "sets", None, "known", "answer", "pair"]),
     "rule_key": (l7layout.RULE_KEY, ["prefix", "set", "method", "path"]),
+    "header_key": (l7layout.HEADER_KEY, ["table", "bytes", "name", "value"]),
+    "l7_place": (l7layout.PLACE, ["list", "index"]),
+    "l7_path": (l7layout.PATH, ["list", "count"]),
+    "l7_choice": (l7layout.CHOICE, ["method", "headers", "query", "slow", "shares", "count", "sets", None, None, None]),
+    "l7_share": (l7layout.SHARE, ["own", "other", "own_port", "other_port", "threshold"]),
 }
 """Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
 
@@ -94,6 +100,27 @@ def test_enumerations_of_the_fast_path_have_the_same_numbers(enumeration: str, n
     names = [line.split(",")[0].strip() for line in body.splitlines()]
     assert len(names) == len(named)
     assert all(name.endswith(each.name) and int(each) == at for at, (name, each) in enumerate(zip(names, named, strict=True)))
+
+
+def test_reasons_of_routes_have_the_numbers_of_their_counts() -> None:
+    assert {f"slow_route_{each.name.lower()}": int(each) for each in l7layout.SlowRoute} == {
+        name: number for number, name in enumerate(names()) if name.startswith("slow_route_")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ROUTE_CHOICES", l7layout.ROUTE_CHOICES),
+        ("ROUTE_SETS", l7layout.ROUTE_SETS),
+        ("ROUTE_BACKENDS", l7layout.ROUTE_BACKENDS),
+        ("VALUE_BYTES", l7layout.VALUE_BYTES),
+        ("NAME_WORDS", (l7layout.NAME_BYTES + 1) // 8),
+    ],
+)
+def test_limits_of_routes_are_the_kernels(name: str, value: int) -> None:
+    source = "".join((BPF_SOURCES / file).read_text() for file in ("l7_route.h", "http.h"))
+    assert f"#define {name} {value} " in source
 
 
 def test_tables_are_as_large_as_python_takes_them_to_be() -> None:

@@ -1,11 +1,12 @@
 """Generated requests to Services in a lab, compared with what the oracles of routing and of policies say."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from http_ends import Backend
 from hypothesis import HealthCheck, Phase, settings
 from routed_answers import agrees
-from service_clients import call
+from service_clients import calls as calls_of
 from service_world import PORT, SERVICES
 
 from harness.dataplanes.port import Attachment
@@ -29,8 +30,12 @@ def check_against_oracles(
     routing: Routing,
     calls: Sequence[Call],
     policies: Sequence[Policy] = (),
+    times: int = 1,
 ) -> None:
-    """Each call is answered as the routes say, or refused where policies refuse the request that its backend would get."""
+    """Each call is answered as the routes say, or refused where policies refuse the request that its backend would get.
+
+    Each is asked so many ``times``, over one connection.
+    """
     plane.apply(policies, routing)
     oracle = Router(routing, lab.topology)
     for number, asked in enumerate(calls):
@@ -42,10 +47,14 @@ def check_against_oracles(
             flow = Flow(asked.source, pod, PORT, family=family, request=request)
             return direct.answer(flow, policies, lab.topology).verdict is Verdict.FORWARDED
 
-        for each in backends.values():
-            each.seen.clear()
-        answer = call(lab, SERVICES, asked, family)
-        seen = [each for served in backends.values() for each in served.seen]
-        assert len(seen) <= 1
         expected = oracle.answer(asked)
-        assert agrees(expected, answer, seen[0] if seen else None, admits), f"{asked}: {answer}, {seen}, not of {expected}"
+        with closing(calls_of(lab, SERVICES, asked, family)) as answers:
+            for _ in range(times):
+                for each in backends.values():
+                    each.seen.clear()
+                answer = next(answers)
+                seen = [each for served in backends.values() for each in served.seen]
+                assert len(seen) <= 1
+                assert agrees(expected, answer, seen[0] if seen else None, admits), (
+                    f"{asked}: {answer}, {seen}, not of {expected}"
+                )

@@ -2,7 +2,7 @@
 
 import http.client
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -56,10 +56,16 @@ def ask(
 
 def call(lab: Lab, services: Sequence[Service], asked: Call, family: int = 4) -> Answer:
     """The answer to a call on a connection of its own; calls of gRPC are sent over HTTP/1.1, without a body."""
+    return next(calls(lab, services, asked, family))
+
+
+def calls(lab: Lab, services: Sequence[Service], asked: Call, family: int = 4) -> Generator[Answer, None, None]:
+    """The answers to a call over and over, on one connection that others have not."""
     with closing(connection(lab, asked.source, services, asked.destination, asked.port, family)) as opened:
         request = asked.request
         host = request.host or "service"  # type: ignore[union-attr] # of HTTP or gRPC
-        if isinstance(request, HTTPRequest):
-            return ask(opened, request.path, request.method, host, request.headers)
+        while isinstance(request, HTTPRequest):
+            yield ask(opened, request.path, request.method, host, request.headers)
         assert isinstance(request, GRPCRequest)
-        return ask(opened, f"/{request.method}", "POST", host, (("content-type", "application/grpc"), *request.headers))
+        while True:
+            yield ask(opened, f"/{request.method}", "POST", host, (("content-type", "application/grpc"), *request.headers))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.mesh.l7fronts import Asked, Front, FrontRoute
 from harness.mesh.l7law import Clause, Law, Says, Section
-from harness.mesh.l7layout import RequestRule
+from harness.mesh.l7layout import RequestRule, SlowRoute
 from harness.mesh.l7messages import Done, Failed, Forget, Judge, Message, Messages, Trouble, Unreadable, line
 
 ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "fd00::1"])
@@ -21,7 +22,33 @@ SECTIONS = st.builds(
     st.booleans(),
     st.lists(CLAUSES, max_size=2).map(tuple),
 )
-LAWS = st.builds(Law, st.lists(SECTIONS, max_size=2).map(tuple), st.frozensets(ADDRESSES), st.frozensets(ADDRESSES))
+ASKED = st.builds(
+    Asked,
+    st.sampled_from(["", "/a/", '/"']),
+    st.booleans(),
+    st.sampled_from(["", "GET"]),
+    st.lists(st.tuples(st.sampled_from(["x-a", "host"]), st.sampled_from(["", "1", None])), max_size=2).map(tuple),
+    st.booleans(),
+    st.booleans(),
+)
+SHARES = st.lists(st.tuples(st.integers(1, 9), st.tuples(ADDRESSES, st.integers(1, 65535))), max_size=2).map(tuple)
+ROUTES = st.builds(FrontRoute, ASKED, SHARES, st.none() | st.sampled_from(SlowRoute))
+FRONTS = st.builds(
+    Front,
+    ADDRESSES,
+    st.integers(1, 65535),
+    st.none() | st.frozensets(ADDRESSES),
+    st.lists(ROUTES, max_size=2).map(tuple),
+)
+SOME_SECTIONS = st.lists(SECTIONS, max_size=2).map(tuple)
+LAWS = st.builds(
+    Law,
+    SOME_SECTIONS,
+    st.frozensets(ADDRESSES),
+    st.frozensets(ADDRESSES),
+    st.lists(FRONTS, max_size=2).map(tuple),
+    SOME_SECTIONS,
+)
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Judge, st.integers(0, 2**32 - 1), LAWS),
     st.builds(Forget, st.lists(ADDRESSES).map(tuple)),
