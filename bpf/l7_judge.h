@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "l7.h"
+#include "l7_flow.h"
 #include "verdict.h"
 
 /* Longer answers, which would fill the kernel's queue for a client that does not read, are relayed by the agent. */

@@ -70,7 +70,7 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	settle_answered(connection, segment->acknowledged);
 	if (connection->state == L7_PROXIED) { /* the proxy keeps the order of what it is asked */
 		connection->state = L7_UNFRAMED;
-		l7_count(L7_SLOW_UNFRAMED);
+		went_slow(tuple, L7_SLOW_UNFRAMED);
 		return TCX_NEXT;
 	}
 	if (connection->state != L7_IDLE || before(segment->acknowledged, connection->answered)) {
@@ -80,7 +80,7 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	enter(skb, p, tuple, ROLE_CLIENT, 0);
 	if (segment->sequence != connection->request + connection->request_bytes) {
 		connection->state = L7_UNFRAMED;
-		l7_count(L7_SLOW_STRANGE);
+		went_slow(tuple, L7_SLOW_STRANGE);
 		return TCX_NEXT;
 	}
 	connection->allowed = 0;
@@ -89,11 +89,11 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	connection->slow = slow;
 	connection->framed = 0;
 	if (slow == L7_SLOW_STRANGE)
-		l7_count(slow);
+		went_slow(tuple, slow);
 	connection->state = slow == L7_SLOW_STRANGE ? L7_UNFRAMED : L7_ASKED;
 	if (slow == L7_SLOW_IN_PIECES) { /* l7_receive cannot send a part of it on */
 		connection->state = L7_PROXIED;
-		l7_count(slow);
+		went_slow(tuple, slow);
 	}
 	return TCX_NEXT;
 }

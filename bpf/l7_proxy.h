@@ -31,32 +31,31 @@
  * Judges once more what l7_look has judged: that saw a packet, this is what TCP made of it. Whoever writes packets of his
  * own could show the one an allowed request and TCP another.
  */
-static __always_inline __u32 judge_received(struct __sk_buff *skb, const struct l7_tuple *tuple,
+static __always_inline __u32 judge_received(struct __sk_buff *skb, struct reading *r, const struct l7_tuple *tuple,
 					    struct l7_connection *connection)
 {
-	struct reading *r = reading_begin();
 	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len, whole = 0;
-	int slow = L7_SLOW_STRANGE;
 
-	if (!r)
-		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
-		slow = judge_read(r, tuple, connection, read, skb->len, &whole);
-	reading_end();
-	return slow;
+		return judge_read(r, tuple, connection, read, skb->len, &whole);
+	return L7_SLOW_STRANGE;
 }
 
 static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
 					 struct l7_connection *connection)
 {
 	__u32 slow = connection->slow;
+	struct reading *r;
 	__u64 cookie;
 
-	if (slow == L7_FAST)
-		slow = judge_received(skb, tuple, connection);
 	if (slow != L7_FAST)
 		return slow;
-	cookie = claim(tuple, connection, connection->cookie, false, &slow);
+	r = reading_begin();
+	if (!r)
+		return L7_SLOW_STRANGE;
+	slow = judge_received(skb, r, tuple, connection);
+	cookie = slow == L7_FAST ? claim(tuple, connection, connection->cookie, false, r, &slow) : 0;
+	reading_end();
 	if (!cookie)
 		return slow;
 	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
@@ -88,6 +87,7 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	if (upstream->state == UPSTREAM_ASKED) {
 		if (!read_response(skb, upstream)) {
 			upstream->state = UPSTREAM_RELAYED;
+			flow_answered(upstream, WAY_RELAYED);
 			l7_count(L7_RELAYED);
 			connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 			if (connection && connection->upstream == cookie)
@@ -95,6 +95,7 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 			l7_tell(L7_RELAY, &upstream->pair, cookie);
 			return SK_PASS;
 		}
+		flow_answered(upstream, 0);
 		upstream->state = UPSTREAM_ANSWERS;
 		connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 		if (connection && connection->upstream == cookie && !upstream->to_client) {
