@@ -55,9 +55,10 @@ static __always_inline void flow_way(struct l7_upstream *upstream, __u32 way)
 	upstream->flow.ways |= way;
 }
 
+/* The status line may be all that was understood of an answer. */
 static __always_inline void flow_status(struct l7_upstream *upstream, const struct reading *r)
 {
-	if (r->head.state == HEAD_READ)
+	if ((r->head.headers || r->head.state == HEAD_READ) && r->head.status >= 200)
 		upstream->flow.status = r->head.status;
 }
 

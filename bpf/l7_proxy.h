@@ -84,6 +84,8 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	__u64 client = upstream->cookie;
 	__u32 bytes = skb->len, to_client;
 
+	if (!bytes)
+		return SK_PASS; /* the backend has ended the connection: the agent hears of it */
 	if (upstream->state == UPSTREAM_ASKED) {
 		if (!read_response(skb, upstream)) {
 			upstream->state = UPSTREAM_RELAYED;

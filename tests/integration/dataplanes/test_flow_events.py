@@ -1,16 +1,13 @@
 """Each request has one flow event, on whichever path: who asked whom for what, what became of it, and which way it took."""
 
-import json
-import os
-import signal
-import socket
-import time
+import random
+import threading
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from fast_clients import PORT, Connection, counted, settled
+from flow_records import SECONDS, Told, brief, marked
 from http_ends import ask, connected
 from request_policies import POLICY, http, ingress, rule
 from strict_backend import StrictBackend, strict_backend
@@ -20,34 +17,6 @@ from harness.lab.port import Lab, LabPod
 
 OPEN = [http("/public/.*", method) for method in ("GET", "POST", "HEAD")]
 PLANE = EbpfL7().tuned("flows=true")
-SECONDS = 10.0
-Record = dict[str, Any]
-
-
-class Told:
-    """The records of an attachment, up to a request that is asked for to mark an end."""
-
-    def __init__(self, plane: EbpfL7Attachment) -> None:
-        self._plane = plane
-        self._left: list[Record] = []
-
-    def until(self, mark: str) -> list[Record]:
-        """All records up to that of ``mark``. The kernel and Envoy tell of requests in order, and the agent files them so."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            self._left += self._plane.flows()
-            urls = [each["flow"]["l7"]["http"]["url"] if "flow" in each else "" for each in self._left]
-            if mark in urls:
-                found, self._left = self._left[: urls.index(mark)], self._left[urls.index(mark) + 1 :]
-                return found
-            assert time.monotonic() < deadline, f"{mark} is not among {urls}"
-            time.sleep(0.02)
-
-
-def brief(record: Record) -> tuple[object, ...]:
-    flow, own = record["flow"], record["meshproof"]
-    asked = flow["l7"]["http"]
-    return asked["method"], asked["url"], asked.get("code"), flow["verdict"], own["path"], own.get("why"), own.get("answer")
 
 
 @pytest.fixture(scope="module", params=["neighbour", "server"])
@@ -133,3 +102,80 @@ def test_a_mixed_sequence_over_one_connection_has_one_record_each(
         assert each["meshproof"].get("rule") == (str(POLICY) if flow["verdict"] == "DROPPED" else None)
     assert [each["time"] for each in found] == sorted(each["time"] for each in found)
     connection.close()
+
+
+def test_requests_in_one_segment_have_a_record_each(
+    plane: EbpfL7Attachment, client: LabPod, server: LabPod, backend: StrictBackend, app: str
+) -> None:
+    told, opening = marked(plane, client, server)
+    heads = [b"GET %s HTTP/1.1\r\nHost: b\r\n\r\n" % target for target in (b"/public/1", b"/public/2", b"/private/3")]
+    with connected(client, server, port=PORT, seconds=SECONDS) as connection:
+        connection.sendall(b"".join(heads))
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 3 or not answers.endswith(b"Access denied\r\n"):
+            answers += (piece := connection.recv(65536))
+            assert piece, answers
+    ask(opening, "/public/end")
+    assert [brief(each)[1:6] for each in told.until("/public/end")] == [
+        ("/public/1", 200, "FORWARDED", "slow", "slow_strange"),
+        ("/public/2", 200, "FORWARDED", "slow", "slow_unframed"),
+        ("/private/3", 403, "DROPPED", "slow", "slow_unframed"),
+    ]
+    opening.close()
+
+
+def test_a_blocking_client_goes_past_the_proxy(plane: EbpfL7Attachment, client: LabPod, server: LabPod) -> None:
+    told = Told(plane)
+    connection = Connection(client, server)
+    connection.sock.settimeout(None)
+    settled(plane, connection)
+    ask(connection, "/public/begin")
+    told.until("/public/begin")
+    ask(connection, "/public/end/1")
+    ask(connection, "/public/end")
+    (found,) = told.until("/public/end")
+    assert brief(found) == ("GET", "/public/end/1", 200, "FORWARDED", "past", "client-socket", "tcp")
+    connection.close()
+
+
+def test_as_many_records_as_requests_of_many_clients(plane: EbpfL7Attachment, client: LabPod, server: LabPod) -> None:
+    """Random kinds, over connections that are opened and closed; each has one record of its own verdict."""
+    told, opening = marked(plane, client, server)
+    before = plane.path_counts()
+    statuses: dict[str, int] = {}
+
+    def work(seed: int) -> None:
+        chance, connection = random.Random(seed), Connection(client, server)
+        for number in range(60):
+            if chance.random() < 0.1:
+                connection.close()
+                connection = Connection(client, server)
+            target = f"/{chance.choice(['public', 'public', 'private'])}/{seed}/{number}"
+            body = b"x" * chance.choice([0, 0, 5, 3000])
+            connection.pieces = chance.random() < 0.2
+            headers = {"Te": "trailers"} if chance.random() < 0.05 else {}
+            connection.request("POST" if body else "GET", target, body=body or None, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            statuses[target] = response.status
+            if response.will_close:  # it refused a body that it had not read
+                connection = Connection(client, server)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    ask(opening, "/public/end")
+    found = told.until("/public/end")
+    opening.close()
+    assert len(statuses) == 6 * 60
+    assert Counter(each["flow"]["l7"]["http"]["url"] for each in found) == Counter(dict.fromkeys(statuses, 1))
+    for each in found:
+        url, code = each["flow"]["l7"]["http"]["url"], each["flow"]["l7"]["http"]["code"]
+        assert (code, each["flow"]["verdict"]) == (statuses[url], "DROPPED" if "private" in url else "FORWARDED")
+        assert each["meshproof"]["path"] != "slow" or each["meshproof"]["why"] is not None
+    counts = counted(plane, before)
+    fast = sum(each["meshproof"]["path"] != "slow" for each in found)
+    assert (fast + 1, counts.get("flows_lost", 0)) == (counts["fast"], 0), "of which one is the last"
