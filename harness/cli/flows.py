@@ -23,9 +23,7 @@ _MILLISECOND = 10**6
 def flows(
     lab: Annotated[str | None, typer.Argument(metavar="[LAB]", help="Which lab, where several are up.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with those to come, until the lab is down.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="A line of JSON each, with Hubble's names.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each, with Hubble's names.")] = False,
 ) -> int:
     """Show the requests in the lab that is up, what became of each, and which way it took.
 
