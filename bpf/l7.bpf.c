@@ -76,14 +76,18 @@ int l7_receive(struct __sk_buff *skb)
 	segment = KERNEL(struct tcp_skb_cb, &KERNEL(struct sk_buff, skb)->cb);
 	if (repeated || segment->seq != connection->request || skb->len != connection->request_bytes) {
 		connection->state = L7_UNFRAMED;
-		l7_count(L7_SLOW_STRANGE);
+		went_slow(&tuple, L7_SLOW_STRANGE);
 		return SK_PASS;
 	}
 	slow = send_direct(skb, &tuple, connection);
-	l7_count(slow);
+	if (slow == L7_FAST) {
+		l7_count(slow);
+		return SK_PASS;
+	}
+	went_slow(&tuple, slow);
 	if (slow == L7_SLOW_STRANGE || slow == L7_SLOW_IN_PIECES || slow == L7_SLOW_ODD)
 		connection->state = L7_UNFRAMED; /* that is not what l7_look saw */
-	else if (slow != L7_FAST)
+	else
 		connection->state = L7_PROXIED;
 	return SK_PASS;
 }
@@ -101,7 +105,7 @@ int l7_reply(struct sk_msg_md *msg)
 		return SK_PASS;
 	if (connection->state == L7_ASKED) { /* the proxy read it before l7_receive was asked */
 		connection->state = L7_PROXIED;
-		l7_count(L7_SLOW_UNACCEPTED);
+		went_slow(&tuple, L7_SLOW_UNACCEPTED);
 	}
 	if (connection->relayed)
 		return SK_PASS;
@@ -153,6 +157,7 @@ int l7_sockops(struct bpf_sock_ops *ops)
 		if (connection->upstream) {
 			upstream = bpf_map_lookup_elem(&l7_upstreams, &connection->upstream);
 			if (upstream && upstream->cookie == cookie && upstream->state != UPSTREAM_IDLE) {
+				flow_answered(upstream, WAY_GONE);
 				upstream->state = UPSTREAM_ORPHAN;
 				l7_tell(L7_CLOSE, &upstream->pair, connection->upstream);
 			}
@@ -263,6 +268,7 @@ int l7_take_over(struct l7_errand *errand)
 {
 	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_RELAYED);
 
+	flow_lost(errand->cookie, 503);
 	if (!connection)
 		return 0;
 	connection->relayed = 1;
@@ -294,6 +300,7 @@ int l7_abandon(struct l7_errand *errand)
 {
 	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_ORPHAN);
 
+	flow_lost(errand->cookie, 0);
 	if (!connection)
 		return 0;
 	connection->upstream = 0;

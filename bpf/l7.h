@@ -35,6 +35,7 @@ enum l7_count {
 	L7_SLOW_ROUTE_OWN = 20, /* to the proxy: its client is a backend of its route */
 	L7_SLOW_ROUTE_LARGE = 21, /* to the proxy: its path, or its route, is larger than the kernel takes */
 	L7_SLOW_ODD = 22, /* to the proxy: it has something that the kernel does not judge, as chunks, TE, or escapes in its path */
+	L7_FLOWS_LOST = 23, /* flow events that found their ring full */
 	L7_COUNTS
 };
 
@@ -167,6 +168,21 @@ enum l7_upstream_state {
 	UPSTREAM_ORPHAN, /* nobody waits for it any more */
 };
 
+#define L7_FLOW_PATH 96 /* bytes of a path that an event has */
+
+/* What is told of a request (l7_flow.h). */
+struct l7_flow {
+	__u64 time; /* of the request, in ns of CLOCK_MONOTONIC */
+	__u64 latency; /* ns until its answer began, or was known not to come */
+	struct l7_tuple tuple;
+	__u64 method; /* its bytes */
+	__u16 status; /* 0: not known */
+	__u16 path_bytes; /* of the whole path and query */
+	__u16 slow; /* enum l7_count: L7_FAST, or why it goes to the proxy: then nothing below and above is known */
+	__u16 ways; /* enum l7_way */
+	__u8 path[L7_FLOW_PATH];
+};
+
 struct l7_upstream {
 	struct l7_tuple client;
 	__u64 cookie; /* of the proxy's socket that the answer is for */
@@ -181,6 +197,10 @@ struct l7_upstream {
 	__u64 server_cookie;
 	__u32 to_client; /* the answer is for the client's own socket, not for the proxy's */
 	__u32 generation; /* in which it was opened: other policies may have it end elsewhere */
+#ifdef L7_FLOW_RING
+	struct l7_flow flow; /* of the request that it was taken for last */
+	__u32 untold; /* no event has told of it */
+#endif
 };
 
 /* The agent's connections by name, for the backend's side of them; value: cookie of the agent's socket. */

@@ -94,15 +94,15 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	read = load_message(msg, r);
 	if (read)
 		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole, &means);
+	/* What is not allowed l7_look counts. */
+	cookie = slow == L7_FAST ? claim(&end->tuple, connection, &means, end->cookie, true, r, &slow) : 0;
 	reading_end();
-	if (slow != L7_FAST)
-		return L7_COUNTS; /* l7_look counts it */
-	cookie = claim(&end->tuple, connection, &means, end->cookie, true, &slow);
 	if (!cookie)
 		return L7_COUNTS;
 	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
 	if (upstream && server_ready(upstream) &&
 	    bpf_msg_redirect_hash(msg, &l7_ends, &upstream->server_cookie, BPF_F_INGRESS) == SK_PASS) {
+		flow_way(upstream, WAY_ASKED);
 		l7_count(L7_DIRECT_ASKED);
 		return L7_FAST;
 	}
@@ -138,6 +138,7 @@ static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *e
 			return;
 		upstream->direct = 1;
 		upstream->state = UPSTREAM_ANSWERS;
+		flow_answered(upstream, WAY_ANSWERED);
 		l7_count(L7_DIRECT_ANSWERED);
 	} else if (upstream->state != UPSTREAM_ANSWERS || !upstream->direct || bytes > upstream->left ||
 		   bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS) {

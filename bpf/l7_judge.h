@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "l7_flow.h"
 #include "l7_route.h"
 #include "verdict.h"
 

@@ -124,10 +124,10 @@ static __noinline bool go_on(struct __sk_buff *skb, struct l7_connection *connec
 }
 
 /* Nobody here knows any more where a request begins. */
-static __always_inline int give_up(struct l7_connection *connection, __u32 why)
+static __always_inline int give_up(const struct l7_tuple *tuple, struct l7_connection *connection, __u32 why)
 {
 	connection->state = L7_UNFRAMED;
-	l7_count(why);
+	went_slow(tuple, why);
 	return TCX_NEXT;
 }
 
@@ -156,17 +156,17 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	if (!before(connection->request + connection->request_bytes, end))
 		return TCX_NEXT; /* more of the request that is in progress, or of what was looked at */
 	if (connection->rest && !before(connection->request + connection->request_bytes, segment->sequence))
-		return go_on(skb, connection, segment) ? TCX_NEXT : give_up(connection, L7_SLOW_STRANGE);
+		return go_on(skb, connection, segment) ? TCX_NEXT : give_up(tuple, connection, L7_SLOW_UNFRAMED);
 	settle_answered(connection, segment->acknowledged);
 	if (connection->state == L7_PROXIED && !connection->rest) /* the proxy keeps the order of what it is asked */
-		return give_up(connection, L7_SLOW_UNFRAMED);
+		return give_up(tuple, connection, L7_SLOW_UNFRAMED);
 	if (connection->state != L7_IDLE || before(segment->acknowledged, connection->answered)) {
 		l7_count(L7_HELD);
 		return TC_ACT_SHOT;
 	}
 	enter(skb, p, tuple, ROLE_CLIENT, 0);
 	if (segment->sequence != connection->request + connection->request_bytes)
-		return give_up(connection, L7_SLOW_STRANGE);
+		return give_up(tuple, connection, L7_SLOW_STRANGE);
 	connection->allowed = 0;
 	slow = ask(skb, tuple, connection, segment->offset, segment->bytes);
 	connection->request = segment->sequence;
@@ -174,11 +174,11 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	connection->framed = 0;
 	connection->chunked = 0;
 	if (slow == L7_SLOW_STRANGE || (connection->rest && !go_on(skb, connection, segment)))
-		return give_up(connection, L7_SLOW_STRANGE);
+		return give_up(tuple, connection, L7_SLOW_STRANGE);
 	connection->state = L7_ASKED;
 	if (slow == L7_SLOW_IN_PIECES || slow == L7_SLOW_ODD) { /* l7_receive does not send it on */
 		connection->state = L7_PROXIED;
-		l7_count(slow);
+		went_slow(tuple, slow);
 	}
 	return TCX_NEXT;
 }

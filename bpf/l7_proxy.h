@@ -32,19 +32,14 @@
  * Judges once more what l7_look has judged: that saw a packet, this is what TCP made of it. Whoever writes packets of his
  * own could show the one an allowed request and TCP another.
  */
-static __always_inline __u32 judge_received(struct __sk_buff *skb, const struct l7_tuple *tuple,
+static __always_inline __u32 judge_received(struct __sk_buff *skb, struct reading *r, const struct l7_tuple *tuple,
 					    struct l7_connection *connection, struct l7_means *means)
 {
-	struct reading *r = reading_begin();
 	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len, whole = 0;
-	int slow = L7_SLOW_STRANGE;
 
-	if (!r)
-		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
-		slow = judge_read(r, tuple, connection, read, skb->len, &whole, means);
-	reading_end();
-	return slow;
+		return judge_read(r, tuple, connection, read, skb->len, &whole, means);
+	return L7_SLOW_STRANGE;
 }
 
 static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
@@ -52,13 +47,17 @@ static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_
 {
 	__u32 slow = connection->slow;
 	struct l7_means means = {};
+	struct reading *r;
 	__u64 cookie;
 
-	if (slow == L7_FAST)
-		slow = judge_received(skb, tuple, connection, &means);
 	if (slow != L7_FAST)
 		return slow;
-	cookie = claim(tuple, connection, &means, connection->cookie, false, &slow);
+	r = reading_begin();
+	if (!r)
+		return L7_SLOW_STRANGE;
+	slow = judge_received(skb, r, tuple, connection, &means);
+	cookie = slow == L7_FAST ? claim(tuple, connection, &means, connection->cookie, false, r, &slow) : 0;
+	reading_end();
 	if (!cookie)
 		return slow;
 	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
@@ -87,9 +86,12 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	__u64 client = upstream->cookie;
 	__u32 bytes = skb->len, to_client;
 
+	if (!bytes)
+		return SK_PASS; /* the backend has ended the connection: the agent hears of it */
 	if (upstream->state == UPSTREAM_ASKED) {
 		if (!read_response(skb, upstream)) {
 			upstream->state = UPSTREAM_RELAYED;
+			flow_answered(upstream, WAY_RELAYED);
 			l7_count(L7_RELAYED);
 			connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 			if (connection && connection->upstream == cookie)
@@ -97,6 +99,7 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 			l7_tell(L7_RELAY, &upstream->pair, cookie);
 			return SK_PASS;
 		}
+		flow_answered(upstream, 0);
 		upstream->state = UPSTREAM_ANSWERS;
 		connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 		if (connection && connection->upstream == cookie && !upstream->to_client) {

@@ -29,7 +29,7 @@ static __noinline int put_upstream(struct l7_target *target, __u64 cookie)
 
 /* A free connection to the backend of an allowed request, taken for it; 0 where there is none. */
 static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_connection *connection, const struct l7_means *means,
-				   __u64 answer_to, bool to_client, __u32 *slow)
+				   __u64 answer_to, bool to_client, const struct reading *r, __u32 *slow)
 {
 	struct l7_upstream *upstream;
 	struct l7_target *target;
@@ -63,6 +63,7 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 		upstream->head_request = connection->head_request;
 		upstream->to_client = to_client;
 		upstream->direct = 0;
+		flow_asked(upstream, r);
 		upstream->state = UPSTREAM_ASKED;
 		connection->upstream = cookie;
 		connection->framed = 0;
@@ -86,8 +87,10 @@ static __always_inline void unclaim(const struct l7_tuple *tuple, struct l7_conn
 	struct l7_pair pair = {};
 
 	pair_of(tuple, &pair);
-	if (upstream)
+	if (upstream) {
+		flow_forget(upstream);
 		upstream->state = UPSTREAM_ORPHAN;
+	}
 	connection->upstream = 0;
 	l7_tell(L7_CLOSE, &pair, cookie);
 }
@@ -114,10 +117,11 @@ static __always_inline int complete(struct l7_upstream *upstream, __u64 cookie)
 /* Whether the kernel can pass a response on whose first bytes are in `r`: it knows its end, and that is near. */
 static __always_inline bool judge_response(struct reading *r, struct l7_upstream *upstream, __u32 read, __u32 bytes)
 {
+	bool read_whole = read_head(r, read, HEAD_STATUS_VERSION), bare;
 	__u32 body;
-	bool bare;
 
-	if (!read_head(r, read, HEAD_STATUS_VERSION) || r->head.odd || r->head.status < 200 || r->head.status > 599)
+	flow_status(upstream, r);
+	if (!read_whole || r->head.odd || r->head.status < 200 || r->head.status > 599)
 		return false;
 	bare = upstream->head_request || r->head.status == 204 || r->head.status == 304;
 	body = bare ? 0 : r->head.length;

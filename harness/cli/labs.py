@@ -58,8 +58,8 @@ def _hold(scenario: BenchScenario, plane: DataPlane, ready: Ready) -> None:
         hold()
 
 
-def _chosen(name: str | None) -> LabRecord:
-    """The lab that is meant."""
+def chosen(name: str | None) -> LabRecord:
+    """The lab that is meant, the only one where ``name`` is None. Raises UsageError."""
     held = [record for record in netns.labs() if record.kept and name in (None, record.name)]
     if not held:
         raise UsageError(f"no lab called {name} is up" if name else "no lab is up: make one with `meshproof up`")
@@ -79,7 +79,7 @@ def exec_(
     """
 
     def command() -> None:
-        opened = netns.reopen(_chosen(lab).name)
+        opened = netns.reopen(chosen(lab).name)
         try:
             place = opened.pod(pod)
         except KeyError:
@@ -98,7 +98,7 @@ def down(lab: Name = None) -> int:
     """
 
     def command() -> None:
-        record = _chosen(lab)
+        record = chosen(lab)
         netns.release(record.name)
         say(f"lab {record.name} is down")
 

@@ -35,6 +35,7 @@ VERBS = {
         "labs", "exec_", "Run a program inside a pod of the lab that is up.",
         {"ignore_unknown_options": True, "allow_interspersed_args": False},
     ),
+    "flows": Verb("flows", "flows", "Show the requests in the lab that is up, what became of each, and which way it took."),
     "down": Verb("labs", "down", "Take the lab that is up down again."),
     "clean": Verb("clean", "clean", "Remove everything that earlier runs and labs left behind on this machine."),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """The eBPF mesh with a fast path: requests that the kernel understands go past the nodes' Envoys."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -7,6 +8,9 @@ from dataclasses import replace
 
 from harness.dataplanes.ebpf import options
 from harness.dataplanes.ebpf_sockmap import same_node_support
+from harness.dataplanes.fast_tuning import DEFAULTS, FastTuning, parse
+from harness.dataplanes.flow_folder import FLOWS, NodeFlows, in_order
+from harness.dataplanes.flow_records import Record
 from harness.dataplanes.judges import Judges
 from harness.dataplanes.kafka_proxies import KafkaProxies, kafka_proxies
 from harness.dataplanes.l7targets import law
@@ -23,11 +27,10 @@ from harness.dataplanes.port import (
     Support,
 )
 from harness.envoy.node_envoy import NodeEnvoy
-from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import COMPONENT
 from harness.lab.port import Lab, LabError, LabPod
 from harness.mesh.errors import MeshError
-from harness.mesh.l7 import PINS, FastPath
+from harness.mesh.l7 import PINS, FastPath, names
 from harness.mesh.l7process import COMPONENT as AGENT
 from harness.mesh.l7process import AgentProcess
 from harness.mesh.mesh import Mesh, attached
@@ -38,8 +41,10 @@ from harness.model.topology import Pod
 class FastProxies(NodeProxies):
     """The nodes' Envoys, and the fast paths past them: these follow what those are told."""
 
-    def __init__(self, lab: Lab, tuning: NodeTuning) -> None:
+    def __init__(self, lab: Lab, tuning: FastTuning) -> None:
         super().__init__(lab, tuning)
+        self._flow_ring = tuning.flow_ring_bytes if tuning.flows else 0
+        self._flows: dict[NodeEnvoy, NodeFlows] = {}
         self._paths: dict[NodeEnvoy, tuple[FastPath, AgentProcess]] = {}
         self._mesh: Mesh | None = None
 
@@ -50,15 +55,26 @@ class FastProxies(NodeProxies):
         for index, envoy in enumerate(self.envoys):
             node = envoy.node
             proxy = node.component_cgroup(COMPONENT)
-            path = FastPath(node, by_node[node.name].maps, proxy, mesh.lab.bpffs / f"{PINS}-{node.name}")
+            path = FastPath(node, by_node[node.name].maps, proxy, mesh.lab.bpffs / f"{PINS}-{node.name}", self._flow_ring)
             undo.callback(path.close)
             title = f"the fast path's agent of node {node.name}"
-            agent = AgentProcess(node, title, path.pins, proxy, self.folder / f"l7-{index}.sock")
+            more = self._file_flows(envoy, mesh.lab, undo)
+            agent = AgentProcess(node, title, path.pins, proxy, self.folder / f"l7-{index}.sock", more=more)
             undo.callback(agent.stop)
             agent.start()
             self._paths[envoy] = path, agent
         undo.callback(self._paths.clear)
+        undo.callback(self._flows.clear)
         self._judge_by_paths()
+
+    def _file_flows(self, envoy: NodeEnvoy, lab: Lab, undo: ExitStack) -> Sequence[str]:
+        """What a node's agent is told of flow events: where to file them, and where Envoy has its own."""
+        if envoy.flow_log is None:
+            return ()
+        folder = lab.folder / FLOWS / envoy.node.name
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._flows[envoy] = NodeFlows(folder)
+        return str(folder), str(envoy.flow_log), str(names().index("flows_lost"))
 
     def settle(self) -> None:
         super().settle()
@@ -82,6 +98,8 @@ class FastProxies(NodeProxies):
             local = [ip for pod in envoy.node.pods for ip in pod.pod.ips]
             said = law(self.scopes_of(envoy), local, pods, self.routed_of(envoy))
             agent.judge_by(agents[envoy.node.name].tables.generation, said)
+            if envoy in self._flows:
+                self._flows[envoy].now_known(self._lab.topology, self.fronts.addresses, self.rules_of(envoy))
 
     def restart_agents(self, *, kill: bool) -> None:
         """Have another agent on every node, one after another; no request but those under way is lost. Raises AgentFailed."""
@@ -97,6 +115,10 @@ class FastProxies(NodeProxies):
     def programs(self) -> tuple[int, ...]:
         """The ids of the fast paths' programs in the kernel."""
         return tuple(number for path, _ in self._paths.values() for number in path.programs)
+
+    def flows(self) -> list[Record]:
+        """What became of each request since the last call, by time."""
+        return in_order(self._flows.values())
 
     def counts(self) -> dict[str, int]:
         """What became of requests, on all nodes; bpf/l7.h says what each name means."""
@@ -148,6 +170,10 @@ class EbpfL7Attachment(NodeProxyAttachment):
         """How many requests took which path, and why."""
         return self._fast.counts()
 
+    def flows(self) -> list[Record]:
+        """A record of each request since the last call (docs/ebpf-l7.md), where flows are asked for."""
+        return self._fast.flows()
+
     def path_held(self) -> dict[str, int]:
         """How many connections and sockets the fast paths know of: what they keep when nothing is going on is a leak."""
         return self._fast.held()
@@ -157,10 +183,11 @@ class EbpfL7(NodeProxy):
     """``node-proxy``, and past it the fast path."""
 
     def __init__(
-        self, name: str = "ebpf-l7", title: str = "eBPF mesh with requests in the kernel", tuning: NodeTuning = DEFAULTS
+        self, name: str = "ebpf-l7", title: str = "eBPF mesh with requests in the kernel", tuning: FastTuning = DEFAULTS
     ) -> None:
         # Envoy takes a connection whose requests go past it for an idle one.
-        super().__init__(name, title, replace(tuning, idle_timeout=False))
+        self._fast_tuning = replace(tuning, idle_timeout=False)
+        super().__init__(name, title, self._fast_tuning)
 
     def tuned(self, settings: str) -> "EbpfL7":
         return EbpfL7(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
@@ -169,7 +196,7 @@ class EbpfL7(NodeProxy):
         return same_node_support() if feature is Feature.SAME_NODE_FAST_PATH else super().supports(feature)
 
     def _attached(self, lab: Lab, undo: ExitStack) -> Attachment:
-        proxies = undo.enter_context(running(FastProxies(lab, self._tuning)))
+        proxies = undo.enter_context(running(FastProxies(lab, self._fast_tuning)))
         kafka = undo.enter_context(kafka_proxies(lab))
         mesh = undo.enter_context(attached(lab, options(), Judges(kafka, proxies)))
         if obstacle() is None:

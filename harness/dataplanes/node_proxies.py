@@ -163,12 +163,15 @@ class NodeProxies:
         for envoy in sorted(self.envoys, key=lambda each: source not in _addresses(each)):
             found = envoy.latest_refusal((source, destination, port), asked)
             if found is not None:
-                judged = self._judged[envoy]
-                scopes = enumerate(judged.law.scopes)
-                named = {name(scope, index, _prefix(judged.number)): scope.origin for index, scope in scopes}
-                named |= judged.law.routed.origins(judged.number)
-                return envoy, found, named.get(found.policy)
+                return envoy, found, self.rules_of(envoy).get(found.policy)
         return None
+
+    def rules_of(self, envoy: NodeEnvoy) -> dict[str, Origin]:
+        """Where the rules were written by which an Envoy refuses, now that they are in force, by its names for them."""
+        judged = self._judged[envoy]
+        scopes = enumerate(judged.law.scopes)
+        named = {name(scope, index, _prefix(judged.number)): scope.origin for index, scope in scopes}
+        return named | judged.law.routed.origins(judged.number)
 
     def scopes_of(self, envoy: NodeEnvoy) -> Sequence[Scope]:
         """What an Envoy judges by, now that it is in force."""

@@ -155,7 +155,10 @@ class NodeProxy:
         self._tuning = tuning
 
     def tuned(self, settings: str) -> "NodeProxy":
-        return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
+        tuning = parse(settings)
+        if tuning.flows:
+            raise ValueError("flows are what ebpf-l7 has; this plane has an access_log")
+        return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", tuning)
 
     def supports(self, feature: Feature) -> Support:
         if feature in (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.POLICY_KAFKA, Feature.L7_ROUTING):

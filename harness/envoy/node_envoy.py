@@ -10,6 +10,7 @@ from harness.envoy import node_resources
 from harness.envoy.ads import AdsServer
 from harness.envoy.delivery import write_json
 from harness.envoy.errors import NotAccepted
+from harness.envoy.flow_lines import FLOWS_FILE
 from harness.envoy.node_bootstrap import node_bootstrap
 from harness.envoy.node_denials import RefusedRequest, RefusedRequests
 from harness.envoy.node_rules import NONE, NodeRules
@@ -48,6 +49,9 @@ class NodeEnvoy:
         self._mark: Message | None = None
         self._backends: dict[str, Message] = {}
         self._routes = _routes(NONE, NO_SERVICES, tuning)
+        self.flow_log = folder / FLOWS_FILE if tuning.flows else None
+        if self.flow_log is not None:
+            self.flow_log.touch()
         write_json(folder / BOOTSTRAP_FILE, node_bootstrap(node.name, folder, server.path, tuning))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy.admission import Direction
+from harness.envoy.flow_lines import flow_log
 from harness.envoy.node_denials import access_logs, denial_body
 from harness.envoy.node_tuning import NodeTuning
 
@@ -66,7 +67,7 @@ def connection_manager(
         "proxy_100_continue": True,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "local_reply_config": denial_body(),
-        "access_log": access_logs(folder, everything=tuning.access_log),
+        "access_log": [*access_logs(folder, everything=tuning.access_log), *([flow_log(folder)] if tuning.flows else [])],
         **_path_options(tuning),
     }
     if not tuning.idle_timeout:

@@ -15,7 +15,7 @@ from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.port import LabNode, LabPod
 from harness.mesh.hooks import Side, TcxHook
 from harness.mesh.l7layout import U32
-from harness.mesh.l7tables import ERRANDS, MAPS
+from harness.mesh.l7tables import ERRANDS, FLOW_MAPS, MAPS
 from harness.mesh.libbpf import (
     BPF_CGROUP_SOCK_OPS,
     BPF_F_ALLOW_MULTI,
@@ -42,8 +42,10 @@ def names() -> tuple[str, ...]:
 class FastPath:
     """Programs and maps of one node. Its hooks are tcx links; they are pinned, and what its agent needs."""
 
-    def __init__(self, node: LabNode, mesh: Mapping[str, Map], proxy: Path, pins: Path) -> None:
+    def __init__(self, node: LabNode, mesh: Mapping[str, Map], proxy: Path, pins: Path, flow_ring: int = 0) -> None:
         """``mesh`` are the maps of the node's packet programs, ``proxy`` the cgroup of the node's proxy, ``pins`` a new folder.
+
+        With ``flow_ring``, a power of two of pages in bytes, the programs tell of each request in a ring of that size.
 
         Raises LoadFailed, BpfError.
         """
@@ -53,7 +55,8 @@ class FastPath:
             pins.mkdir()
             undo.callback(pins.rmdir)
             shared = {name: map_ for name, map_ in mesh.items() if "." not in name}
-            self._object = load(bpf_object(SOURCE), shared=shared)
+            defines = (f"L7_FLOW_RING={flow_ring}",) if flow_ring else ()
+            self._object = load(bpf_object(SOURCE, *defines), shared=shared)
             undo.callback(self._object.close)
             self._attach(proxy, undo)
             self._pin(undo)
@@ -78,8 +81,8 @@ class FastPath:
         undo.callback(library().bpf_prog_detach2, programs["l7_sockops"].fd, cgroup, BPF_CGROUP_SOCK_OPS)
 
     def _pin(self, undo: ExitStack) -> None:
-        for kind, names in ((self.maps, MAPS), (self._object.programs, ERRANDS)):
-            for name in names:
+        for kind, names in ((self.maps, (*MAPS, *FLOW_MAPS)), (self._object.programs, ERRANDS)):
+            for name in filter(kind.__contains__, names):
                 kind[name].pin(self.pins / name)
                 undo.callback((self.pins / name).unlink)
 

@@ -1,7 +1,9 @@
 """The agent of a node's fast path: it keeps connections to backends, and does for single answers what the kernel cannot.
 
-A program: python -m harness.mesh.l7agent PINS PROXY SOCKET, in the node's network namespace. PINS is the folder of the fast
-path's maps and programs, PROXY the cgroup of the node's proxy, SOCKET where the harness listens (``harness.mesh.l7messages``).
+A program: python -m harness.mesh.l7agent PINS PROXY SOCKET [FLOWS LOG LOST], in the node's network namespace. PINS is the
+folder of the fast path's maps and programs, PROXY the cgroup of the node's proxy, SOCKET where the harness listens
+(``harness.mesh.l7messages``). FLOWS is a folder for what is known of requests, LOG the proxy's log of them, LOST the number of
+the count of lost events (``harness.mesh.l7collect``).
 It ends when it is asked to (SIGTERM) or the harness has gone. It may be killed at any moment: the next one begins with what
 that one has left.
 
@@ -23,12 +25,14 @@ from pathlib import Path
 from threading import Thread
 
 from harness.lab.descriptors import connection
+from harness.mesh.l7collect import Collector
 from harness.mesh.l7layout import EVENT, Described, EventKind, Pair, UpstreamState
 from harness.mesh.l7messages import Done, Failed, Forget, Judge, Message, Messages, Trouble, line
 from harness.mesh.l7relay import BROKEN, UNANSWERED, Answer, relay
 from harness.mesh.l7tables import FastPathTables
 from harness.mesh.l7upstreams import Upstream, Upstreams
 from harness.mesh.libbpf import RING_CALLBACK, BpfError, checked, library
+from harness.mesh.maps import Map
 
 DRAIN_SECONDS = 1.0
 """For answers under way to come to their end, when the agent is asked to end."""
@@ -39,7 +43,8 @@ READ_BYTES = 1 << 16
 class Agent:
     """Everything is done in one thread, but the relays: each of them has one."""
 
-    def __init__(self, tables: FastPathTables, proxy: Path, harness: socket.socket) -> None:
+    def __init__(self, tables: FastPathTables, proxy: Path, harness: socket.socket, collector: Collector | None = None) -> None:
+        self._collector = collector
         self._tables = tables
         self._proxy = proxy
         self._harness = harness
@@ -61,13 +66,15 @@ class Agent:
     def run(self) -> None:
         """Serve until ``end``, or until the harness has gone; then let answers under way come to their end, for a while."""
         while not self._ending:
-            self._round()
+            self._round(None if self._collector is None else self._collector.wait())
+            self._collect()
         self._tables.close_to_requests()
         deadline = time.monotonic() + DRAIN_SECONDS
         self._upstreams.drop_idle()
         while self._upstreams.in_use() and (left := deadline - time.monotonic()) > 0:
             self._round(left)
         end_awaited(self._tables, self._proxy)
+        self._collect(now=True)
 
     def end(self) -> None:
         """Have ``run`` end; for signal handlers, too."""
@@ -94,6 +101,14 @@ class Agent:
                 if not self._troubled:
                     self._troubled = True
                     self._say(Trouble(str(error)))
+
+    def _collect(self, *, now: bool = False) -> None:
+        if self._collector is not None and (now or not self._collector.wait()):
+            try:
+                self._collector.collect()
+            except OSError as error:
+                self._collector = None
+                self._say(Trouble(f"flow events are filed no more, and lost: {error}"))
 
     def _seen(self, descriptor: int) -> None:
         if descriptor == self._ring_fd:
@@ -211,16 +226,22 @@ def end_awaited(tables: FastPathTables, proxy: Path) -> None:
                 client.shutdown(socket.SHUT_RDWR)
 
 
+def collector(pins: Path, folder: str, log: str, lost: str) -> Collector:
+    """Takes what the programs and the proxy tell of requests."""
+    ring, counts = Map.pinned(pins / "l7_flows"), Map.pinned(pins / "l7_counts")
+    return Collector(ring, counts, int(lost), Path(log), Path(folder))
+
+
 def main() -> None:
     """Begin where another agent may have been killed, and serve."""
-    pins, proxy, listening = map(Path, sys.argv[1:])
+    pins, proxy, listening = map(Path, sys.argv[1:4])
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     tables = FastPathTables(pins)
     end_awaited(tables, proxy)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as harness:
         harness.connect(str(listening))
-        agent = Agent(tables, proxy, harness)
+        agent = Agent(tables, proxy, harness, collector(pins, *sys.argv[4:]) if sys.argv[4:] else None)
         signal.signal(signal.SIGTERM, lambda _number, _frame: agent.end())
         agent.run()
 

@@ -68,13 +68,14 @@ class AgentProcess:
     """
 
     def __init__(
-        self, place: Place, title: str, pins: Path, proxy: Path, listening: Path, program: Sequence[str] = PROGRAM
-    ) -> None:
+        self, place: Place, title: str, pins: Path, proxy: Path, listening: Path, program: Sequence[str] = PROGRAM,
+        more: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """``title`` is for messages; ``listening`` is the path of a Unix socket of its own. The rest is for ``program``."""
         self._place = place
         self._title = title
         self._listening = listening
-        self._argv = [*program, str(pins), str(proxy), str(listening)]
+        self._argv = [*program, str(pins), str(proxy), str(listening), *more]
         self._lock = RLock()
         self._judged: Judge | None = None
         self._running: _Running | None = None

@@ -37,6 +37,9 @@ from harness.mesh.objects import Program
 from harness.mesh.rcu import wait_for_running_programs
 
 MAPS = ("l7_events", "l7_named", "l7_rules", "l7_sockets", "l7_targets", "l7_upstreams", "mesh_config", *ROUTE_MAPS)
+FLOW_MAPS = ("l7_counts", "l7_flows")
+"""The second is there where flow events are asked for."""
+
 ERRANDS = ("l7_abandon", "l7_adopt", "l7_evict", "l7_finish", "l7_inform", "l7_take_over")
 
 

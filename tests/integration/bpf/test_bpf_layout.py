@@ -1,6 +1,7 @@
 """The Python side packs what the C side reads: compared by the compiler's own type information."""
 
 import json
+import re
 import struct
 from enum import IntEnum
 from functools import cache
@@ -10,7 +11,7 @@ import pytest
 
 from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.command import run
-from harness.mesh import l7layout, layout
+from harness.mesh import l7flowlayout, l7layout, layout
 from harness.mesh.l7 import names
 from harness.mesh.objects import load
 
@@ -35,12 +36,15 @@ L7 = {
     "l7_choice": (l7layout.CHOICE, ["method", "headers", "query", "slow", "shares", "count", "sets", None, None, None]),
     "l7_share": (l7layout.SHARE, ["own", "other", "own_port", "other_port", "threshold"]),
 }
+FLOW = ["time", "latency", "tuple", "method", "status", "path_bytes", "slow", "ways", "path"]
+"""Of an event about a request, which is there only where it is asked for."""
+
 """Python's format of each C struct, and the member that each of its values is; None for the rest of an array."""
 
 
 @cache
-def types(source: str) -> list[dict[str, Any]]:
-    path = bpf_object(BPF_SOURCES / source)
+def types(source: str, *defines: str) -> list[dict[str, Any]]:
+    path = bpf_object(BPF_SOURCES / source, *defines)
     found: list[dict[str, Any]] = json.loads(run(["bpftool", "btf", "dump", "file", str(path), "-j"]).stdout)["types"]
     return found
 
@@ -68,7 +72,18 @@ def offsets(form: struct.Struct) -> list[int]:
 @pytest.mark.parametrize(("source", "name"), [*(("mesh.bpf.c", name) for name in C), *(("l7.bpf.c", name) for name in L7)])
 def test_a_struct_is_packed_as_c_lays_it_out(source: str, name: str) -> None:
     form, members = (C | L7)[name]
-    (described,) = [one for one in types(source) if one["kind"] == "STRUCT" and one["name"] == name]
+    compare(form, members, [one for one in types(source) if one["kind"] == "STRUCT" and one["name"] == name])
+
+
+def test_a_flow_event_is_packed_as_c_lays_it_out() -> None:
+    """Where nobody asks for them, programs know of none."""
+    told = types("l7.bpf.c", "L7_FLOW_RING=4096")
+    compare(l7flowlayout.FLOW, FLOW, [one for one in told if one["kind"] == "STRUCT" and one["name"] == "l7_flow"])
+    assert not [one for one in types("l7.bpf.c") if one["name"] in ("l7_flow", "l7_flows")]
+
+
+def compare(form: struct.Struct, members: list[str | None], found: list[dict[str, Any]]) -> None:
+    (described,) = found
     assert described["size"] == form.size
     where = {member["name"]: member["bits_offset"] // 8 for member in described["members"]}
     packed = dict(zip(members, offsets(form), strict=True))
@@ -91,6 +106,12 @@ ENUMERATIONS = {
     "l7_event_kind": l7layout.EventKind,
     "l7_upstream_state": l7layout.UpstreamState,
 }
+
+
+def test_ways_of_requests_have_the_same_numbers() -> None:
+    body = (BPF_SOURCES / "l7_flow.h").read_text().split("enum l7_way {\n", 1)[1].split("\n};", 1)[0]
+    numbers = dict(re.fullmatch(r"\tWAY_(\w+) = (\d+), /\* .* \*/", line).groups() for line in body.splitlines())  # type: ignore[union-attr]
+    assert numbers == {each.name: str(each.value) for each in l7flowlayout.Way}
 
 
 @pytest.mark.parametrize(("enumeration", "named"), ENUMERATIONS.items(), ids=ENUMERATIONS)

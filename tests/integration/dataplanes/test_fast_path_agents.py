@@ -3,21 +3,19 @@
 import os
 import random
 import signal
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from http.client import IncompleteRead, RemoteDisconnected
 
 import pytest
-from accepting import Accepting, accepting, listening
+from accepting import accepting, listening
 from fast_clients import PORT, Connection, counted, settled
+from halting_backend import HALF, LONG, Halting
 from http_ends import SECONDS, ask
 from request_policies import http, ingress, rule
-from strict_backend import read, write
 
 from harness.dataplanes.ebpf_l7 import EbpfL7, EbpfL7Attachment
 from harness.dataplanes.port import DataPlaneError, RestartKind
@@ -29,55 +27,7 @@ from harness.model.topology import Pod, Topology
 
 PLANE = EbpfL7()
 AGENT = "l7-agent"
-HALF = 40_000
-LONG = random.Random(7).randbytes(16 << 20)
 ROUNDS, CLIENTS = 6, 8
-
-
-@dataclass
-class Halting(Accepting):
-    """Answers GET with the target; at once, or when ``go`` is set: from the beginning, or from somewhere in the middle."""
-
-    seen: list[bytes] = field(default_factory=list)
-    go: threading.Event = field(default_factory=threading.Event)
-    asked: threading.Event = field(default_factory=threading.Event)
-
-    def talk(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        with suppress(OSError):
-            while head := self._head(connection):
-                target = head.split(b" ", 2)[1]
-                self.seen.append(target)
-                begin, rest = _answer(target)
-                self.asked.set()
-                write(connection, begin)
-                if rest:
-                    self.go.wait(SECONDS)
-                    write(connection, rest)
-
-    def _head(self, connection: socket.socket) -> bytes:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            data = read(connection)
-            if not data:
-                return b""
-            head += data
-        return head
-
-
-def _answer(target: bytes) -> tuple[bytes, bytes]:
-    """What comes at once, and what comes later."""
-    if target == b"/public/long":
-        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(LONG), LONG), b""
-    if target == b"/public/endless":
-        return b"HTTP/1.1 200 OK\r\n\r\nbegun", b"rest"
-    if target == b"/public/late":
-        return b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
-    if target == b"/public/half":
-        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (2 * HALF, b"a" * HALF), b"b" * HALF
-    if target.startswith(b"/public/chunks"):
-        return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n", b"4\r\nrest\r\n0\r\n\r\n"
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(target), target), b""
 
 
 @pytest.fixture(scope="module", params=["neighbour", "server"])

@@ -24,6 +24,7 @@ OTHERS = {
     "normalize_path": False,
     "idle_timeout": False,
     "access_log": True,
+    "flows": True,
     "all_statistics": True,
     "exact_balance": True,
     "buffer_bytes": 32768,

@@ -70,7 +70,7 @@ def test_the_server_writes_down_what_it_was_called_by(programs: tuple[CallProgra
     asked = flow(port, headers=(("X-Team", "web"),), host="catalogue.example")
     (seen,) = asking.ask([asked], running, SECONDS)
     called, served = running.servers[REF].arrived()[-2:]
-    assert (called["what"], called["method"], called["metadata"]["x-team"]) == ("called", METHOD, "web")
+    assert (called["what"], called["method"], dict(called["metadata"])["x-team"]) == ("called", METHOD, "web")
     assert (served["what"], served["peer"].rpartition(":")[0]) == ("served", "127.0.0.1")
     assert watch.reached(asked, seen.nonce) == "its server was reached (called)"
     assert watch.reached(asked, earlier.nonce) is None
@@ -92,7 +92,7 @@ def test_calls_to_a_service_are_made_as_often_as_said_and_known_by_their_servers
     arrived = running.servers[REF].arrived(before)
     called = [each for each in arrived if each["what"] == "called"]
     assert {int(each["probe"], 16) for each in called} == {nonce for nonce, _ in [*many, *failing]}
-    assert called[0]["metadata"]["x-team"] == "web"
+    assert dict(called[0]["metadata"])["x-team"] == "web"
     peers = {each["peer"] for each in arrived if each["what"] == "served"}
     assert len(peers) == 2, "those of one request share a connection"
 
