@@ -1,4 +1,4 @@
-"""What a node's Envoy does with requests to Services and Gateways: where they may go, and what policies say of each backend there."""
+"""What a node's Envoy does with requests to Services and Gateways: where they may go, and what policies say of backends."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

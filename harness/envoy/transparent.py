@@ -32,7 +32,7 @@ def ruleset(mark: int, outside: Sequence[str] = ()) -> str:
     programs watch. A new connection goes to the listener; while nobody listens it is dropped, and the client asks again.
     What belongs to no connection of Envoy's was opened before its requests were to be judged: it is reset.
     Connections to Services and Gateways are Envoy's too (``service_sets``); what else comes to their addresses is refused.
-    Hosts outside reach those of Gateways alone, in their own names: an answer to any other source would go elsewhere. Connections
+    Hosts outside reach those of Gateways alone, and from their own addresses: answers to others would go elsewhere. Connections
     whose requests are Kafka's go to the proxy for these (``kafka_sets``).
     """
     opens = "tcp flags & (fin | syn | rst | ack) == syn"

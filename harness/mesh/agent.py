@@ -80,7 +80,10 @@ class Agent:
         return tuple(program.id for program in self._loaded.programs.values())
 
     def attach(self) -> None:
-        """Put the programs onto the node's wires, also those to hosts outside, and its ends of the pods' veths, where they are not yet. Raises BpfError."""
+        """Put the programs onto the node's wires, those to hosts outside too, and its ends of the pods' veths.
+
+        Where they are already they stay. Raises BpfError.
+        """
         hook = attacher(self.kind, self.pins)
         with self.node.entered():
             for program, ifindex, side in self._ends():

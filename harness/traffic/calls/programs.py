@@ -44,8 +44,9 @@ class CallPrograms:
 
 @contextmanager
 def call_programs(lab: Lab, clients: Iterable[str], servers: Iterable[str], ports: Sequence[int]) -> Iterator[CallPrograms]:
-    """A client in each of the pods, or hosts outside, ``clients`` and a server in each of ``servers``, on all ``ports``. Entered when all run.
+    """A client in each of ``clients``, pods or hosts outside, and a server in each of ``servers``, on all ``ports``.
 
+    Entered when all run.
     Raises LoadFailed where one does not; LabError for a pod that is not there.
     """
     running: list[Process] = []
