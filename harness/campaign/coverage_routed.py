@@ -1,4 +1,4 @@
-"""The classes of requests to Services that conformance cases ask: what decides about them, and what becomes of them."""
+"""The classes of requests to Services and Gateways that cases ask: what decides about them, and what becomes of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -74,9 +74,10 @@ def _of(expectation: RoutedExpectation, found: Outcomes, step: Step, topology: T
     origins = {each.rule for each in found.all if not each.denied and each.rule is not None}
     chosen = [(route, rule) for route in routes for rule in route.rules or () if rule.origin in origins]
     asks, became = _asks(asked, step.routing), _became(expectation, found)
-    yield Pair("request to a Service", f"{asks}, {parents(routes, asked, step.routing, topology)}: {became}")
+    to = "request to a Gateway" if asked.call.to_gateway else "request to a Service"
+    yield Pair(to, f"{asks}, {parents(routes, asked, step.routing, topology)}: {became}")
     where = " and ".join(sorted({distance(Flow(asked.call.source, pod, 0), topology) for one in found.all for pod in one.pods}))
-    yield Pair("request to a Service", f"{where or 'to nobody'} over IPv{asked.family}, {kinds(routes)}: {became}")
+    yield Pair(to, f"{where or 'to nobody'} over IPv{asked.family}, {kinds(routes)}: {became}")
     for route, rule in chosen:
         yield Pair("route matches", f"{matches_of(rule)}{_over(route, rule, routes, asked)} for {asks}")
         filters = " then ".join(filters_of(rule, route, step.routing))
@@ -147,7 +148,7 @@ def _limits(rule: HTTPRouteRule) -> str:
 def _changed(former: Step, step: Step) -> str:
     """What of routing and policies differs between two steps."""
     said = []
-    for name in ("http_routes", "grpc_routes", "services"):
+    for name in ("http_routes", "grpc_routes", "services", "gateways"):
         old, new = getattr(former.routing, name), getattr(step.routing, name)
         if old != new:
             word = "replaced" if old and new else "added" if new else "removed"
