@@ -3,7 +3,7 @@
 import pytest
 
 from harness.campaign.conformance_oracles import consult
-from harness.campaign.coverage_routed import routed_pairs
+from harness.campaign.coverage_routed import routed_misreadings, routed_pairs
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases
 from harness.manifests.place import SCENARIOS
@@ -11,6 +11,7 @@ from harness.model.case import Case
 from harness.model.flow import is_pod
 from harness.model.route import RequestHeaderModifier, RequestMirror, RequestRedirect, ResponseHeaderModifier, URLRewrite
 from harness.model.routed import RoutedExpectation
+from harness.oracle.misreadings.routes import routing
 
 PUBLISHED = (
     "GRPCExactMethodMatching", "GRPCRouteAllBackendsWeightZero", "GRPCRouteHeaderMatching",
@@ -85,6 +86,22 @@ def test_a_policy_that_refuses_a_host_lets_another_in(cases: list[Case]) -> None
         shares = [share for each in _requests([case]) for share in each.shares]
         if any(share.status in (403, "PERMISSION_DENIED") for share in shares):
             assert any(share.pods for share in shares), case.id
+
+
+UNNOTICED = {("GRPCRoute filters RequestHeaderModifier.add", "written", "set")}
+"""Misreadings that no request tells: of values that are asked about in cases of Services."""
+
+
+def test_some_case_notices_whatever_is_made_of_a_value_and_every_case_something(cases: list[Case]) -> None:
+    possible: set[tuple[str, str, str]] = set()
+    noticed: set[tuple[str, str, str]] = set()
+    for case in cases:
+        topology = plan(case.topology).topology
+        found = [each for step in case.steps for each in routed_misreadings(step, topology)]
+        assert found, case.id
+        noticed |= {(each.field, each.value, each.taken) for each in found}
+        possible |= {(each.field, each.value, each.taken) for step in case.steps for each in routing(step.routing)}
+    assert possible - noticed == UNNOTICED
 
 
 def test_requests_of_gateways_have_classes_of_their_own(cases: list[Case]) -> None:
