@@ -95,7 +95,8 @@ def _address(asked: Asked, addresses: Mapping[str, Sequence[str]]) -> str:
     for address in addresses.get(asked.call.place, ()):
         if (":" in address) == (asked.family == 6):
             return address
-    raise LoadFailed(f"{asked} could not be asked: {asked.call.place} has no address")
+    kind = "Gateway" if asked.call.to_gateway else "Service"
+    raise LoadFailed(f"{asked} could not be asked: {kind} {asked.call.destination} has no address")
 
 
 def head(asked: Asked) -> bytes:
