@@ -197,6 +197,14 @@ def test_services_are_not_reached_from_outside(
         pass
 
 
+@pytest.mark.parametrize("client", ["192.0.2.7", "2001:db8::7", "shop/client"])
+def test_a_port_without_a_listener_is_refused(plane: Attachment, open_lab: Lab, client: str) -> None:
+    plane.apply((), ROUTING)
+    address = edge(open_lab, 6 if client == "2001:db8::7" else 4)
+    with pytest.raises(ConnectionRefusedError), end(open_lab, client).entered():
+        socket.create_connection((address, 81), 5).close()
+
+
 def test_a_gateway_that_goes_is_asked_no_more(plane: Attachment, open_lab: Lab, versions: dict[str, Backend]) -> None:
     """Over open connections all is refused, as where nothing is known of a request."""
     plane.apply((), ROUTING)
