@@ -76,7 +76,7 @@ def obstacle(case: Case, plane: DataPlane) -> tuple[CaseOutcome, str] | None:
         for expectation in step.expectations:
             for end in (expectation.flow.source, expectation.flow.destination):
                 if not is_pod(end):
-                    return CaseOutcome.UNSUPPORTED, f"{expectation.origin}: no lab has a host at {end} that could be asked"
+                    return CaseOutcome.UNSUPPORTED, f"{expectation.origin}: flows are asked by pods of pods, and {end} is none"
     for feature, origin in needs(case).items():
         match plane.supports(feature):
             case No(reason):

@@ -1,4 +1,4 @@
-"""Requests to Services in conformance cases: against the oracles, on the control, and on a data plane."""
+"""Requests to Services and Gateways in conformance cases: against the oracles, on the control, and on a data plane."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from harness.judge.packets import together
 from harness.judge.routed import REFUSALS, RoutedSight, Try, judge_requests
 from harness.judge.routed_claims import contradictions
 from harness.lab.addressing import plan
+from harness.lab.gateway_addresses import gateway_addresses
 from harness.lab.port import Lab
 from harness.lab.service_addresses import service_addresses
 from harness.model.call import GRPCCall
@@ -88,9 +89,7 @@ def judge_requests_on(
     """Ask a step's requests and judge what became of them. Raises LoadFailed where one could not be asked."""
     oracle = StepOracle(step, lab.topology)
     reading = _Reading(servers, programs)
-    answered = ask(
-        [each.asked for each in step.requests], lab, service_addresses(step.routing.services, lab.topology), programs
-    )
+    answered = ask([each.asked for each in step.requests], lab, _addresses(step, lab.topology), programs)
     nonces = [[nonce for nonce, _ in times] for times in answered]
     reading.await_copies([(each.copies, some) for each, some in zip(step.requests, nonces, strict=True)])
     read = reading.read()
@@ -105,6 +104,13 @@ def judge_requests_on(
         faults = tuple(f"{step.origin}: a server read what is no request: {each}" for each in read.malformed)
         judged = together(judged, Judgement(faults, "", None, frozenset({Symptom.BREAKS})))
     return judged
+
+
+def _addresses(step: Step, topology: Topology) -> dict[str, tuple[str, ...]]:
+    """Those of Services and Gateways, by what calls name them."""
+    services = service_addresses(step.routing.services, topology)
+    gateways = gateway_addresses(step.routing.gateways, services, topology)
+    return services | {f"gateway {ref}": addresses for ref, addresses in gateways.items()}
 
 
 def _evidence(outcomes: Outcomes, attachment: Attachment) -> Evidence | None:

@@ -1,10 +1,11 @@
-"""The classes of requests to Services that conformance cases ask: what decides about them, and what becomes of them."""
+"""The classes of requests to Services and Gateways that cases ask: what decides about them, and what becomes of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from harness.campaign.conformance_routed_outcomes import Outcomes, StepOracle
+from harness.campaign.coverage_gateways import peers_of
 from harness.campaign.coverage_requests import request_class
 from harness.campaign.coverage_routes import Rule, applying, backends_of, filters_of, kinds, matches_of, parents
 from harness.campaign.coverage_situations import decided, distance
@@ -35,7 +36,8 @@ def routed_pairs(step: Step, topology: Topology, former: Step | None) -> Iterato
         found = oracle.outcomes(expectation)
         yield from _of(expectation, found, step, topology)
         if changed:
-            yield Pair("change of routes", f"{changed}: {_became(expectation, found)}")
+            at = " of a Gateway" if expectation.asked.call.to_gateway else ""
+            yield Pair(f"change of routes{at}", f"{changed}: {_became(expectation, found)}")
 
 
 def routed_misreadings(step: Step, topology: Topology) -> Iterator[Noticed]:
@@ -74,23 +76,27 @@ def _of(expectation: RoutedExpectation, found: Outcomes, step: Step, topology: T
     origins = {each.rule for each in found.all if not each.denied and each.rule is not None}
     chosen = [(route, rule) for route in routes for rule in route.rules or () if rule.origin in origins]
     asks, became = _asks(asked, step.routing), _became(expectation, found)
-    yield Pair("request to a Service", f"{asks}, {parents(routes, asked, step.routing, topology)}: {became}")
+    to, at = ("request to a Gateway", " of a Gateway") if asked.call.to_gateway else ("request to a Service", "")
+    yield Pair(to, f"{asks}, {parents(routes, asked, step.routing, topology)}: {became}")
     where = " and ".join(sorted({distance(Flow(asked.call.source, pod, 0), topology) for one in found.all for pod in one.pods}))
-    yield Pair("request to a Service", f"{where or 'to nobody'} over IPv{asked.family}, {kinds(routes)}: {became}")
+    yield Pair(to, f"{where or 'to nobody'} over IPv{asked.family}, {kinds(routes)}: {became}")
     for route, rule in chosen:
-        yield Pair("route matches", f"{matches_of(rule)}{_over(route, rule, routes, asked)} for {asks}")
+        if asked.call.to_gateway and any(parent.kind == "Service" for parent in route.parent_refs or ()):
+            at = " of a Gateway and a Service"
+        yield Pair(f"route matches{at}", f"{matches_of(rule)}{_over(route, rule, routes, asked)} for {asks}")
         filters = " then ".join(filters_of(rule, route, step.routing))
         if filters:
-            yield Pair("route filters", f"{filters} for {asks}{' under policies' if step.policies else ''}: {became}")
-        yield Pair("route backendRefs", f"{backends_of(rule, route, asked, step.routing)}: {became}")
+            yield Pair(f"route filters{at}", f"{filters} for {asks}{' under policies' if step.policies else ''}: {became}")
+        yield Pair(f"route backendRefs{at}", f"{backends_of(rule, route, asked, step.routing)}: {became}")
         if isinstance(rule, HTTPRouteRule) and (rule.timeouts or rule.retry):
-            yield Pair("route timeouts and retry", f"{_limits(rule)} for {asks}: {became}")
+            yield Pair(f"route timeouts and retry{at}", f"{_limits(rule)} for {asks}: {became}")
     if not chosen and routes:
         unmet = " and ".join(sorted({matches_of(each) for route in routes for each in route.rules or ()}))
-        yield Pair("route matches", f"none of {unmet} for {asks}")
+        yield Pair(f"route matches{at}", f"none of {unmet} for {asks}")
     for flow in StepOracle(step, topology).flows(expectation) if step.policies else ():
         said = decided(direct.answer(flow, step.policies, topology), step.policies)
-        yield Pair("policy of a backend", f"{said}, {distance(flow, topology)}, {kinds(routes)}: {became}")
+        said += f" for {peers_of(step.policies)}" if asked.call.to_gateway else ""
+        yield Pair(f"policy of a backend{at}", f"{said}, {distance(flow, topology)}, {kinds(routes)}: {became}")
 
 
 def _asks(asked: Asked, routing: Routing) -> str:
@@ -147,7 +153,7 @@ def _limits(rule: HTTPRouteRule) -> str:
 def _changed(former: Step, step: Step) -> str:
     """What of routing and policies differs between two steps."""
     said = []
-    for name in ("http_routes", "grpc_routes", "services"):
+    for name in ("http_routes", "grpc_routes", "services", "gateways"):
         old, new = getattr(former.routing, name), getattr(step.routing, name)
         if old != new:
             word = "replaced" if old and new else "added" if new else "removed"

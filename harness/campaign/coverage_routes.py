@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
+from harness.campaign.coverage_gateways import at_gateway, listening
 from harness.model.route import (
     BackendObject,
     Filter,
@@ -35,6 +36,8 @@ def routes_of(routing: Routing) -> list[Route]:
 
 def applying(asked: Asked, routing: Routing, topology: Topology) -> Sequence[Route]:
     """The routes that take a request."""
+    if asked.call.to_gateway:
+        return at_gateway(asked, routing, topology)
     return of_service(routes_of(routing), _asked(asked, routing), asked.call.port, topology.pod(asked.call.source).namespace)
 
 
@@ -48,7 +51,9 @@ def kinds(routes: Iterable[Route]) -> str:
 
 
 def parents(routes: Sequence[Route], asked: Asked, routing: Routing, topology: Topology) -> str:
-    """How the routes that apply, and those that do not, are bound to the Service."""
+    """How the routes that apply, and those that do not, are bound to the Service or the Gateway."""
+    if asked.call.to_gateway:
+        return listening(routes, asked, routing)
     home, _, name = asked.call.destination.partition("/")
     every = routes_of(routing)
     refs = [parent for each in routes for parent in each.parent_refs or ()]

@@ -23,7 +23,7 @@ _NOT_AS_SENT = re.compile(
 
 
 def fronts(hosts: Iterable[Host]) -> tuple[Front, ...]:
-    """What an agent is told of virtual hosts."""
+    """What an agent is told of virtual hosts: those of Services. Gateways, which ask for hosts, are Envoy's."""
     return tuple(
         Front(
             host.address,
@@ -32,6 +32,7 @@ def fronts(hosts: Iterable[Host]) -> tuple[Front, ...]:
             tuple(each for route in host.routes for each in _routes(route)),
         )
         for host in hosts
+        if not host.public
     )
 
 

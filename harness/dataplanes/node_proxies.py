@@ -96,7 +96,8 @@ class NodeProxies:
 
         def attach(envoy: NodeEnvoy) -> None:
             envoy.start(READY_SECONDS)
-            envoy.node.run(["sh", "-c", attach_script(PROXY_MARK)], stdin=ruleset(PROXY_MARK))
+            outside = [host.host_ifname for host in envoy.node.outside]
+            envoy.node.run(["sh", "-c", attach_script(PROXY_MARK)], stdin=ruleset(PROXY_MARK, outside))
 
         self._each(attach)
 
@@ -213,9 +214,11 @@ class NodeProxies:
             judged.told = told
 
     def _expose(self, envoy: NodeEnvoy, law: _Law) -> None:
-        """Have the node's stack hand its Envoy what comes to the addresses of Services."""
+        """Have the node's stack hand its Envoy what comes to the addresses of Services and Gateways."""
         judged = self._judged[envoy]
-        wanted = service_sets({(host.address, host.port) for host in law.routed.hosts}, law.routed.local)
+        hosts = law.routed.hosts
+        public = {host.address for host in hosts if host.public}
+        wanted = service_sets({(host.address, host.port) for host in hosts}, law.routed.local, public)
         if wanted != judged.exposed:
             envoy.node.run(["nft", "-f", "-"], stdin=wanted)
             judged.exposed = wanted

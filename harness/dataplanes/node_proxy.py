@@ -35,6 +35,7 @@ from harness.envoy.process import COMPONENT
 from harness.envoy.transparent import HAIRPIN
 from harness.kafka.control import COMPONENT as KAFKA_COMPONENT
 from harness.kafka.control import KafkaProxyError
+from harness.lab.gateway_addresses import gateway_addresses
 from harness.lab.port import Lab, LabError, LabPod
 from harness.lab.service_addresses import service_addresses
 from harness.mesh.errors import MeshError
@@ -59,15 +60,16 @@ class NodeProxyAttachment(EbpfAttachment):
         self._kafka = kafka
 
     def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
-        """As the port says. Services have the addresses that ``service_addresses`` of the lab's topology gives them."""
+        """As the port says. Services and Gateways have the addresses that the lab's topology gives them (harness.lab)."""
         _check(routing, self.plane)
         former = self._proxies.fronts
         try:
             addresses = service_addresses(routing.services, self._mesh.lab.topology)
+            gateways = gateway_addresses(routing.gateways, addresses, self._mesh.lab.topology)
         except LabError as error:
             raise DataPlaneError(f"{self.plane}: {error}") from None
-        fronts = [address for each in addresses.values() for address in each]
-        self._proxies.fronts = Fronts(routing, addresses)
+        fronts = [address for some in (addresses, gateways) for each in some.values() for address in each]
+        self._proxies.fronts = Fronts(routing, addresses, gateways)
         try:
             return self._converged(lambda: self._enforced(policies, [*fronts, *HAIRPIN.values()] if fronts else []))
         except DataPlaneError:
@@ -187,8 +189,6 @@ class NodeProxy:
 
 def _check(routing: Routing, plane: str) -> None:
     """Raises DataPlaneError naming the first object that the plane cannot put in force."""
-    for gateway in routing.gateways:
-        raise DataPlaneError(f"{gateway.origin}: {plane} has no Gateways; leave it out, and routes of it")
     routes: list[Route] = [*routing.http_routes, *routing.grpc_routes]
     refs = [ref for route in routes for rule in route.rules or () for ref in rule.backend_refs or ()]
     for each in (each for ref in refs for each in ref.filters or ()):

@@ -1,11 +1,12 @@
-"""What a node's Envoy does with requests to Services: where they may go, and what policies say of each backend there."""
+"""What a node's Envoy does with requests to Services and Gateways: where they may go, and what policies say of backends."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.dataplanes.scopes import Ground, scopes
 from harness.envoy.admission import Direction, Scope
 from harness.envoy.aimed_rules import aimed, aimed_prefix, aimed_rules
+from harness.envoy.gateway_hosts import gateway_hosts
 from harness.envoy.node_rbac import name
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, hosts
@@ -18,10 +19,11 @@ from harness.model.topology import Pod, Topology
 
 @dataclass(frozen=True, slots=True)
 class Fronts:
-    """Services and routes, with the addresses of each Service (``namespace/name``)."""
+    """Services, Gateways and routes, with the addresses of each Service and of each Gateway (``namespace/name``)."""
 
     routing: Routing
     addresses: Mapping[str, Sequence[str]]
+    gateways: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def routed(fronts: Fronts, topology: Topology, pods: Iterable[Pod], result: Gran
     for pod in mine:
         by_namespace.setdefault(pod.namespace, []).extend(pod.ips)
     found = hosts(fronts.routing, fronts.addresses, topology, by_namespace)
+    found += gateway_hosts(fronts.routing, fronts.gateways, topology)
     if not found:
         return Routed()
     asked = backends(found)

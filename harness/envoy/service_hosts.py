@@ -76,12 +76,16 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Requests to a port of a Service's address; from ``clients`` (addresses), or from all who are in no other host's list."""
+    """Requests to a port of a Service's address; from ``clients`` (addresses), or from all who are in no other host's list.
+
+    ``public``: the address is a Gateway's, which hosts outside of the cluster may ask.
+    """
 
     address: str
     port: int
     clients: tuple[str, ...] | None
     routes: tuple[HostRoute, ...]
+    public: bool = False
 
 
 def hosts(
@@ -96,7 +100,7 @@ def hosts(
             if entry.protocol in (None, "TCP"):
                 here = attached(routes, service, entry)
                 for address in addresses.get(service.ref, ()):
-                    compiler = _Compiler(backends, entry.port, 6 if ":" in address else 4)
+                    compiler = RouteCompiler(backends, entry.port, 6 if ":" in address else 4)
                     for namespace in sorted(consumers(here, service) & local.keys()):
                         clients = tuple(local[namespace])
                         found.append(Host(address, entry.port, clients, compiler.routes(service, applying(here, namespace))))
@@ -105,8 +109,8 @@ def hosts(
     return found
 
 
-class _Compiler:
-    """Of routes at one port of a Service, over one family of addresses."""
+class RouteCompiler:
+    """Of routes at one port of a Service or a Gateway, over one family of addresses."""
 
     def __init__(self, backends: ServiceBackends, port: int, family: int) -> None:
         self._backends = backends
@@ -117,12 +121,13 @@ class _Compiler:
         """The most specific first; of a Service without routes one, to itself."""
         if not routes:
             return (HostRoute(dict(EVERYTHING), self._plain(service)),)
-        placed = [each for route in routes for each in self._of(route)]
+        placed = [each for route in routes for each in self.placed(route)]
         placed.sort(key=lambda each: each[0])
         return (*(each for _, each in placed), HostRoute(dict(EVERYTHING), (Share(1, status=NOT_FOUND),)))
 
-    def _of(self, route: Route) -> Iterator[tuple[tuple[object, ...], HostRoute]]:
-        age = _age(route)
+    def placed(self, route: Route) -> Iterator[tuple[tuple[object, ...], HostRoute]]:
+        """All matches of a route, each with its place: the smaller, the earlier it is asked."""
+        age = age_of(route)
         if isinstance(route, HTTPRoute):
             for position, rule in enumerate(route.rules or (HTTPRouteRule(route.origin),)):
                 for match in rule.matches or (HTTPRouteMatch(rule.origin),):
@@ -193,7 +198,7 @@ def _millionths(mirror: RequestMirror) -> int:
     return 1_000_000 if mirror.percent is None else 10_000 * mirror.percent
 
 
-def _age(route: Route) -> tuple[object, ...]:
+def age_of(route: Route) -> tuple[object, ...]:
     """The oldest route first, then those that no server has made; then by name, and a GRPCRoute first."""
     created = datetime.fromisoformat(route.created).timestamp() if route.created else float("inf")
     return (created, f"{route.namespace}/{route.name}", isinstance(route, HTTPRoute))

@@ -5,10 +5,10 @@ only find the socket. A marked packet is routed to the node itself whatever the 
 Source: https://docs.kernel.org/networking/tproxy.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 PORT, SERVICE_PORT = 15001, 15002
-"""Where Envoy takes connections to pods, and to Services."""
+"""Where Envoy takes connections to pods, and to Services and Gateways."""
 
 KAFKA_PORT = 15003
 """Where the node's proxy for Kafka takes connections."""
@@ -25,23 +25,28 @@ ROUTES = 100
 """The routing table that holds one route: everything is here."""
 
 
-def ruleset(mark: int) -> str:
-    """For ``nft -f -`` in the node's namespace.
+def ruleset(mark: int, outside: Sequence[str] = ()) -> str:
+    """For ``nft -f -`` in the node's namespace; ``outside``: its interfaces to hosts that are not part of the cluster.
 
     What has a socket of Envoy's goes to it, marked or not: errors about its connections, and answers by other ways than the
     programs watch. A new connection goes to the listener; while nobody listens it is dropped, and the client asks again.
     What belongs to no connection of Envoy's was opened before its requests were to be judged: it is reset.
-    Connections to Services are Envoy's too (``service_sets``); what else comes to their addresses is refused. Connections
+    Connections to Services and Gateways are Envoy's too (``service_sets``); what else comes to their addresses is refused.
+    Hosts outside reach those of Gateways alone, and from their own addresses: answers to others would go elsewhere. Connections
     whose requests are Kafka's go to the proxy for these (``kafka_sets``).
     """
     opens = "tcp flags & (fin | syn | rst | ack) == syn"
     new = f"meta mark {mark} {opens}"
+    names = ", ".join(f'"{name}"' for name in sorted(outside))
+    edge = f"iifname {{ {names} }} jump edge" if names else ""
     return f"""
 table {TABLE} {{
   set services4 {{ type ipv4_addr . inet_service; }}
   set services6 {{ type ipv6_addr . inet_service; }}
   set addresses4 {{ type ipv4_addr; }}
   set addresses6 {{ type ipv6_addr; }}
+  set public4 {{ type ipv4_addr; }}
+  set public6 {{ type ipv6_addr; }}
   set own4 {{ type ipv4_addr . ipv4_addr; }}
   set own6 {{ type ipv6_addr . ipv6_addr; }}
   set kafka_from4 {{ type ipv4_addr . inet_service; flags interval; }}
@@ -57,6 +62,7 @@ table {TABLE} {{
     type filter hook prerouting priority mangle; policy accept;
     ip daddr {HAIRPIN[4]} ip saddr . ip saddr @own4 ip daddr set ip saddr
     ip6 daddr {HAIRPIN[6]} ip6 saddr . ip6 saddr @own6 ip6 daddr set ip6 saddr
+    {edge}
     socket transparent 1 meta mark set {mark} accept
     {opens} ip daddr . tcp dport @services4 meta mark set {mark} tproxy ip to {LOOPBACK[4]}:{SERVICE_PORT} accept
     {opens} ip6 daddr . tcp dport @services6 meta mark set {mark} tproxy ip6 to [{LOOPBACK[6]}]:{SERVICE_PORT} accept
@@ -76,6 +82,11 @@ table {TABLE} {{
     meta mark {mark} meta l4proto tcp reject with tcp reset
     meta mark {mark} drop
   }}
+  chain edge {{
+    fib saddr . iif oif missing drop
+    ip daddr @addresses4 ip daddr != @public4 drop
+    ip6 daddr @addresses6 ip6 daddr != @public6 drop
+  }}
   chain kafka {{
     meta nfproto ipv4 meta l4proto tcp tproxy ip to {LOOPBACK[4]}:{KAFKA_PORT} accept
     meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [{LOOPBACK[6]}]:{KAFKA_PORT} accept
@@ -85,13 +96,17 @@ table {TABLE} {{
 """
 
 
-def service_sets(services: Iterable[tuple[str, int]], pods: Iterable[str]) -> str:
-    """For ``nft -f -``: which addresses and ports are Services', and which addresses the node's pods have."""
+def service_sets(services: Iterable[tuple[str, int]], pods: Iterable[str], public: Iterable[str] = ()) -> str:
+    """For ``nft -f -``: which addresses and ports are Services' or Gateways', and which addresses the node's pods have.
+
+    ``public`` are the addresses that hosts outside may ask, too.
+    """
     fronts = sorted(set(services))
     addresses = sorted({address for address, _ in fronts})
-    lines = [f"flush set {TABLE} {kind}{family}" for kind in ("services", "addresses", "own") for family in (4, 6)]
+    lines = [f"flush set {TABLE} {kind}{family}" for kind in ("services", "addresses", "public", "own") for family in (4, 6)]
     lines += [f"add element {TABLE} services{_family(address)} {{ {address} . {port} }}" for address, port in fronts]
     lines += [f"add element {TABLE} addresses{_family(address)} {{ {address} }}" for address in addresses]
+    lines += [f"add element {TABLE} public{_family(address)} {{ {address} }}" for address in sorted(set(public))]
     if fronts:
         lines += [f"add element {TABLE} own{_family(pod)} {{ {pod} . {pod} }}" for pod in sorted(set(pods))]
     return "\n".join(lines) + "\n"

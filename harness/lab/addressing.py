@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from harness.lab.port import LabError
-from harness.model.topology import Pod, Topology
+from harness.model.topology import OutsideHost, Pod, Topology
 
 FAMILIES = (4, 6)
 GATEWAYS = {4: "169.254.1.1", 6: "fe80::1"}
@@ -53,13 +53,14 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """Everything of one node that is decided before it is made."""
+    """Everything of one node that is decided before it is made. ``outside``: of the hosts that are reached through it."""
 
     name: str
     addresses: Mapping[int, str]
     prefixes: Sequence[str]
     wires: Sequence[Wire]
     ports: Sequence[Port]
+    outside: Sequence[Port] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ def plan(topology: Topology, numbers: Mapping[str, int] | None = None) -> Plan:
     for pod in topology.pods:
         for text in pod.ips:
             _take(taken, _canonical(pod, text), f"pod {pod.ref}")
+    for host in topology.outside:
+        for text in host.ips:
+            _take(taken, _outer(topology, host, text), f"host {host.name}")
     nodes = tuple(_node(topology, number, taken, numbers or {}) for number in range(1, len(topology.nodes) + 1))
     placed = {port.pod.ref: port.pod for node in nodes for port in node.ports}
     pods = tuple(placed[pod.ref] for pod in topology.pods)
@@ -93,16 +97,21 @@ def _check_names(topology: Topology) -> None:
     names = [*((f"node {node}", node) for node in topology.nodes)]
     names += [(f"namespace of pod {pod.ref}", pod.namespace) for pod in topology.pods]
     names += [(f"pod {pod.ref}", pod.name) for pod in topology.pods]
+    names += [(f"host {host.name}", host.name) for host in topology.outside]
     for subject, name in names:
         if not _NAME.fullmatch(name):
             raise LabError(f"topology {topology.name}, {subject}: {name!r} is not a DNS-1123 name (a-z, 0-9, - and .)")
-    for subject in [*(f"node {node}" for node in topology.nodes), *(f"pod {pod.ref}" for pod in topology.pods)]:
+    subjects = [*(f"node {node}" for node in topology.nodes), *(f"pod {pod.ref}" for pod in topology.pods)]
+    for subject in [*subjects, *(f"host {host.name}" for host in topology.outside)]:
         if subject in seen:
             raise LabError(f"topology {topology.name} names {subject} twice")
         seen.add(subject)
     for pod in topology.pods:
         if pod.node not in topology.nodes:
             raise LabError(f"topology {topology.name}: pod {pod.ref} is placed on node {pod.node!r}, which is not listed")
+    for host in topology.outside:
+        if host.node not in topology.nodes:
+            raise LabError(f"topology {topology.name}: host {host.name} is behind node {host.node!r}, which is not listed")
 
 
 def _canonical(pod: Pod, text: str) -> str:
@@ -110,6 +119,17 @@ def _canonical(pod: Pod, text: str) -> str:
         return str(ip_address(text))
     except ValueError:
         raise LabError(f"pod {pod.ref}: {text!r} is not an IP address") from None
+
+
+def _outer(topology: Topology, host: OutsideHost, text: str) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise LabError(f"host {host.name}: {text!r} is not an IP address") from None
+    for number, node in enumerate(topology.nodes, start=1):
+        if any(address in network for network in _networks(number).values()):
+            raise LabError(f"host {host.name} has the address {address}, which is node {node}'s to give; write another")
+    return str(address)
 
 
 def _take(taken: dict[str, str], address: str, owner: str) -> None:
@@ -140,7 +160,9 @@ def _node(topology: Topology, number: int, taken: dict[str, str], numbers: Mappi
         return replace(pod, ips=tuple(sorted(ips, key=lambda ip: ":" in ip)))
 
     wires = _wires(topology.nodes, number)
-    first = POD_IFINDEX + len(wires)
+    hosts = [host for host in topology.outside if host.node == name]
+    outside = tuple(_outer_port(host, number, index, POD_IFINDEX + len(wires)) for index, host in enumerate(hosts))
+    first = POD_IFINDEX + len(wires) + len(outside)
     pods = [assigned(pod) for pod in topology.pods if pod.node == name]
     ports = tuple(
         Port(
@@ -154,8 +176,25 @@ def _node(topology: Topology, number: int, taken: dict[str, str], numbers: Mappi
         for position, pod in enumerate(pods)
         for index in (numbers.get(pod.ref, position),)
     )
-    owned = NodePlan(name, addresses, tuple(str(network) for network in networks.values()), wires, ports)
-    return replace(owned, prefixes=(*owned.prefixes, *(prefix for pod in pods for prefix in strays(owned, pod))))
+    owned = NodePlan(name, addresses, tuple(str(network) for network in networks.values()), wires, ports, outside)
+    ends = [*pods, *(port.pod for port in outside)]
+    return replace(owned, prefixes=(*owned.prefixes, *(prefix for pod in ends for prefix in strays(owned, pod))))
+
+
+def _outer_port(host: OutsideHost, number: int, index: int, first: int) -> Port:
+    """A host outside is made as a pod is, of no namespace: a name that no pod has."""
+    ips = tuple(sorted((str(ip_address(text)) for text in host.ips), key=lambda ip: ":" in ip))
+    if [":" in ip for ip in ips] != [False, True]:
+        raise LabError(f"host {host.name} has the addresses {', '.join(ips)}; give it one IPv4 and one IPv6 address")
+    pod = Pod(host.name, "", host.node, ips=ips)
+    return Port(
+        pod,
+        index,
+        mac=_mac(0x0A56, number, index),
+        host_ifname=_ifname(f"o{index}-{host.name}"),
+        host_ifindex=first + index,
+        host_mac=_mac(0x0E56, number, index),
+    )
 
 
 def _networks(number: int) -> dict[int, IPv4Network | IPv6Network]:

@@ -47,7 +47,7 @@ def without_pod(record: LabRecord, planned: Plan, pod: Pod) -> tuple[LabRecord, 
 def make(record: LabRecord, planned: Plan, ref: str) -> None:
     """Make a pod that ``record`` names already: namespace, cgroup, and a veth whose node's end is down."""
     node, port = _found(planned, ref)
-    Construction(record, planned).build_pods(replace(node, ports=(port,)))
+    Construction(record, planned).build_pods(replace(node, ports=(port,), outside=()))
 
 
 def connect(record: LabRecord, planned: Plan, ref: str) -> None:
@@ -56,7 +56,7 @@ def connect(record: LabRecord, planned: Plan, ref: str) -> None:
     for other in planned.nodes:
         if other is not node:
             _tell(record, other, links.stray_routes(other, node, port))
-    _tell(record, node, links.port_routes(replace(node, ports=(port,))))
+    _tell(record, node, links.port_routes(replace(node, ports=(port,), outside=())))
     echo.await_answers(port.pod.ips, asked_by=node.name)
 
 

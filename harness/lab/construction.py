@@ -68,7 +68,7 @@ class Construction:
         top.mkdir()
         for node in self._plan.nodes:
             (top / node.name).mkdir()
-            for port in node.ports:
+            for port in (*node.ports, *node.outside):
                 (top / node.name / _folder(port.pod)).mkdir()
 
     def _namespace(self, name: str, sysctls: dict[str, str]) -> Path:
@@ -94,14 +94,14 @@ class Construction:
             sockets[node.name].send(links.wire_routes(node, nodes))
 
     def _pods(self, node: NodePlan, namespace: int) -> None:
-        for port in node.ports:
+        for port in (*node.ports, *node.outside):
             self._namespace(namespace_name(self._record.name, node.name, port.pod), links.POD_SYSCTLS)
             with Netlink() as socket:
                 socket.send(links.pod_messages(port, namespace))
 
     def _await(self, node: NodePlan) -> None:
         others = [address for other in self._plan.nodes if other is not node for address in other.addresses.values()]
-        pods = [ip for port in node.ports for ip in port.pod.ips]
+        pods = [ip for port in (*node.ports, *node.outside) for ip in port.pod.ips]
         enter(NETNS / namespace_name(self._record.name, node.name))
         echo.await_answers([*pods, *others], asked_by=node.name)
 

@@ -73,9 +73,9 @@ def wire_routes(node: NodePlan, nodes: Mapping[str, NodePlan]) -> list[Message]:
 
 
 def port_routes(node: NodePlan) -> list[Message]:
-    """For a socket inside the node, when its pods' veths are there: a host route to each."""
+    """For a socket inside the node, when the veths are there of its pods and of hosts outside: a host route to each."""
     messages = []
-    for port in node.ports:
+    for port in (*node.ports, *node.outside):
         messages.append(link_up(port.host_ifindex))
         for family in FAMILIES:
             ip = port.pod.ip(family)

@@ -141,7 +141,7 @@ def _claim(planned: Plan, keep: bool) -> LabRecord:
             namespaces = tuple(
                 namespace_name(name, node.name, pod)
                 for node in planned.nodes
-                for pod in (None, *(port.pod for port in node.ports))
+                for pod in (None, *(port.pod for port in (*node.ports, *node.outside)))
             )
             cgroup = root / f"meshproof-{name}"
             if not cgroup.exists() and not any((NETNS / namespace).exists() for namespace in namespaces):

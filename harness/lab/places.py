@@ -114,7 +114,13 @@ class NetnsPod(NetnsPlace):
         pod = port.pod
         netns = NETNS / namespace_name(record.name, node.name, pod)
         inside = f"{pod.namespace}_{pod.name}"
-        super().__init__(f"pod {pod.ref}", netns, node.cgroup / inside, record.files / "logs" / inside, started)
+        super().__init__(
+            f"pod {pod.ref}" if pod.namespace else f"host {pod.name}",
+            netns,
+            node.cgroup / inside,
+            record.files / "logs" / inside,
+            started,
+        )
         self._node = node
         self._port = port
 
@@ -154,6 +160,7 @@ class NetnsNode(NetnsPlace):
         self._record = record
         self._plan = plan
         self._pods: tuple[NetnsPod, ...] = ()
+        self._outside = tuple(NetnsPod(record, self, port, started) for port in plan.outside)
         self.follow(plan)
 
     def follow(self, plan: NodePlan) -> None:
@@ -171,6 +178,10 @@ class NetnsNode(NetnsPlace):
     @property
     def pods(self) -> Sequence[NetnsPod]:
         return self._pods
+
+    @property
+    def outside(self) -> Sequence[NetnsPod]:
+        return self._outside
 
     @property
     def wires(self) -> Mapping[str, tuple[str, int]]:

@@ -145,6 +145,11 @@ class LabNode(Place, Protocol):
     def pods(self) -> Sequence[LabPod]: ...
 
     @property
+    def outside(self) -> Sequence[LabPod]:
+        """The hosts outside of the cluster that are reached through this node: like pods, but of no namespace and no pods."""
+        ...
+
+    @property
     def wires(self) -> Mapping[str, tuple[str, int]]:
         """Interface name and index of the wire to each other node, by that node's name."""
         ...

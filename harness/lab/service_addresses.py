@@ -23,7 +23,7 @@ def service_addresses(services: Iterable[Service], topology: Topology) -> dict[s
     have the same one, or a Service a node's or a pod's.
     """
     fronted = sorted((each for each in services if has_address(each)), key=lambda each: each.ref)
-    taken = _others(topology)
+    taken = taken_addresses(topology)
     found: dict[str, dict[int, str]] = {}
     for service in fronted:
         found[service.ref] = _written(service)
@@ -35,7 +35,7 @@ def service_addresses(services: Iterable[Service], topology: Topology) -> dict[s
     for ref, addresses in found.items():
         for family, network in RANGES.items():
             if family not in addresses:
-                addresses[family] = next(each for each in _candidates(ref, network) if each not in taken)
+                addresses[family] = next(each for each in candidates(ref, network) if each not in taken)
                 taken[addresses[family]] = f"Service {ref}"
     return {ref: (addresses[4], addresses[6]) for ref, addresses in found.items()}
 
@@ -51,14 +51,16 @@ def _written(service: Service) -> dict[int, str]:
     return {address.version: str(address) for address in addresses}
 
 
-def _others(topology: Topology) -> dict[str, str]:
+def taken_addresses(topology: Topology) -> dict[str, str]:
+    """The addresses of nodes, pods and hosts outside, each with whose it is, in words."""
     laid_out = plan(topology)
     nodes = {address: f"node {node.name}" for node in laid_out.nodes for address in node.addresses.values()}
-    return nodes | {str(ip_address(ip)): f"pod {pod.ref}" for pod in laid_out.topology.pods for ip in pod.ips}
+    hosts = {str(ip_address(ip)): f"host {host.name}" for host in topology.outside for ip in host.ips}
+    return nodes | hosts | {str(ip_address(ip)): f"pod {pod.ref}" for pod in laid_out.topology.pods for ip in pod.ips}
 
 
-def _candidates(ref: str, network: IPv4Network | IPv6Network) -> Iterator[str]:
-    """Every host address of ``network``, beginning with one that depends on the Service's name."""
+def candidates(ref: str, network: IPv4Network | IPv6Network) -> Iterator[str]:
+    """Every host address of ``network``, beginning with one that depends on the name ``ref``."""
     hosts = network.num_addresses - 2
     first = int.from_bytes(hashlib.sha256(ref.encode()).digest()[:8], "big")
     return (str(ip_network(network)[1 + (first + step) % hosts]) for step in range(hosts))

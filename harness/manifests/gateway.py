@@ -8,12 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from harness.manifests.addresses import address
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault, quoted
 from harness.manifests.gateway_fields import GROUP, Group, Hostname, Kind, Namespace, ObjectName, SectionName
 from harness.manifests.kubernetes import Metadata, Port, Selector
 from harness.manifests.shape import Shape, checked, unsupported, wrong
-from harness.model.route import AllowedRoutes, Gateway, GrantFrom, GrantTo, Listener, ReferenceGrant, RouteKind
+from harness.model.route import (
+    AllowedRoutes,
+    Gateway,
+    GatewayAddress,
+    GrantFrom,
+    GrantTo,
+    Listener,
+    ReferenceGrant,
+    RouteKind,
+)
 
 VERSIONS = (f"{GROUP}/v1", f"{GROUP}/v1beta1")
 KIND, GRANT_KIND = "Gateway", "ReferenceGrant"
@@ -69,10 +79,21 @@ class _Listener(Shape):
     tls: _Tls = None
 
 
+class _Address(Shape):
+    type: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    value: Annotated[str, Field(max_length=253)] | None = None
+
+    @model_validator(mode="after")
+    def _an_address_where_one_is_said(self) -> "_Address":
+        if self.type in (None, "IPAddress") and self.value:
+            address(self.value)
+        return self
+
+
 class _Spec(Shape):
     gateway_class_name: ObjectName
     listeners: Annotated[list[_Listener], Field(min_length=1, max_length=64)]
-    addresses: Any = None  # a request names its Gateway
+    addresses: Annotated[list[_Address], Field(max_length=16)] | None = None
     infrastructure: Any = None
     tls: _Tls = None
     allowed_listeners: Annotated[Any, unsupported("ListenerSets are not read; write the listeners here")] = None
@@ -113,7 +134,14 @@ def gateway(document: Document, path: _Path, faults: list[Fault]) -> Gateway | N
         namespace=shape.metadata.namespace or "default",  # as kubectl does without -n
         class_name=shape.spec.gateway_class_name,
         listeners=tuple(_listener(document, (*at, i), each) for i, each in enumerate(shape.spec.listeners)),
+        addresses=_addresses(document, (*path, "spec", "addresses"), shape.spec.addresses),
     )
+
+
+def _addresses(document: Document, path: _Path, shapes: list[_Address] | None) -> tuple[GatewayAddress, ...] | None:
+    if shapes is None:
+        return None
+    return tuple(GatewayAddress(document.origin((*path, i)), each.type, each.value) for i, each in enumerate(shapes))
 
 
 def _listener(document: Document, path: _Path, shape: _Listener) -> Listener:

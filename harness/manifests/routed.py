@@ -1,4 +1,4 @@
-"""Requests to Services in conformance cases, and what must become of each."""
+"""Requests to Services and Gateways in conformance cases, and what must become of each."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from harness.manifests.calls import GATEWAY, CallShape, call_of, places_of
+from harness.manifests.calls import CallShape, call_of, places_of
 from harness.manifests.document import Document, Step
 from harness.manifests.errors import Fault, found, quoted, suggestion
 from harness.manifests.flows import PodRef
@@ -118,7 +118,7 @@ class CopiesShape(Shape):
 
 
 class RequestShape(CallShape, ShareShape):
-    """A request to a Service, over both families where none is written, and what must become of it."""
+    """A request to a Service or a Gateway, over both families where none is written, and what must become of it."""
 
     grpc: GRPCCallShape | None = None
     family: Literal[4, 6] | None = Field(default=None, description="IP version.")
@@ -133,8 +133,6 @@ class RequestShape(CallShape, ShareShape):
 
     @model_validator(mode="after")
     def _of_a_service(self) -> "RequestShape":
-        if self.to.startswith(GATEWAY):
-            raise wrong("not supported: no data plane has Gateways; write a Service", "to")
         asked = self.http or self.grpc
         for name in () if asked is None else asked.headers:
             if name.lower().startswith(_OWN):
@@ -208,19 +206,40 @@ def routed_expectations(
     for position, shape in enumerate(shapes):
         at = (*path, position)
         call = call_of(document, at, shape, topology, places, faults)
-        if not is_pod(call.source):
-            faults.append(document.fault((*at, "from"), f"no lab has a host at {call.source}; write a pod"))
-        if call.destination in headless:
+        faults += _from_outside(document, at, call, shape.family, topology)
+        if call.place in headless:
             faults.append(document.fault((*at, "to"), f"Service {quoted(call.destination)} is headless: no address to ask"))
         faults += _strangers(document, at, shape, topology)
         told = TELLS_NOTHING if shape.server is None else shape.server.value()
-        for family in FAMILIES if shape.family is None else (shape.family,):
+        for family in _families(call.source) if shape.family is None else (shape.family,):
             asked = Asked(_with_host(call), family, shape.times, told)
             if asked in cells:
                 faults.append(document.fault(at, f"{asked} is listed already at {cells[asked].origin}; remove one"))
             shares = tuple(_shares(document, at, shape))
             cells.setdefault(asked, RoutedExpectation(document.origin(at), asked, shares, tuple(_copies(document, at, shape))))
     return tuple(cells.values())
+
+
+def _families(source: str) -> Sequence[int]:
+    """Those that a client asks over where none is written: of an address its own."""
+    return FAMILIES if is_pod(source) else (6 if ":" in source else 4,)
+
+
+def _from_outside(
+    document: Document, at: tuple[Step, ...], call: Call, family: int | None, topology: Topology
+) -> Iterator[Fault]:
+    """A fault for each reason why a lab has no such client."""
+    if is_pod(call.source):
+        return
+    if not any(call.source in host.ips for host in topology.outside):
+        what = f"topology {topology.name} has no host at {call.source}; write a pod, or name one under outside there"
+        yield document.fault((*at, "from"), what)
+    if not call.to_gateway:
+        yield document.fault(
+            (*at, "to"), "Services are for pods; what is outside asks a Gateway: write {gateway: NAMESPACE/NAME}"
+        )
+    if family not in (None, *_families(call.source)):
+        yield document.fault((*at, "family"), f"the client's address {call.source} is of another; remove it")
 
 
 def _with_host(call: Call) -> Call:

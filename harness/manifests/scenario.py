@@ -19,8 +19,6 @@ Text = Annotated[str, Field(min_length=1)]
 TopologyName = Annotated[Text, Field(description="A name in scenarios/topologies, or a path to a file, relative to this one.")]
 Apply = Annotated[list[Text], Field(description="Kubernetes manifests: files or folders, relative to this file.")]
 
-_NO_GATEWAYS = "kind: Gateway is enforced by no data plane; leave it out, and routes of it"
-
 
 def topology_of(document: Document, file: Path, name: str, faults: list[Fault]) -> Topology | None:
     """The topology that a scenario's ``topology`` names; None, and faults added, where it cannot be had."""
@@ -52,7 +50,7 @@ def applied(
 ) -> Loaded:
     """The policies of the ``apply`` at ``at``; a path that is not there is a fault of the scenario's line.
 
-    If ``routed``, Services and routes too, but no Gateways; else Services are bystanders, and routes are refused.
+    If ``routed``, Services, Gateways and routes too; else Services are bystanders, and routes are refused.
     """
     paths = []
     for position, name in enumerate(names):
@@ -66,7 +64,6 @@ def applied(
     except ManifestError as broken:
         faults += broken.faults
         return Loaded(())
-    faults += [Fault(each.origin, _NO_GATEWAYS) for each in loaded.routing.gateways]
     return loaded
 
 
@@ -75,7 +72,7 @@ def homeless(policies: Sequence[Policy], topology: Topology, routing: Routing | 
     namespaces = [namespace.name for namespace in topology.namespaces]
     objects = [(policy.namespace, policy.origin, "a policy acts in its own namespace") for policy in policies]
     if routing is not None:
-        for kind in (routing.services, routing.http_routes, routing.grpc_routes, routing.grants):
+        for kind in (routing.services, routing.gateways, routing.http_routes, routing.grpc_routes, routing.grants):
             objects += [(each.namespace, each.origin, "write another") for each in kind]
     for namespace, origin, instead in objects:
         if namespace is not None and namespace not in namespaces:

@@ -12,7 +12,7 @@ from harness.manifests.document import Document, read_document
 from harness.manifests.errors import Fault, ManifestError, quoted, refuse, suggestion
 from harness.manifests.kubernetes import DnsLabel, LabelKey, Labels, Port, PortName, Protocol
 from harness.manifests.shape import Shape, checked, wrong
-from harness.model.topology import ContainerPort, Namespace, Pod, Topology
+from harness.model.topology import ContainerPort, Namespace, OutsideHost, Pod, Topology
 
 _NAME_LABEL = "kubernetes.io/metadata.name"  # an API server sets it on every namespace, to its name
 
@@ -55,12 +55,27 @@ class PodShape(Shape):
         return self
 
 
+class OutsideShape(Shape):
+    """A host outside of the cluster. What it sends reaches the cluster through one of the nodes."""
+
+    name: DnsLabel
+    node: str | None = Field(default=None, description="The node through which it is reached; the first one if left out.")
+    ips: Annotated[list[Address], Field(min_length=2, max_length=2)] = Field(description="One IPv4 and one IPv6 address.")
+
+    @model_validator(mode="after")
+    def _one_address_a_family(self) -> "OutsideShape":
+        if (":" in self.ips[0]) == (":" in self.ips[1]):
+            raise wrong("two addresses of one family; a host outside has one IPv4 and one IPv6 address", "ips", 1)
+        return self
+
+
 class TopologyShape(Shape):
-    """A cluster: nodes, namespaces and pods."""
+    """A cluster: nodes, namespaces and pods; and hosts outside of it."""
 
     nodes: Annotated[list[DnsLabel], Field(min_length=1)] = Field(default=["n1"], description="Names of the nodes.")
     namespaces: Annotated[dict[DnsLabel, NamespaceShape], Field(min_length=1)]
     pods: Annotated[list[PodShape], Field(min_length=1)]
+    outside: list[OutsideShape] = Field(default=[], description="Hosts that are not part of the cluster and ask its Gateways.")
 
 
 def load_topology(path: Path) -> Topology:
@@ -78,6 +93,7 @@ def load_topology(path: Path) -> Topology:
         nodes=tuple(shape.nodes),
         namespaces=tuple(Namespace(name, each.labels) for name, each in shape.namespaces.items()),
         pods=tuple(_pod(each, shape.nodes[0]) for each in shape.pods),
+        outside=tuple(OutsideHost(each.name, each.node or shape.nodes[0], tuple(each.ips)) for each in shape.outside),
     )
 
 
@@ -119,3 +135,18 @@ def _inconsistent(document: Document, shape: TopologyShape) -> Iterator[Fault]:
             owner = addresses.setdefault(address, ref)
             if owner != ref:
                 yield document.fault(("pods", position, "ips", each), f"{address} is the address of {owner} already")
+    yield from _outside(document, shape, addresses)
+
+
+def _outside(document: Document, shape: TopologyShape, addresses: dict[str, str]) -> Iterator[Fault]:
+    """The same of hosts outside; ``addresses`` are those of pods."""
+    for position, host in enumerate(shape.outside):
+        at = ("outside", position)
+        if host.node is not None and host.node not in shape.nodes:
+            yield document.fault((*at, "node"), f"no node {quoted(host.node)}{suggestion(host.node, shape.nodes)}")
+        if any(other.name == host.name for other in shape.outside[:position]):
+            yield document.fault((*at, "name"), f"host {quoted(host.name)} is listed twice; rename one")
+        for each, address in enumerate(host.ips):
+            owner = addresses.setdefault(address, f"host {host.name}")
+            if owner != f"host {host.name}":
+                yield document.fault((*at, "ips", each), f"{address} is the address of {owner} already")

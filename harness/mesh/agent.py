@@ -80,7 +80,10 @@ class Agent:
         return tuple(program.id for program in self._loaded.programs.values())
 
     def attach(self) -> None:
-        """Put the programs onto the node's wires and its ends of the pods' veths, where they are not yet. Raises BpfError."""
+        """Put the programs onto the node's wires, those to hosts outside too, and its ends of the pods' veths.
+
+        Where they are already they stay. Raises BpfError.
+        """
         hook = attacher(self.kind, self.pins)
         with self.node.entered():
             for program, ifindex, side in self._ends():
@@ -114,6 +117,8 @@ class Agent:
     def _ends(self) -> Iterator[tuple[str, int, Side]]:
         for _, ifindex in self.node.wires.values():
             yield "from_wire", ifindex, Side.INGRESS
+        for host in self.node.outside:
+            yield "from_wire", host.host_ifindex, Side.INGRESS
         for pod in self.node.pods:
             yield "to_pod", pod.host_ifindex, Side.EGRESS
             yield "from_pod", pod.host_ifindex, Side.INGRESS

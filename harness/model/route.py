@@ -275,6 +275,15 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayAddress:
+    """One entry of a Gateway's ``addresses``; ``type`` is IPAddress, Hostname or an implementation's own."""
+
+    origin: Origin
+    type: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """A Gateway object; ``origin`` is the line of its ``kind``."""
 
@@ -283,6 +292,7 @@ class Gateway:
     namespace: str
     class_name: str
     listeners: tuple[Listener, ...]
+    addresses: tuple[GatewayAddress, ...] | None = None
 
     @property
     def ref(self) -> str:

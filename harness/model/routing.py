@@ -33,9 +33,13 @@ class Call:
     request: HTTPRequest | GRPCRequest
     to_gateway: bool = False
 
+    @property
+    def place(self) -> str:
+        """What takes the request: ``namespace/name`` of a Service, ``gateway namespace/name`` of a Gateway."""
+        return f"gateway {self.destination}" if self.to_gateway else self.destination
+
     def __str__(self) -> str:
-        to = f"gateway {self.destination}" if self.to_gateway else self.destination
-        return f"{self.source} -> {to}:{self.port} {self.request}"
+        return f"{self.source} -> {self.place}:{self.port} {self.request}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,14 +50,24 @@ class Pod:
         raise KeyError(f"pod {self.ref} has no IPv{family} address")
 
 
+@dataclass(frozen=True, slots=True)
+class OutsideHost:
+    """A host that is not part of the cluster, reached through ``node``; ``ips``: one IPv4 and one IPv6 address."""
+
+    name: str
+    node: str
+    ips: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Topology:
-    """One cluster: the nodes' names, the namespaces, and the pods."""
+    """One cluster: the nodes' names, the namespaces, and the pods; and the hosts ``outside`` of it that a lab has."""
 
     name: str
     nodes: tuple[str, ...]
     namespaces: tuple[Namespace, ...]
     pods: tuple[Pod, ...]
+    outside: tuple[OutsideHost, ...] = ()
 
     def pod(self, ref: str) -> Pod:
         """The pod called ``namespace/name``; raises KeyError."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from harness.lab.build import c_program
+from harness.lab.ends import end
 from harness.lab.port import Lab, LabError, LabPod
 from harness.model.bypass import Credentials
 from harness.model.flow import Flow, Verdict
@@ -67,7 +68,7 @@ def probe_all(
 ) -> list[Observation]:
     """What became of each of ``flows``, in their order; as ``probe``, but by one process for all flows of a client pod.
 
-    Both ends of every flow are pods of ``lab``. The clients are root, or have ``credentials``.
+    Every flow is from a pod, or a host outside, to a pod of ``lab``. The clients are root, or have ``credentials``.
     All ask at once, and the whole takes little more than ``seconds``.
     Raises LoadFailed where one of them could not be probed.
     """
@@ -78,7 +79,7 @@ def probe_all(
     def ask(client: str) -> list[Observation]:
         try:
             asked = [(flows[index], lab.pod(flows[index].destination)) for index in by_client[client]]
-            place = lab.pod(client)
+            place = end(lab, client)
         except KeyError as error:
             raise LoadFailed(f"flows of {client} cannot be probed: {error.args[0]}") from error
         return _ask(place, asked, seconds, credentials)

@@ -1,4 +1,4 @@
-"""Requests to Services: what clients in pods ask (requests.c), and the answers that they get."""
+"""Requests to Services and Gateways: what clients in pods, and outside, ask (requests.c), and the answers that they get."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.lab.build import c_program
+from harness.lab.ends import end
 from harness.lab.port import Lab, LabError
 from harness.model.call import STATUSES, GRPCCall
 from harness.model.request import HTTPRequest
@@ -40,7 +41,8 @@ def ask(
 ) -> list[Answered]:
     """What came of each of ``requests``, in their order; those of different clients are asked at the same time.
 
-    ``addresses`` are those of each Service, of IPv4 and of IPv6. ``programs`` make calls of gRPC.
+    ``addresses`` are those of each Service, and of each Gateway by its ``place``, of IPv4 and of IPv6. ``programs`` make calls
+    of gRPC.
     Raises LoadFailed where one could not be asked.
     """
     by_client: dict[str, list[int]] = {}
@@ -74,7 +76,7 @@ def _ask(client: str, requests: Sequence[Asked], lab: Lab, addresses: Mapping[st
     try:
         argv = [str(c_program(SOURCE)), repr(silence)]
         patience = len(requests) * silence + GRACE
-        done = lab.pod(client).run(argv, component="probe", seconds=patience, stdin=lines, check=False)
+        done = end(lab, client).run(argv, component="probe", seconds=patience, stdin=lines, check=False)
     except (LabError, KeyError) as error:
         raise LoadFailed(f"{len(requests)} requests of {client} could not be asked: {error}") from error
     if done.status != 0:
@@ -90,10 +92,11 @@ def _ask(client: str, requests: Sequence[Asked], lab: Lab, addresses: Mapping[st
 
 
 def _address(asked: Asked, addresses: Mapping[str, Sequence[str]]) -> str:
-    try:
-        return addresses[asked.call.destination][asked.family == 6]
-    except KeyError:
-        raise LoadFailed(f"{asked} could not be asked: Service {asked.call.destination} has no address") from None
+    for address in addresses.get(asked.call.place, ()):
+        if (":" in address) == (asked.family == 6):
+            return address
+    kind = "Gateway" if asked.call.to_gateway else "Service"
+    raise LoadFailed(f"{asked} could not be asked: {kind} {asked.call.destination} has no address")
 
 
 def head(asked: Asked) -> bytes:

@@ -19,6 +19,7 @@ from harness.model.route import (
 from harness.model.routing import Routing
 from harness.oracle.misreadings import route_rules
 from harness.oracle.misreadings.change import Misreading, amount, each_of, spliced
+from harness.oracle.misreadings.gateways import gateways
 
 _REGEX = "RegularExpression"
 _Written = TypeVar("_Written", HTTPRoute, GRPCRoute)
@@ -34,6 +35,7 @@ def routing(written: Routing) -> Iterator[Misreading[Routing]]:
     both = written.http_routes and written.grpc_routes
     if both:
         yield Misreading("GRPCRoute", "beside HTTPRoutes", "not there", replace(written, grpc_routes=()))
+    yield from gateways(written)
 
 
 def _each_route(
@@ -76,7 +78,7 @@ def _parent(kind: str, written: ParentReference) -> Iterator[Misreading[ParentRe
 
 
 def _of_http(written: HTTPRoute) -> Iterator[Misreading[HTTPRoute]]:
-    if written.hostnames:
+    if written.hostnames and any(parent.kind == "Service" for parent in written.parent_refs or ()):
         host = ValueMatch("Host", written.hostnames[0])
         rules = tuple(replace(rule, matches=_narrowed(rule, host)) for rule in written.rules or ())
         yield Misreading("HTTPRoute hostnames", "of a Service's", "a match of Host", replace(written, rules=rules))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.lab.ends import end
 from harness.lab.port import Lab, LabPod, Process
 from harness.traffic.kept import KeptClient, await_all, await_clients, started
 
@@ -43,8 +44,9 @@ class CallPrograms:
 
 @contextmanager
 def call_programs(lab: Lab, clients: Iterable[str], servers: Iterable[str], ports: Sequence[int]) -> Iterator[CallPrograms]:
-    """A client in each of the pods ``clients`` and a server in each of ``servers``, on all ``ports``. Entered when all run.
+    """A client in each of ``clients``, pods or hosts outside, and a server in each of ``servers``, on all ``ports``.
 
+    Entered when all run.
     Raises LoadFailed where one does not; LabError for a pod that is not there.
     """
     running: list[Process] = []
@@ -56,7 +58,7 @@ def call_programs(lab: Lab, clients: Iterable[str], servers: Iterable[str], port
                 took[ref] = Server(lab.pod(ref), ports, Path(folder, f"diary-{number}"))
                 running.append(took[ref].process)
             for number, ref in enumerate(dict.fromkeys(clients)):
-                made[ref] = KeptClient("gRPC", lab.pod(ref), HERE / "client.py", Path(folder, f"client-{number}"))
+                made[ref] = KeptClient("gRPC", end(lab, ref), HERE / "client.py", Path(folder, f"client-{number}"))
                 running.append(made[ref].process)
             await_all({f"the server of gRPC in pod {ref}": each.process for ref, each in took.items()}, "serving")
             await_clients(list(made.values()))

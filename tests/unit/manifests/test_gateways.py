@@ -7,7 +7,7 @@ from routing_files import load, refusal
 
 from harness.model.origin import Origin
 from harness.model.policy import LabelSelector
-from harness.model.route import AllowedRoutes, Gateway, GrantFrom, GrantTo, Listener, ReferenceGrant, RouteKind
+from harness.model.route import AllowedRoutes, Gateway, GatewayAddress, GrantFrom, GrantTo, Listener, ReferenceGrant, RouteKind
 
 GATEWAY = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: edge, namespace: infra}\n"
 GRANT = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: ReferenceGrant\nmetadata: {name: g}\n"
@@ -62,6 +62,7 @@ spec:
                 Listener(at(16), "all", 81, "HTTP", None, AllowedRoutes("All")),
                 Listener(at(17), "any", 82, "HTTP", None, AllowedRoutes()),
             ),
+            (GatewayAddress(at(6), "IPAddress", "192.0.2.1"),),
         ),
     )
     assert routing.grants == (
@@ -99,6 +100,8 @@ REFUSED = {
         'spec.listeners[0].allowedRoutes.namespaces.from: want All, Same or Selector, found the string "None"',
     "{gatewayClassName: c, listeners: [" + LISTENER + "}], allowedListeners: {}}":
         "spec.allowedListeners: not supported: ListenerSets are not read; write the listeners here",
+    "{gatewayClassName: c, listeners: [" + LISTENER + "}], addresses: [{value: edge.example}]}":
+        'spec.addresses[0]: want an IPv4 or IPv6 address, found "edge.example"',
     "{gatewayClassName: c, listeners: [" + LISTENER + "}], defaultScope: All}":
         "spec.defaultScope: not supported: default Gateways are not known here; write parentRefs in the routes",
 }  # fmt: skip

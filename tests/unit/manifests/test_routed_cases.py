@@ -148,8 +148,11 @@ SHARES = "shares: [{pods: [shop/api], weight: 1}, {pods: [shop/cart], weight: 1}
         ("{from: shop/client, to: shop/web, port: 81, http: {}, pods: [shop/api]}", 'Service "shop/web" has no TCP port 81'),
         ("{from: shop/client, to: shop/wep, port: 80, http: {}, pods: [shop/api]}", 'no Service "shop/wep" in the manifests'),
         ("{from: shop/client, to: shop/quiet, port: 80, http: {}, pods: [shop/api]}", 'Service "shop/quiet" is headless'),
-        ("{from: {ip: 192.0.2.1}, to: shop/web, port: 80, http: {}, pods: [shop/api]}", "from: no lab has a host at 192.0.2.1"),
-        ("{from: shop/client, to: {gateway: shop/edge}, port: 80, http: {host: a}, pods: [shop/api]}", "to: not supported"),
+        ("{from: {ip: 192.0.2.1}, to: shop/web, port: 80, http: {}, pods: [shop/api]}", "no host at 192.0.2.1"),
+        ("{from: {ip: 192.0.2.1}, to: shop/web, port: 80, http: {}, pods: [shop/api]}", "to: Services are for pods"),
+        ("{from: {ip: 192.0.2.1}, to: shop/web, port: 80, http: {}, family: 6, pods: [shop/api]}", "family: the client"),
+        ("{from: shop/client, to: {gateway: shop/edge}, port: 80, http: {host: a}, status: 404}", 'no Gateway "shop/edge"'),
+        ("{from: shop/client, to: {gateway: shop/edge}, port: 80, http: {}, pods: [shop/api]}", "a Gateway has no name that"),
         ("{from: shop/client, to: shop/web, port: 80, pods: [shop/api]}", "http: missing; write what is asked"),
         (f"{ONE}\n    - {{{ASKED}, family: 4, status: 404}}", "is listed already at"),
     ],
@@ -164,7 +167,7 @@ def test_what_is_wrong_is_said_at_its_line(request_: str, said: str, tmp_path: P
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: edge, namespace: shop}
+metadata: {name: edge, namespace: ship}
 spec: {gatewayClassName: c, listeners: [{name: a, port: 80, protocol: HTTP}]}
 """
 
@@ -172,7 +175,10 @@ spec: {gatewayClassName: c, listeners: [{name: a, port: 80, protocol: HTTP}]}
 @pytest.mark.parametrize(
     ("manifests", "said"),
     [
-        (f"{SERVICES}---{GATEWAY}", "m.yaml:13: kind: Gateway is enforced by no data plane"),
+        (
+            f"{SERVICES}---{GATEWAY}",
+            'm.yaml:13: metadata.namespace: no namespace "ship" in topology mesh (did you mean "shop"?)',
+        ),
         (SERVICES.replace("namespace: shop", "namespace: ship"), 'no namespace "ship" in topology mesh (did you mean "shop"?)'),
     ],
 )
