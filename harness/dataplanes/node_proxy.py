@@ -47,6 +47,7 @@ from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 Proxies = TypeVar("Proxies", bound=NodeProxies)
+_OF_REQUESTS = (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.POLICY_KAFKA, Feature.L7_ROUTING, Feature.L7_TRAFFIC)
 
 
 class NodeProxyAttachment(EbpfAttachment):
@@ -158,7 +159,7 @@ class NodeProxy:
         return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
 
     def supports(self, feature: Feature) -> Support:
-        if feature in (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.POLICY_KAFKA, Feature.L7_ROUTING):
+        if feature in _OF_REQUESTS:
             return Yes(denies=Verdict.REJECTED)
         return Ebpf().supports(feature)
 
@@ -186,6 +187,8 @@ def _check(routing: Routing, plane: str) -> None:
     """Raises DataPlaneError naming the first object that the plane cannot put in force."""
     for gateway in routing.gateways:
         raise DataPlaneError(f"{gateway.origin}: {plane} has no Gateways; leave it out, and routes of it")
+    for target in (each for policy in routing.traffic_policies for each in policy.targets if each.kind == "Gateway"):
+        raise DataPlaneError(f"{target.origin}: {plane} has no Gateways; write routes or Services as targets")
     routes: list[Route] = [*routing.http_routes, *routing.grpc_routes]
     refs = [ref for route in routes for rule in route.rules or () for ref in rule.backend_refs or ()]
     for each in (each for ref in refs for each in ref.filters or ()):

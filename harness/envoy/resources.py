@@ -14,7 +14,8 @@ from harness.envoy.errors import EnvoyError
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-TYPES = (CLUSTER, LISTENER, ROUTES)
+ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+TYPES = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
 """In the order in which a change is sent, so that nothing names what is not there yet."""
 
 _PREFIX = "type.googleapis.com/"
@@ -75,7 +76,7 @@ def message(resource: Mapping[str, Any]) -> Message:
             packed = _any(resource)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EnvoyError(f"{type_url.removeprefix(_PREFIX)} {body.get('name')!r} is not one: {error!r}") from None
-    return Message(str(body["name"]), type_url, packed.value)
+    return Message(str(body.get("name") or body["cluster_name"]), type_url, packed.value)
 
 
 def library(package: str) -> Any:

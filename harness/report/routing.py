@@ -56,6 +56,7 @@ class BackendRow:
 
     Its share is ``weight`` over the sum of the weights of all answers. ``headers`` are without Host, which is ``host``; values
     of one name are joined by commas. ``rule``: file:line of the deciding rule; null where no route does.
+    ``traffic``: file:line of the BackendTrafficPolicy that the request is under; null where there is none.
     """
 
     backend: str
@@ -69,6 +70,7 @@ class BackendRow:
     mirror: tuple[MirrorRow, ...]
     timeout: TimeoutRow | None
     retry: RetryRow | None
+    traffic: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def _backend(given: Forwarded, rule: str | None) -> BackendRow:
         mirror=tuple(MirrorRow(each.backend, each.port, each.numerator, each.denominator) for each in given.mirrors),
         timeout=None if timeouts is None else TimeoutRow(timeouts.request, timeouts.backend_request),
         retry=None if retry is None else RetryRow(retry.codes, retry.attempts, retry.backoff),
+        traffic=None if given.traffic is None else str(given.traffic.origin),
     )
 
 
