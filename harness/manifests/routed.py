@@ -282,7 +282,7 @@ def _shares(document: Document, at: tuple[Step, ...], shape: RequestShape) -> It
     good = "OK" if shape.grpc is not None else 200
     if shape.grpc is not None:
         good = shape.grpc.answer
-    elif shape.server is not None and shape.server.first is None:
+    elif shape.server is not None and shape.server.first is None and shape.server.only is None:
         good = shape.server.status or 200
     places = [(at, shape)] if shape.shares is None else [((*at, "shares", n), each) for n, each in enumerate(shape.shares)]
     for place, each in places:
