@@ -60,7 +60,7 @@ TO = "to: shop/web, http: {}"
     [
         (BREAKS, f"{TO}, together: 4, shares: [{{{PODS}, count: 2}}, {{status: 503, count: 2}}]", ""),
         (BREAKS, f"{TO}, times: 4, shares: [{{{PODS}, count: 2}}, {{status: 503, count: 2}}]", "the case expects status 503"),
-        (BREAKS, f"{TO}, together: 4, shares: [{{{PODS}, count: 2}}, {{status: 429, count: 2}}]", "the case expects status 429"),
+        (BREAKS, f"{TO}, together: 4, shares: [{{{PODS}, count: 2}}, {{status: 429, count: 2}}]", "expects status 429"),
         (
             BREAKS, f"{TO}, together: 4, shares: [{{pods: [data/db], count: 2}}, {{status: 503, count: 2}}]",
             "the case expects status 200, read by data/db",
@@ -75,7 +75,7 @@ TO = "to: shop/web, http: {}"
         (EJECTS, f"{TO}, times: 4, pods: [shop/cart], status: 500", "no pod answers so"),
         (EJECTS, f"{TO}, times: 4, pods: [shop/cart], tries: 2", "no pod answers so"),
         (ABORTS, f"{TO}, times: 400, shares: [{{{PODS}, weight: 3}}, {{status: 503, weight: 1}}]", ""),
-        (ABORTS, f"{TO}, times: 400, shares: [{{{PODS}, weight: 1}}, {{status: 503, weight: 1}}]", "the oracle says 0.25 of them"),
+        (ABORTS, f"{TO}, times: 400, shares: [{{{PODS}, weight: 1}}, {{status: 503, weight: 1}}]", "the oracle says 0.25"),
         (ABORTS, f"{TO}, {PODS}", "the oracles also say status 503, read by nobody (aborted by"),
         (DELAYS, f"{TO}, {PODS}, atLeast: 1", ""),
         (DELAYS, f"{TO}, {PODS}, atLeast: 1.5", "after 1.5 s at least, the oracle says after 1 s"),
@@ -114,5 +114,5 @@ def test_what_a_policy_holds_is_covered(tmp_path: Path) -> None:
     )
     (about,) = [pair for pair in covered.own if pair.field == "traffic policy"]
     assert about.value.startswith(
-        "rate_limits.requests, rate_limits.unit Day of Service for GET /, several times and counted: "
+        "rate_limits.requests, rate_limits.unit Day of Service for HTTP GET, several times and counted: "
     )

@@ -275,7 +275,7 @@ def test_a_missing_file_is_bad_input(route: Route) -> None:
     assert result.stderr.startswith("nowhere.yaml:1: ")
 
 
-POLICY = """\
+TRAFFIC = """\
 ---
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: BackendTrafficPolicy
@@ -287,7 +287,7 @@ spec:
 
 
 def test_a_request_under_a_traffic_policy_says_so(route: Route) -> None:
-    answers = json.loads(route("--json", shop=SHOP + POLICY).stdout)
-    line = (SHOP + POLICY).splitlines().index("kind: BackendTrafficPolicy") + 1
+    answers = json.loads(route("--json", shop=SHOP + TRAFFIC).stdout)
+    line = (SHOP + TRAFFIC).splitlines().index("kind: BackendTrafficPolicy") + 1
     assert [each.get("traffic") for several in answers for each in several] == [None, None, None, f"shop.yaml:{line}"]
-    assert f"under BackendTrafficPolicy shop/web (shop.yaml:{line})" in route(shop=SHOP + POLICY).stdout
+    assert f"under BackendTrafficPolicy shop/web (shop.yaml:{line})" in route(shop=SHOP + TRAFFIC).stdout
