@@ -203,7 +203,7 @@ def test_policies_beside_routes_are_read_and_what_carries_neither_is_counted(rou
 
 
 def test_explain_goes_on_with_a_folder_that_holds_routes(route: Route, tmp_path: Path) -> None:
-    route("--json", more=POLICY)
+    route("--json", more=POLICY + TRAFFIC)
     (tmp_path / "flows").write_text("- {from: shop/client, to: shop/web-0, port: 80}\n")
     arguments = [
         "explain",
