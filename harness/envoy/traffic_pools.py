@@ -127,7 +127,7 @@ def _outliers(passive: PassiveHealthCheck) -> Resource:
 
 
 def _digest(rules: NodeRules) -> str:
-    """Of what rules say; their policies' names hold the backend."""
-    refused = [sorted(json.dumps(each, sort_keys=True) for each in some.values()) for some in rules.refused.values()]
+    """Of what rules say, once: while policies change, those before and after say most of it twice. Names hold the backend."""
+    refused = [sorted({json.dumps(each, sort_keys=True) for each in some.values()}) for some in rules.refused.values()]
     headers = [json.dumps(list(some), sort_keys=True) for some in rules.headers.values()]
     return sha256(json.dumps([refused, headers]).encode()).hexdigest()[:12]

@@ -129,16 +129,18 @@ def test_a_pod_of_which_policies_say_something_else_is_in_another_cluster() -> N
 
 
 def test_the_name_of_a_cluster_is_the_same_whatever_policies_are_called() -> None:
-    def named(number: int) -> list[str]:
+    def named(*numbers: int) -> list[str]:
         rules = {
             backend: NodeRules(
-                {way: {f"{aimed_prefix(number, backend)}x": {"principals": []}} for way in NONE.refused}, NONE.headers
+                {way: {f"{aimed_prefix(n, backend)}x": {"principals": []} for n in numbers} for way in NONE.refused},
+                NONE.headers,
             )
             for backend in backends(compiled(BREAKS, routed=route()))
         }
         return [each["name"] for each in service_clusters(told(compiled(BREAKS, routed=route()), rules), DEFAULTS)]
 
     assert named(1) == named(2)
+    assert named(1, 2) == named(1)  # while one takes the other's place
     assert len(named(1)) == 2
 
 
