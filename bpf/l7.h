@@ -29,7 +29,7 @@ enum l7_count {
 	L7_ROUTED = 14, /* requests to Services, of the fast ones */
 	L7_SLOW_ROUTE_MATCH = 15, /* to the proxy: a route may mean it by an expression, a parameter, or else what the kernel cannot ask */
 	L7_SLOW_ROUTE_FILTER = 16, /* to the proxy: its route has filters */
-	L7_SLOW_ROUTE_TIMES = 17, /* to the proxy: its route has time limits or retries */
+	L7_SLOW_ROUTE_TIMES = 17, /* to the proxy: its route has time limits or retries, or is under a traffic policy */
 	L7_SLOW_ROUTE_ANSWERED = 18, /* to the proxy: it has, or may have, no backend */
 	L7_SLOW_ROUTE_REFUSED = 19, /* to the proxy: policies may keep it from a backend of its route */
 	L7_SLOW_ROUTE_OWN = 20, /* to the proxy: its client is a backend of its route */

@@ -49,6 +49,8 @@ def _of_requests(case: Case) -> Iterator[tuple[Feature, Origin]]:
         yield Feature.L7_ROUTING, request.origin
         if request.asked.family == 6:
             yield Feature.IPV6, request.origin
+    for step in case.steps:
+        yield from ((Feature.L7_TRAFFIC, policy.origin) for policy in step.routing.traffic_policies)
 
 
 def _of_policy(policy: Policy) -> Iterator[tuple[Feature, Origin]]:

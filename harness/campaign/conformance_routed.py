@@ -156,11 +156,11 @@ class _Reading:
         found: dict[int, list[ReadRequest]] = {}
         malformed = []
         for ref, transcript in self._transcripts.items():
-            for connection in transcript.connections():
+            for number, connection in enumerate(transcript.connections()):
                 reading = wire.read(connection.data)
                 for each in reading.messages:
                     headers = joined(each.request.headers)
-                    read = ReadRequest(ref, each.request.path, each.request.host, _others(headers))
+                    read = ReadRequest(ref, each.request.path, each.request.host, _others(headers), number)
                     found.setdefault(_nonce(headers), []).append(read)
                 if reading.stopped:
                     malformed.append(f"{ref}: {reading.stopped}")

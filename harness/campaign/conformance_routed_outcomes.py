@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from harness.campaign.conformance_traffic import under_policy
 from harness.judge.conformance import deciding
 from harness.model.call import PERMISSION_DENIED, STATUSES, GRPCCall
 from harness.model.case import Step
@@ -45,13 +46,17 @@ class StepOracle:
         mirrors: dict[Mirrored, None] = {}
         unsaid: list[str] = []
         for answer in self._router.answer(asked.call):
-            parts = [_replied(answer, asked)] if isinstance(answer, Replied) else list(self._forwarded(answer, asked, unsaid))
-            if len(parts) > 1 and expectation.weighted:
-                unsaid.append(f"{asked}: how a Service's pods share its requests is left open; write no weights")
+            if isinstance(answer, Replied):
+                parts = [_replied(answer, asked)]
+            else:
+                parts = list(self._forwarded(answer, asked, unsaid))
+                if len(parts) > 1 and expectation.weighted:
+                    unsaid.append(f"{asked}: how a Service's pods share its requests is left open; write no weights")
+                parts = [each for part in parts for each in under_policy(part, answer, expectation, unsaid)]
             if isinstance(answer, Forwarded) and any(each.pods for each in parts):
                 mirrors.update(dict.fromkeys(self._mirrors(answer, asked, unsaid)))
             for each in parts:
-                key = (each.pods, each.status, each.tries, each.path, each.host, each.headers, each.returns)
+                key = (each.pods, each.status, each.tries, each.path, each.host, each.headers, each.returns, each.delay)
                 held = found.get(key)
                 found[key] = each if held is None else _together(held, each)
         return Outcomes(tuple(found.values()), tuple(mirrors), tuple(unsaid))
@@ -118,7 +123,7 @@ class StepOracle:
         request = asked.call.request
         if isinstance(request, GRPCCall):
             return request.answer, 1
-        tried = tries(asked.told, answer.timeouts, answer.retry)
+        tried = tries(asked.told, answer.timeouts, answer.retry, answer.traffic)
         if tried.unsaid:
             unsaid.append(f"{asked}: {tried.unsaid}")
         return tried.status, tried.count
@@ -128,7 +133,7 @@ def _together(one: Outcome, other: Outcome) -> Outcome:
     """Two that are alike but for what decides."""
     return Outcome(
         one.pods, one.status, one.weight + other.weight, one.tries, one.path, one.host, one.headers, one.returns,
-        (*one.denied, *other.denied), one.rule, one.reason,
+        (*one.denied, *other.denied), one.rule, one.reason, one.delay,
     )  # fmt: skip
 
 

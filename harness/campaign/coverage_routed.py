@@ -9,6 +9,7 @@ from harness.campaign.coverage_gateways import peers_of
 from harness.campaign.coverage_requests import request_class
 from harness.campaign.coverage_routes import Rule, applying, backends_of, filters_of, kinds, matches_of, parents
 from harness.campaign.coverage_situations import decided, distance
+from harness.campaign.coverage_traffic import asked_how, policy_class
 from harness.model.case import Step
 from harness.model.coverage import Noticed, Pair
 from harness.model.flow import Flow
@@ -61,7 +62,7 @@ def _answers(router: Router, asked: Asked) -> list[str]:
         if isinstance(each, Forwarded):
             what: object = (
                 each.backend, each.port, each.path, each.host, tuple(sorted(each.headers.items())), each.response, each.mirrors,
-                tries(asked.told, each.timeouts, each.retry),
+                tries(asked.told, each.timeouts, each.retry, each.traffic),
             )  # fmt: skip
         else:
             what = (each.status, tuple(each.headers.items()))
@@ -90,6 +91,11 @@ def _of(expectation: RoutedExpectation, found: Outcomes, step: Step, topology: T
         yield Pair(f"route backendRefs{at}", f"{backends_of(rule, route, asked, step.routing)}: {became}")
         if isinstance(rule, HTTPRouteRule) and (rule.timeouts or rule.retry):
             yield Pair(f"route timeouts and retry{at}", f"{_limits(rule)} for {asks}: {became}")
+    governing = {each.traffic for each in Router(step.routing, topology).answer(asked.call) if isinstance(each, Forwarded)}
+    for policy in (each for each in governing if each is not None):
+        of_several = " of several" if len(step.routing.traffic_policies) > 1 else ""
+        about = f"{policy_class(policy)}{of_several} for {asks}, {asked_how(expectation)}"
+        yield Pair(f"traffic policy{at}", f"{about}: {became}")
     if not chosen and routes:
         unmet = " and ".join(sorted({matches_of(each) for route in routes for each in route.rules or ()}))
         yield Pair(f"route matches{at}", f"none of {unmet} for {asks}")

@@ -81,6 +81,8 @@ def _more(given: RouteAnswer, call: Call) -> Iterator[str]:
     if given.retry is not None:
         codes = None if given.retry.codes is None else " ".join(map(str, given.retry.codes))
         yield f"retry: {_written({'codes': codes, 'attempts': given.retry.attempts, 'backoff': given.retry.backoff})}"
+    if given.traffic is not None:
+        yield f"under BackendTrafficPolicy {given.traffic.ref} ({given.traffic.origin})"
 
 
 def _headers(headers: Mapping[str, str]) -> Iterator[str]:

@@ -78,7 +78,8 @@ def _slow(route: HostRoute) -> SlowRoute | None:
     if route.filters or route.mirrors or any(share.filters for share in route.shares):
         return SlowRoute.FILTER
     times = route.timeouts
-    if route.retry is not None or (times and (seconds(times.request) or seconds(times.backend_request))):
+    limited = times is not None and (seconds(times.request) or seconds(times.backend_request))
+    if limited or route.retry is not None or route.traffic is not None:
         return SlowRoute.TIMES
     if any(share.backend is None or share.status is not None for share in route.shares):
         return SlowRoute.ANSWERED

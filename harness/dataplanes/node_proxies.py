@@ -138,12 +138,16 @@ class NodeProxies:
         """The policy that was prepared is in force: refuse what it refuses, and no more.
 
         A connection between an Envoy and a backend, or the backend's Envoy, that was opened under another policy may be
-        cut by this one: where any node's has changed, later requests have new ones.
+        cut by this one: where any node's has changed, later requests have new ones. Where only routes or pods have, clusters
+        stay, with what they have counted.
         """
         changed = False
         for judged in self._judged.values():
+            changed = (
+                changed or judged.next.scopes != judged.law.scopes or judged.next.routed.scopes != judged.law.routed.scopes
+            )
             if judged.next != judged.law:
-                judged.number, judged.law, changed = judged.number + 1, judged.next, True
+                judged.number, judged.law = judged.number + 1, judged.next
             judged.known |= grounds(judged.law.scopes)
         self._each(lambda envoy: self._tell(envoy, self._now(envoy), renew=changed))
         for envoy in self.envoys:

@@ -48,6 +48,7 @@ from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 Proxies = TypeVar("Proxies", bound=NodeProxies)
+_OF_REQUESTS = (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.POLICY_KAFKA, Feature.L7_ROUTING, Feature.L7_TRAFFIC)
 
 
 class NodeProxyAttachment(EbpfAttachment):
@@ -163,7 +164,7 @@ class NodeProxy:
         return NodeProxy(f"{self.name}@{settings}", f"{self.title} ({settings})", tuning)
 
     def supports(self, feature: Feature) -> Support:
-        if feature in (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.POLICY_KAFKA, Feature.L7_ROUTING):
+        if feature in _OF_REQUESTS:
             return Yes(denies=Verdict.REJECTED)
         return Ebpf().supports(feature)
 

@@ -14,6 +14,7 @@ from harness.model.route import Gateway, Route
 from harness.model.routing import Routing
 from harness.model.service import Service
 from harness.model.topology import Pod
+from harness.model.traffic import BackendTrafficPolicy
 
 
 class Feature(StrEnum):
@@ -32,6 +33,7 @@ class Feature(StrEnum):
     ENCRYPTION = "encryption"  # of pod-to-pod traffic
     L7_HTTP = "l7-http"  # requests are parsed
     L7_ROUTING = "l7-routing"  # requests to Services go where routes of Gateway API say
+    L7_TRAFFIC = "l7-traffic"  # circuits break, backends are ejected, requests delayed, limited … as BackendTrafficPolicy says
     HOT_RESTART = "hot-restart"
     SAME_NODE_FAST_PATH = "same-node-fast-path"
 
@@ -78,11 +80,12 @@ NO_ROUTING = Routing()
 
 def unrouted(routing: Routing, plane: str) -> None:
     """Raises DataPlaneError naming the first object of ``routing``, for a plane that has neither Services nor routes."""
-    objects: list[Route | Gateway | Service] = [
+    objects: list[Route | Gateway | Service | BackendTrafficPolicy] = [
         *routing.http_routes,
         *routing.grpc_routes,
         *routing.gateways,
         *routing.services,
+        *routing.traffic_policies,
     ]
     for each in objects:
         kind, name = type(each).__name__, f"{each.namespace}/{each.name}"

@@ -246,6 +246,7 @@ class SidecarPlane:
             Feature.ENCRYPTION: Yes() if self._encrypted else No("this is the plaintext variant; sidecar-mtls encrypts"),
             Feature.L7_HTTP: Yes(),
             Feature.L7_ROUTING: No("sidecars pass requests on to where they were meant to go; there are no Services"),
+            Feature.L7_TRAFFIC: No("BackendTrafficPolicies are about requests to Services, and there are none"),
             Feature.HOT_RESTART: Yes(),
             Feature.SAME_NODE_FAST_PATH: No("both sidecars are passed on one node too"),
         }

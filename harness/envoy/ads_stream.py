@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from harness.envoy.resources import ROUTES, TYPES, Message, Snapshot, response_of, short
+from harness.envoy.resources import ENDPOINTS, ROUTES, TYPES, Message, Snapshot, response_of, short
 
-_BY_NAME = {ROUTES}
+_BY_NAME = {ENDPOINTS, ROUTES}
 """Types of which only the resources are sent that were asked for by name; of all others, all."""
 
 
@@ -44,6 +44,8 @@ class Stream:
             return  # about a response that another has followed
         if request.error_detail is not None and known.sent is not None:
             known.refused = (known.sent, request.error_detail.message)
+        elif request.type_url == ENDPOINTS and known.accepted == known.sent and names == known.names:
+            known.accepted = known.sent = None  # it has said so already: a cluster was made anew, and waits for its members
         else:
             known.accepted = known.sent
         if names != known.names:
@@ -76,11 +78,19 @@ class Stream:
 
     def waiting(self, snapshot: Snapshot) -> list[str]:
         """The types of ``snapshot`` that are not accepted yet as they are in it."""
-        return [
-            short(type_url)
-            for type_url in snapshot
-            if type_url not in self._subscriptions or self._subscriptions[type_url].accepted != self._wanted(type_url, snapshot)
-        ]
+        return [short(type_url) for type_url in snapshot if not self._accepted(type_url, snapshot[type_url])]
+
+    def _accepted(self, type_url: str, everything: Sequence[Message]) -> bool:
+        """Whether all resources of a type are. An Envoy asks for members of clusters only when it has such clusters."""
+        if type_url == ENDPOINTS and not everything:
+            return True
+        subscription = self._subscriptions.get(type_url)
+        if subscription is None or subscription.accepted is None:
+            return False
+        wanted = everything
+        if type_url in _BY_NAME - {ENDPOINTS}:
+            wanted = [one for one in everything if one.name in subscription.names]
+        return list(subscription.accepted) == list(wanted)
 
     def _wanted(self, type_url: str, snapshot: Snapshot) -> Sequence[Message] | None:
         subscription = self._subscriptions.get(type_url)

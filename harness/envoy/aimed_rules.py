@@ -24,9 +24,13 @@ def aimed(scopes: Iterable[Scope], backend: Backend) -> list[Scope]:
 
 
 def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool) -> NodeRules:
-    """The rules for requests to ``backend``. The Envoy of its own node changes headers by its rules: here only if ``local``."""
+    """The rules for requests to ``backend``. The Envoy of its own node changes headers by its rules: here only if ``local``.
+
+    Only there can the backend itself be the client, too.
+    """
     rules = rules_of(aimed(scopes, backend), prefix)
-    refused = {**rules.refused, Direction.INGRESS: _of_others(rules.refused[Direction.INGRESS], backend)}
+    incoming = rules.refused[Direction.INGRESS]
+    refused = {**rules.refused, Direction.INGRESS: _of_others(incoming, backend) if local else incoming}
     headers = {**rules.headers, **({} if local else {Direction.INGRESS: ()})}
     return NodeRules(refused, headers)
 

@@ -12,7 +12,8 @@ from harness.envoy.gateway_parents import GROUP, accepted, hosts_at
 from harness.envoy.route_matches import EVERYTHING, RouteMatch
 from harness.envoy.service_backends import Backend, Lacking, ServiceBackends
 from harness.envoy.service_hosts import NOT_FOUND, Host, HostRoute, RouteCompiler, Share
-from harness.model.route import BackendObject, GRPCRoute, HTTPRoute, Listener, ReferenceGrant, Route
+from harness.envoy.traffic_policies import TrafficPolicies
+from harness.model.route import BackendObject, Gateway, GRPCRoute, HTTPRoute, Listener, ReferenceGrant, Route
 from harness.model.routing import Routing
 from harness.model.service import Service
 from harness.model.topology import Topology
@@ -30,7 +31,7 @@ def gateway_hosts(routing: Routing, addresses: Mapping[str, Sequence[str]], topo
             listeners = sorted((each for each in gateway.listeners if each.port == port), key=lambda each: _wide(each.hostname))
             taken = [(each, accepted(routes, gateway, each, labels)) for each in listeners]
             for address in addresses.get(gateway.ref, ()):
-                compilers = _compilers(routing, topology, port, 6 if ":" in address else 4)
+                compilers = _compilers(routing, gateway, topology, port, 6 if ":" in address else 4)
                 here = [route for listener, some in taken for route in _of(listener, some, compilers)]
                 here.append(HostRoute(dict(EVERYTHING), (Share(1, status=NOT_FOUND),)))
                 found.append(Host(address, port, None, tuple(here), public=True))
@@ -56,10 +57,15 @@ class GrantedBackends(ServiceBackends):
         return grant.namespace == to.namespace and who and what
 
 
-def _compilers(routing: Routing, topology: Topology, port: int, family: int) -> Mapping[type[Route], RouteCompiler]:
+def _compilers(
+    routing: Routing, gateway: Gateway, topology: Topology, port: int, family: int
+) -> Mapping[type[Route], RouteCompiler]:
+    policies = TrafficPolicies(routing.traffic_policies)
     kinds: tuple[type[Route], ...] = (HTTPRoute, GRPCRoute)
     return {
-        kind: RouteCompiler(GrantedBackends(routing.services, topology, routing.grants, kind.__name__), port, family)
+        kind: RouteCompiler(
+            GrantedBackends(routing.services, topology, routing.grants, kind.__name__), policies, gateway, port, family
+        )
         for kind in kinds
     }
 

@@ -17,8 +17,14 @@ from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
 from harness.envoy.redirect import PROXY_ID
-from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, message
-from harness.envoy.service_resources import ServiceRules, service_clusters, service_listener, service_routes
+from harness.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Message, message
+from harness.envoy.service_resources import (
+    ServiceRules,
+    service_clusters,
+    service_endpoints,
+    service_listener,
+    service_routes,
+)
 from harness.lab.port import LabNode
 
 CAPABILITIES = "+net_raw"
@@ -48,6 +54,7 @@ class NodeEnvoy:
         self._listeners = (message(node_resources.listener(tuning, folder)), message(service_listener(tuning, folder)))
         self._mark: Message | None = None
         self._backends: dict[str, Message] = {}
+        self._members: dict[str, Message] = {}
         self._routes = _routes(NONE, NO_SERVICES, tuning)
         self.flow_log = folder / FLOWS_FILE if tuning.flows else None
         if self.flow_log is not None:
@@ -78,14 +85,19 @@ class NodeEnvoy:
         With ``renew`` later requests go over new connections to their backends. Raises NotAccepted.
         """
         deadline = time.monotonic() + seconds
-        self._routes = _routes(rules, services, self._tuning)
         if renew:
             self._number = next(self._numbers)
             self._cluster = message(node_resources.cluster(self._tuning, self._number))
         wanted = {each["name"]: message(each) for each in service_clusters(services, self._tuning, self._number)}
+        members = {each["cluster_name"]: message(each) for each in service_endpoints(services)}
         self._backends |= wanted  # requests may still be going to those that are wanted no more
+        self._members |= members
+        if members:  # a cluster that waits for its members is none yet: routes come after them
+            self._publish()
+            self._server.await_accepted(self.node.name, seconds)
+        self._routes = _routes(rules, services, self._tuning)
         self._publish()
-        self._server.await_accepted(self.node.name, seconds)
+        self._server.await_accepted(self.node.name, deadline - time.monotonic())
         before = self._created()
         self._mark = message(node_resources.mark(next(self._numbers)))
         self._publish()
@@ -94,8 +106,8 @@ class NodeEnvoy:
             if time.monotonic() > deadline:
                 raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
             time.sleep(POLL_SECONDS)
-        if self._backends != wanted:
-            self._backends = wanted
+        if (self._backends, self._members) != (wanted, members):
+            self._backends, self._members = wanted, members
             self._publish()
             self._server.await_accepted(self.node.name, deadline - time.monotonic())
 
@@ -122,7 +134,9 @@ class NodeEnvoy:
     def _publish(self) -> None:
         listeners = self._listeners if self._mark is None else (*self._listeners, self._mark)
         clusters = (self._cluster, *self._backends.values())
-        self._server.publish(self.node.name, {CLUSTER: clusters, LISTENER: listeners, ROUTES: self._routes})
+        members = tuple(self._members.values())
+        snapshot = {CLUSTER: clusters, ENDPOINTS: members, LISTENER: listeners, ROUTES: self._routes}
+        self._server.publish(self.node.name, snapshot)
 
 
 def _routes(rules: NodeRules, services: ServiceRules, tuning: NodeTuning) -> tuple[Message, ...]:

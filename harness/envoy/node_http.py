@@ -37,11 +37,12 @@ def connection_manager(
     routes: str = ROUTES,
     first: Sequence[Resource] = (),
     told: Sequence[Resource] = (),
+    last: Sequence[Resource] = (),
 ) -> Resource:
     """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged.
 
-    ``routes`` names its route configuration; ``first`` are filters before those that judge; ``told``, mutations of headers as a
-    request comes, before its route is chosen.
+    ``routes`` names its route configuration; ``first`` are filters before those that judge, ``last`` those after them;
+    ``told``, mutations of headers as a request comes, before its route is chosen.
     """
     manager: Resource = {
         "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
@@ -50,6 +51,7 @@ def connection_manager(
         "http_filters": [
             *first,
             *(each for direction in Direction for each in _judging(direction)),
+            *last,
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {"@type": f"{FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},

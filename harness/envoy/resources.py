@@ -16,10 +16,12 @@ from harness.envoy.errors import EnvoyError
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-TYPES = (CLUSTER, LISTENER, ROUTES)
+ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+TYPES = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
 """In the order in which a change is sent, so that nothing names what is not there yet."""
 
 _PREFIX = "type.googleapis.com/"
+_OUTLIERS, _ERRORS = "outlier_detection", "consecutive_5xx"
 
 _BUILDING = RLock()
 """Held wherever messages are made: the library completes a class when it is first used, and fails where two threads do."""
@@ -76,14 +78,22 @@ def message(resource: Mapping[str, Any]) -> Message:
             value = _written(json.dumps(resource))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EnvoyError(f"{type_url.removeprefix(_PREFIX)} {resource.get('name')!r} is not one: {error!r}") from None
-    return Message(str(resource["name"]), type_url, value)
+    return Message(str(resource.get("name") or resource["cluster_name"]), type_url, value)
 
 
 @lru_cache(maxsize=4096)
 def _written(resource: str) -> bytes:
     """A resource by its JSON. The library takes milliseconds for each, and a change of policy has most of them again."""
-    found: bytes = _any(json.loads(resource)).value
-    return found
+    body = json.loads(resource)
+    errors = body.get(_OUTLIERS, {}).pop(_ERRORS, None)
+    found: bytes = _any(body).value
+    return found if errors is None else found + _errors(errors)
+
+
+def _errors(count: int) -> bytes:
+    """A cluster's field that the library does not find by its name, as bytes to be added: who reads them merges the two."""
+    package = library("envoy.config.cluster.v3")
+    return bytes(package.Cluster(outlier_detection=package.OutlierDetection(**{_ERRORS: count})))
 
 
 def library(package: str) -> Any:

@@ -20,6 +20,8 @@ from harness.envoy.route_filters import context_of, response_changes
 from harness.envoy.route_script import answering, script_filter, script_for
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, HostRoute, Mirror, Share
+from harness.envoy.traffic_pools import Pool, pool_cluster, pool_members, pools, together
+from harness.envoy.traffic_requests import faults_of, limited_by, limits_of_all, retries_of, traffic_filters
 from harness.envoy.transparent import SERVICE_PORT
 
 SERVICES = "services"
@@ -43,6 +45,17 @@ class ServiceRules:
         """What is said of requests to a backend of ``hosts``."""
         return (self.rules or {})[backend]
 
+    def of_shares(self, route: HostRoute) -> list[NodeRules | None]:
+        """What is said of requests to each of a route's shares; None of those that no backend gets."""
+        return [None if share.backend is None else self.of(share.backend) for share in route.shares]
+
+    def pools(self) -> list[Pool]:
+        """All pools of backends, by name."""
+        found = {
+            each.name: each for host in self.hosts for route in host.routes for each in pools(route, self.of_shares(route))
+        }
+        return list(found.values())
+
     def refusing_also(self, former: "ServiceRules") -> "ServiceRules":
         """These, and what ``former`` refuse of requests to the same backends."""
         before = former.rules or {}
@@ -62,20 +75,33 @@ def backends(hosts: Iterable[Host]) -> set[Backend]:
 def service_listener(tuning: NodeTuning, folder: Path) -> Resource:
     """Takes what TPROXY hands over of connections to Services."""
     asked = {"append": {"header": {"key": ASKED_HEADER, "value": _ASKED}, "append_action": _OVERWRITE}}
-    manager = connection_manager(tuning, folder, SERVICES, first=[script_filter()], told=[{"remove": ASKED_HEADER}, asked])
+    manager = connection_manager(
+        tuning,
+        folder,
+        SERVICES,
+        first=[script_filter()],
+        told=[{"remove": ASKED_HEADER}, asked],
+        last=traffic_filters(),
+    )
     return transparent(SERVICES, SERVICE_PORT, manager, tuning)
 
 
 def service_clusters(services: ServiceRules, tuning: NodeTuning, number: int = 0) -> list[Resource]:
-    """A cluster for each backend, and for each set of those that get copies."""
-    named: dict[tuple[str, bool], tuple[Backend, ...]] = {
-        (str(each), False): (each,) for each in sorted(backends(services.hosts))
-    }
+    """A cluster for each backend that stands for itself, for each pool of them, and for each set of those that get copies."""
+    shares = [share for host in services.hosts for route in host.routes for share in route.shares]
+    alone = {share.backend for share in shares if share.backend is not None and not share.pool}
+    named: dict[tuple[str, bool], tuple[Backend, ...]] = {(str(each), False): (each,) for each in sorted(alone)}
     for host in services.hosts:
         for route in host.routes:
             for mirror in route.mirrors:
                 named[_mirror_name(mirror, services), mirror.calls] = _unrestricted(mirror, services)
-    return [_cluster(name, members, tuning, number, calls=calls) for (name, calls), members in named.items() if members]
+    alike = [_cluster(name, members, tuning, number, calls=calls) for (name, calls), members in named.items() if members]
+    return [*alike, *(pool_cluster(each, tuning, number) for each in services.pools())]
+
+
+def service_endpoints(services: ServiceRules) -> list[Resource]:
+    """Who is in each pool."""
+    return [pool_members(each) for each in services.pools()]
 
 
 def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
@@ -84,6 +110,9 @@ def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": SERVICES,
         "vhost_header": ASKED_HEADER,
+        "typed_per_filter_config": limits_of_all(
+            route.traffic for host in services.hosts for route in host.routes if route.traffic is not None
+        ),
         "virtual_hosts": [_virtual_host(host, services, tuning) for host in services.hosts],
         "request_headers_to_remove": [KEPT_HEADER, ASKED_HEADER],
     }
@@ -97,9 +126,10 @@ def _virtual_host(host: Host, services: ServiceRules, tuning: NodeTuning) -> Res
 
 
 def _route(route: HostRoute, port: int, services: ServiceRules, tuning: NodeTuning) -> Resource:
+    shares = together(route.shares, services.of_shares(route))
     action: Resource = {
-        "weighted_clusters": {"clusters": [_share(share, route, port, services) for share in route.shares]},
-        "timeout": seconds(route.timeouts.request if route.timeouts else None) or "0s",
+        "weighted_clusters": {"clusters": [_share(share, route, port, services, pool) for share, pool, _ in shares]},
+        "timeout": seconds(_whole(route)) or "0s",
     }
     retries = _retries(route, tuning)
     if retries:
@@ -107,11 +137,23 @@ def _route(route: HostRoute, port: int, services: ServiceRules, tuning: NodeTuni
     mirrors = [_mirror(each, services) for each in route.mirrors if _unrestricted(each, services)]
     if mirrors:
         action["request_mirror_policies"] = mirrors
-    return {"match": route.match, "route": action, **AS_IT_CAME}
+    described: Resource = {"match": route.match, "route": action, **AS_IT_CAME}
+    if route.traffic is not None:
+        action["rate_limits"] = limited_by(route.traffic)
+        if route.traffic.policy.fault_injection is not None:
+            described["typed_per_filter_config"] = faults_of(route.traffic.policy.fault_injection)
+    return described
 
 
-def _share(share: Share, route: HostRoute, port: int, services: ServiceRules) -> Resource:
-    described: Resource = {"name": BACKEND if share.backend is None else str(share.backend), "weight": share.weight}
+def _whole(route: HostRoute) -> str | None:
+    """How long a request may take: as its rule says, else the policy that it is under."""
+    if route.timeouts is not None and route.timeouts.request is not None:
+        return route.timeouts.request
+    return None if route.traffic is None else route.traffic.policy.request_timeout
+
+
+def _share(share: Share, route: HostRoute, port: int, services: ServiceRules, pool: str) -> Resource:
+    described: Resource = {"name": BACKEND if share.backend is None else pool or str(share.backend), "weight": share.weight}
     if share.status is not None:
         return {**described, "typed_per_filter_config": answering(share.status)}
     applied = (*route.filters, *share.filters)
@@ -121,9 +163,14 @@ def _share(share: Share, route: HostRoute, port: int, services: ServiceRules) ->
 
 
 def _retries(route: HostRoute, tuning: NodeTuning) -> Resource:
-    """What is done again, and how long one try may take. Without ``retry`` in the rule: what no backend has begun on."""
+    """What is done again, and how long one try may take: as the rule says, else the policy that it is under.
+
+    Without ``retry`` in either: what no backend has begun on.
+    """
     policy: Resource = {"retry_on": filters.RETRY_ON, "num_retries": tuning.retries} if tuning.retries else {}
-    if route.retry is not None:
+    if route.retry is None and route.traffic is not None and route.traffic.policy.retry is not None:
+        policy = retries_of(route.traffic.policy.retry)
+    elif route.retry is not None:
         policy = {"retry_on": filters.RETRY_ON, "num_retries": 1 if route.retry.attempts is None else route.retry.attempts}
         if route.retry.codes:
             policy["retry_on"] += ",retriable-status-codes"

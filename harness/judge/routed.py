@@ -22,6 +22,7 @@ Fault = tuple[Symptom, str]
 REFUSALS = (403, STATUSES[PERMISSION_DENIED])
 _GOOD = range(200, 300)
 _SHOWN = 3  # faults of one request that is asked many times
+_TICK = 0.002  # seconds by which a clock that counts milliseconds may be early
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def _faults(sight: RoutedSight) -> Iterator[Fault]:
         )
     if not shown:
         yield from _of_shares(sight, chosen)
+        yield from _of_counts(expected, chosen)
+        yield from _of_connections(sight)
     refused = [share for share in chosen if share.status in REFUSALS and not share.pods]
     if refused and sight.evidence is None and any(each.denied for each in sight.outcomes):
         yield Symptom.BREAKS, f"expected {refused[0]}, observed so, of which the data plane has no record"
@@ -98,9 +101,15 @@ def _share_of(expected: RoutedExpectation, each: Try) -> Share | None:
     read = [request.pod for request in _main(expected, each)]
     for share in expected.shares:
         who = set(read) <= set(share.pods) and len(read) == share.tries if share.pods else not read
-        if who and share.status == each.answer.status and _named(share, read, each.answer):
+        if who and share.status == each.answer.status and _named(share, read, each.answer) and _in_time(share, each.answer):
             return share
     return None
+
+
+def _in_time(share: Share, answer: RoutedAnswer) -> bool:
+    took = answer.ended - answer.began
+    late = share.at_least is None or took >= share.at_least - _TICK
+    return late and (share.before is None or took < share.before)
 
 
 def _named(share: Share, read: Sequence[str], answer: RoutedAnswer) -> bool:
@@ -119,7 +128,9 @@ def _observed(expected: RoutedExpectation, each: Try) -> str:
     by = f" from {answer.by}" if answer.by else ""
     counts = Counter(read.pod for read in _main(expected, each))
     read = ", ".join(f"{pod}{f' {count} times' if count > 1 else ''}" for pod, count in sorted(counts.items()))
-    return f"{said}{by}, read by {read or 'nobody'}"
+    timed = any(share.at_least is not None or share.before is not None for share in expected.shares)
+    took = f", after {answer.ended - answer.began:.3f} s" if timed else ""
+    return f"{said}{by}, read by {read or 'nobody'}{took}"
 
 
 def _symptom(expected: RoutedExpectation, each: Try) -> Symptom:
@@ -183,6 +194,28 @@ def _of_shares(sight: RoutedSight, chosen: Counter[Share]) -> Iterator[Fault]:
             count = sum(any(read.pod in copies.pods for read in each.read) for each in sight.tries)
             copied = sum(count for share, count in chosen.items() if share.pods)
             yield from _often(f"a copy for {' or '.join(copies.pods)}", count, copied, copies.numerator / copies.denominator)
+
+
+def _of_counts(expected: RoutedExpectation, chosen: Counter[Share]) -> Iterator[Fault]:
+    """Whether each of the shares came about as many times as it should."""
+    for share in expected.shares:
+        least, most = share.count or (0, expected.asked.times)
+        if not least <= chosen[share] <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            yield Symptom.BREAKS, f"expected {wanted} of {expected.asked.times} with {share}, observed {chosen[share]}"
+
+
+def _of_connections(sight: RoutedSight) -> Iterator[Fault]:
+    """Whether no connection carried more of them to a server than may be."""
+    most = sight.expectation.per_connection
+    if most is None:
+        return
+    read = [request for each in sight.tries for request in _main(sight.expectation, each)]
+    for (pod, connection), count in Counter((each.pod, each.connection) for each in read).items():
+        if connection is None:
+            yield Symptom.BREAKS, f"the server of {pod} cannot tell connections apart"
+        elif count > most:
+            yield Symptom.BREAKS, f"expected at most {most} over one connection, observed {count} by {pod}"
 
 
 def _often(what: str, count: int, times: int, share: float) -> Iterator[Fault]:

@@ -42,6 +42,10 @@ def _otherwise(share: Share, outcome: Outcome) -> Iterator[str]:
     for name, wanted, said in (("path", share.path, outcome.path), ("host", share.host, outcome.host)):
         if wanted not in (None, said):
             yield f"the case expects the {name} {wanted} to arrive, the oracle says {said}"
+    if share.at_least is not None and share.at_least > outcome.delay:
+        yield f"the case expects its answer after {share.at_least:g} s at least, the oracle says after {outcome.delay:g} s"
+    if share.before is not None and share.before <= outcome.delay:
+        yield f"the case expects its answer before {share.before:g} s, the oracle says after {outcome.delay:g} s"
     for what, wanted_headers, said_headers in (
         ("to arrive", share.headers, outcome.headers),
         ("to return", share.returns, outcome.returns),

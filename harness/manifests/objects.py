@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from harness.manifests import cilium, gateway, networkpolicy, route, service
+from harness.manifests import cilium, gateway, networkpolicy, route, service, traffic
 from harness.manifests.document import Document, Step, dotted, read_documents
 from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
 from harness.manifests.gateway_fields import GROUP
@@ -18,13 +18,14 @@ from harness.model.policy import NetworkPolicy
 from harness.model.route import Gateway, GRPCRoute, HTTPRoute, ReferenceGrant
 from harness.model.routing import Routing
 from harness.model.service import Service
+from harness.model.traffic import BackendTrafficPolicy
 
 _SUFFIXES = frozenset((".yaml", ".yml", ".json"))  # those that kubectl takes from a folder
 
 _LIST_FIELDS = frozenset(("apiVersion", "kind", "metadata", "items"))
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9./]*[A-Za-z0-9])?")  # of a kind or a version, on one line of a message
 
-_Object = Policy | Service | Gateway | HTTPRoute | GRPCRoute | ReferenceGrant
+_Object = Policy | Service | Gateway | HTTPRoute | GRPCRoute | ReferenceGrant | BackendTrafficPolicy
 _Some = TypeVar("_Some", bound=_Object)
 _Reader = Callable[[Document, tuple[Step, ...], list[Fault]], _Object | None]
 
@@ -36,9 +37,11 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     **{(version, gateway.GRANT_KIND): gateway.reference_grant for version in gateway.VERSIONS},
     **{(version, route.HTTP_KIND): route.http_route for version in route.HTTP_VERSIONS},
     **{(version, route.GRPC_KIND): route.grpc_route for version in route.GRPC_VERSIONS},
+    (traffic.API_VERSION, traffic.KIND): traffic.backend_traffic_policy,
 }
 _SERVICES: Mapping[tuple[str, str], _Reader] = {(service.API_VERSION, service.KIND): service.service}
 _POLICIES = f"{networkpolicy.KIND} of {networkpolicy.API_VERSION} or {cilium.KIND} of {cilium.API_VERSION}"
+_TRAFFIC = f"{traffic.KIND} of {traffic.API_VERSION}"
 _ROUTES = f"{route.HTTP_KIND} or {route.GRPC_KIND} of {route.HTTP_VERSIONS[0]}"
 
 # Groups whose objects decide what may reach what, or how it gets there: an object of theirs is judged or refused.
@@ -47,6 +50,7 @@ _DECIDING_GROUPS = frozenset(
         "networking.k8s.io",
         "policy.networking.k8s.io",
         "gateway.networking.k8s.io",
+        "gateway.envoyproxy.io",
         "cilium.io",
         "crd.projectcalico.org",
         "projectcalico.org",
@@ -57,7 +61,7 @@ _DECIDING_GROUPS = frozenset(
     )
 )
 # Kinds of those groups that leave traffic between pods as it is: Ingress lets in clients from outside, through its controller,
-# and a GatewayClass names the controller of Gateways.
+# a GatewayClass names the controller of Gateways, and an EnvoyProxy says how that runs its proxies.
 _BYSTANDERS = frozenset(
     (
         "networking.k8s.io/Ingress",
@@ -66,6 +70,7 @@ _BYSTANDERS = frozenset(
         "networking.k8s.io/ServiceCIDR",
         "extensions/Ingress",
         f"{GROUP}/GatewayClass",
+        f"{traffic.GROUP}/EnvoyProxy",
     )
 )
 
@@ -83,7 +88,7 @@ def load_policies(paths: Sequence[Path]) -> Loaded:
     """Policies alone: as ``load_manifests``, but routes are refused, since passing over them would compare something else."""
     loaded = load_manifests(paths)
     routing = loaded.routing
-    routes: list[_Object] = [*routing.gateways, *routing.http_routes, *routing.grpc_routes]
+    routes: list[_Object] = [*routing.gateways, *routing.http_routes, *routing.grpc_routes, *routing.traffic_policies]
     what = "is in force only in conformance cases that expect requests; leave it out"
     refuse([Fault(each.origin, f"kind: {_kind(each)} {quoted(_name_of(each))} {what}") for each in routes])
     return Loaded(loaded.policies, loaded.not_judged + Counter({gateway.GRANT_KIND: len(routing.grants)}))
@@ -126,7 +131,8 @@ def _routing(objects: Sequence[_Object]) -> Routing:
     def those(kind: type[_Some]) -> tuple[_Some, ...]:
         return tuple(each for each in objects if isinstance(each, kind))
 
-    return Routing(those(Service), those(Gateway), those(HTTPRoute), those(GRPCRoute), those(ReferenceGrant))
+    routes = those(HTTPRoute), those(GRPCRoute)
+    return Routing(those(Service), those(Gateway), *routes, those(ReferenceGrant), those(BackendTrafficPolicy))
 
 
 def _files(path: Path, faults: list[Fault]) -> list[Path]:
@@ -183,7 +189,8 @@ def _objects(
             inside = (*path, "items", position)
             yield from _objects(document, inside, readers, faults, not_judged, item if item in readers else (None, None))
     elif _decides(version.partition("/")[0], kind):
-        instead = f"an {_ROUTES}" if version.partition("/")[0].casefold() == GROUP else f"a {_POLICIES}"
+        group = version.partition("/")[0].casefold()
+        instead = f"an {_ROUTES}" if group == GROUP else f"a {_TRAFFIC}" if group == traffic.GROUP else f"a {_POLICIES}"
         what = f"{kind} of {version} is not supported; write it as {instead}, or leave it out"
         faults.append(document.fault((*path, "kind"), what))
     else:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_camel
 
 from harness.manifests.calls import CallShape, call_of, places_of
 from harness.manifests.document import Document, Step
@@ -23,6 +24,9 @@ from harness.model.topology import Topology
 
 MOST = 1000
 """How many times a request may be asked."""
+
+TOGETHER = 100
+"""How many times it may be asked at one time."""
 
 _HEADERS = 1000  # characters of headers that a server is told to answer with
 _OWN = "probe"  # what names of headers begin with by which lab and servers understand each other
@@ -46,6 +50,9 @@ _Status = Annotated[
 _Pods = Annotated[list[PodRef], Field(min_length=1)]
 _Weight = Annotated[int, Field(ge=1, le=1_000_000)]
 _Names = Mapping[HeaderName, str | None]
+_Seconds = Annotated[float, Field(gt=0, le=60)]
+_Number = Annotated[int, Field(ge=0, le=MOST)]
+_Count = _Number | Annotated[list[_Number], Field(min_length=2, max_length=2)]
 
 
 class ServerShape(Shape):
@@ -57,12 +64,14 @@ class ServerShape(Shape):
     first: Annotated[int, Field(ge=1, le=9)] | None = Field(
         default=None, description="Status and delay hold for only the first so many times that it reads the request."
     )
+    only: PodRef | None = Field(default=None, description="Status and delay hold for this pod's server alone.")
 
     @model_validator(mode="after")
     def _says_something(self) -> "ServerShape":
         if self.status is None and self.delay is None:
-            if self.first is not None:
-                raise wrong("neither status nor delay beside it; write one of them", "first")
+            for name in ("first", "only"):
+                if getattr(self, name) is not None:
+                    raise wrong("neither status nor delay beside it; write one of them", name)
             if not self.headers:
                 raise wrong("tells nothing; write status, headers or delay, or remove it")
         if any(_SEPARATOR in value for value in self.headers.values()):
@@ -73,7 +82,7 @@ class ServerShape(Shape):
 
     def value(self) -> Told:
         """What is told, as the model holds it."""
-        return Told(self.status or 200, tuple(self.headers.items()), self.delay or 0.0, self.first)
+        return Told(self.status or 200, tuple(self.headers.items()), self.delay or 0.0, self.first, self.only)
 
 
 class ArrivesShape(Shape):
@@ -95,6 +104,9 @@ class ShareShape(Shape):
         default={}, description="Headers of the answer as the client must have read them; null: the header is not there."
     )
     weight: _Weight | None = Field(default=None, description="Its share of all answers is this over the sum of all.")
+    count: _Count | None = Field(default=None, description="How many of the answers it is: a number, or [least, most].")
+    at_least: _Seconds | None = Field(default=None, description="Seconds that its answer takes at least.")
+    before: _Seconds | None = Field(default=None, description="Seconds within which its answer is there.")
 
     @model_validator(mode="after")
     def _who_reads_what(self) -> "ShareShape":
@@ -125,6 +137,13 @@ class RequestShape(CallShape, ShareShape):
     times: Annotated[int, Field(ge=1, le=MOST)] = Field(
         default=1, description="How many times it is asked, one after another over one connection."
     )
+    together: Annotated[int, Field(ge=2, le=TOGETHER)] | None = Field(
+        default=None, description="Instead of times: how often it is asked, each over a connection of its own, at one time."
+    )
+    after: _Seconds | None = Field(default=None, description="Seconds that pass before it is asked.")
+    per_connection: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="How many of its times a server may read over one connection."
+    )
     server: ServerShape | None = Field(default=None, description="What the request tells the server that reads it.")
     shares: list[ShareShape] | None = Field(
         default=None, description="Instead of pods, status and the like: all that may become of it."
@@ -143,12 +162,31 @@ class RequestShape(CallShape, ShareShape):
             raise wrong("requests to Services have connections of their own; remove it", "grpc", "connection")
         return self
 
+    @property
+    def asked(self) -> int:
+        """How often it is."""
+        return self.together or self.times
+
+    @model_validator(mode="after")
+    def _times_of_http(self) -> "RequestShape":
+        if self.together is not None and self.times > 1:
+            raise wrong("times beside it; write one of them", "together")
+        for name in ("together", "after", "per_connection", "at_least", "before"):
+            if self.grpc is not None and getattr(self, name) is not None:
+                raise wrong("not supported of calls of gRPC; write http", to_camel(name))
+        for number, each in enumerate(self.shares or ()):
+            for name in ("at_least", "before"):
+                if self.grpc is not None and getattr(each, name) is not None:
+                    raise wrong("not supported of calls of gRPC; write http", "shares", number, to_camel(name))
+        return self
+
     @model_validator(mode="after")
     def _one_or_several(self) -> "RequestShape":
         alone = [name for name in ShareShape.model_fields if name in self.model_fields_set]
         if self.shares is None:
-            if self.weight is not None:
-                raise wrong("the only answer has no share; remove it, or write shares", "weight")
+            for name in ("weight", "count"):
+                if getattr(self, name) is not None:
+                    raise wrong("the only answer has no share; remove it, or write shares", name)
             if self.pods is None and self.status is None:
                 raise wrong("missing; write the pods of which one answers, a status, or shares", "pods")
             return self
@@ -160,9 +198,12 @@ class RequestShape(CallShape, ShareShape):
             if each.pods is None and each.status is None:
                 raise wrong("missing; write the pods of which one answers, or a status", "shares", number, "pods")
         weights = [each.weight is None for each in self.shares]
+        counts = [each.count is not None for each in self.shares]
+        if any(counts) and not all(weights):
+            raise wrong("weight beside it; write one of them in all shares", "shares", counts.index(True), "count")
         if any(weights) and not all(weights):
             raise wrong("missing; write it of all shares, or of none", "shares", weights.index(True), "weight")
-        if not any(weights) and self.times == 1:
+        if not any(weights) and self.asked == 1:
             raise wrong("1 request has no shares; write how many are asked", "times")
         return self
 
@@ -183,7 +224,7 @@ class RequestShape(CallShape, ShareShape):
                 what = "answers the request too, so that its copies could not be told; write others"
                 raise wrong(what, "copies", number, "pods")
             answering |= set(each.pods)
-            if each.numerator < each.denominator and self.times == 1:
+            if each.numerator < each.denominator and self.asked == 1:
                 raise wrong("1 request has no part that is copied; write how many are asked", "times")
         return self
 
@@ -212,11 +253,14 @@ def routed_expectations(
         faults += _strangers(document, at, shape, topology)
         told = TELLS_NOTHING if shape.server is None else shape.server.value()
         for family in _families(call.source) if shape.family is None else (shape.family,):
-            asked = Asked(_with_host(call), family, shape.times, told)
+            together = shape.together is not None
+            asked = Asked(_with_host(call), family, shape.asked, told, together, shape.after or 0.0)
             if asked in cells:
                 faults.append(document.fault(at, f"{asked} is listed already at {cells[asked].origin}; remove one"))
             shares = tuple(_shares(document, at, shape))
-            cells.setdefault(asked, RoutedExpectation(document.origin(at), asked, shares, tuple(_copies(document, at, shape))))
+            copies = tuple(_copies(document, at, shape))
+            expectation = RoutedExpectation(document.origin(at), asked, shares, copies, shape.per_connection)
+            cells.setdefault(asked, expectation)
     return tuple(cells.values())
 
 
@@ -257,7 +301,7 @@ def _shares(document: Document, at: tuple[Step, ...], shape: RequestShape) -> It
     good = "OK" if shape.grpc is not None else 200
     if shape.grpc is not None:
         good = shape.grpc.answer
-    elif shape.server is not None and shape.server.first is None:
+    elif shape.server is not None and shape.server.first is None and shape.server.only is None:
         good = shape.server.status or 200
     places = [(at, shape)] if shape.shares is None else [((*at, "shares", n), each) for n, each in enumerate(shape.shares)]
     for place, each in places:
@@ -271,7 +315,16 @@ def _shares(document: Document, at: tuple[Step, ...], shape: RequestShape) -> It
             each.arrives.host,
             tuple(each.arrives.headers.items()),
             tuple(each.returns.items()),
+            _bounds(each.count),
+            each.at_least,
+            each.before,
         )
+
+
+def _bounds(count: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if count is None:
+        return None
+    return (count, count) if isinstance(count, int) else (count[0], count[1])
 
 
 def _copies(document: Document, at: tuple[Step, ...], shape: RequestShape) -> Iterator[Copies]:
@@ -285,6 +338,9 @@ def _strangers(document: Document, at: tuple[Step, ...], shape: RequestShape, to
     listed += [((*at, "shares", number), each) for number, each in enumerate(shape.shares or ())]
     listed += [((*at, "copies", number), each) for number, each in enumerate(shape.copies)]
     known = [pod.ref for pod in topology.pods]
+    only = None if shape.server is None else shape.server.only
+    if only is not None and only not in known:
+        yield document.fault((*at, "server", "only"), f"no pod {quoted(only)}{suggestion(only, known)}")
     for place, each in listed:
         for number, pod in enumerate(each.pods or ()):
             if pod not in known:

@@ -72,7 +72,10 @@ def homeless(policies: Sequence[Policy], topology: Topology, routing: Routing | 
     namespaces = [namespace.name for namespace in topology.namespaces]
     objects = [(policy.namespace, policy.origin, "a policy acts in its own namespace") for policy in policies]
     if routing is not None:
-        for kind in (routing.services, routing.gateways, routing.http_routes, routing.grpc_routes, routing.grants):
+        for kind in (
+            routing.services, routing.gateways, routing.http_routes, routing.grpc_routes, routing.grants,
+            routing.traffic_policies,
+        ):  # fmt: skip
             objects += [(each.namespace, each.origin, "write another") for each in kind]
     for namespace, origin, instead in objects:
         if namespace is not None and namespace not in namespaces:

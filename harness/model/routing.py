@@ -7,6 +7,7 @@ from harness.model.origin import Origin
 from harness.model.request import GRPCRequest, HTTPRequest
 from harness.model.route import Gateway, GRPCRoute, HeaderChanges, HTTPRoute, ReferenceGrant, Retry, Timeouts
 from harness.model.service import Service
+from harness.model.traffic import BackendTrafficPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Routing:
     http_routes: tuple[HTTPRoute, ...] = ()
     grpc_routes: tuple[GRPCRoute, ...] = ()
     grants: tuple[ReferenceGrant, ...] = ()
+    traffic_policies: tuple[BackendTrafficPolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Forwarded:
     ``weight``: its share is this over the sum of the weights of all answers to the call. ``path`` is the request target with
     its query. ``headers`` are those of the request but for Host, which is ``host``; those of one name are one, joined by
     commas. ``response`` is what is changed in the response's headers, one entry for each filter in their order. ``rule``: the
-    rule of a route that says so; None where a Service without a route does.
+    rule of a route that says so; None where a Service without a route does. ``traffic``: the policy that it is under.
     """
 
     backend: str
@@ -73,6 +75,7 @@ class Forwarded:
     mirrors: tuple[Mirrored, ...] = ()
     timeouts: Timeouts | None = None
     retry: Retry | None = None
+    traffic: BackendTrafficPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

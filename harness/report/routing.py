@@ -7,6 +7,7 @@ docs/schemas/route.schema.json is generated from them; fields are only ever adde
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.model.route import HeaderChanges
 from harness.model.routing import Forwarded, Replied, RouteAnswer
@@ -56,6 +57,7 @@ class BackendRow:
 
     Its share is ``weight`` over the sum of the weights of all answers. ``headers`` are without Host, which is ``host``; values
     of one name are joined by commas. ``rule``: file:line of the deciding rule; null where no route does.
+    ``traffic``: file:line of the BackendTrafficPolicy that the request is under; left out where there is none.
     """
 
     backend: str
@@ -69,6 +71,7 @@ class BackendRow:
     mirror: tuple[MirrorRow, ...]
     timeout: TimeoutRow | None
     retry: RetryRow | None
+    traffic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,11 @@ class StatusRow:
 
 def routing_json(answers: Sequence[Sequence[RouteAnswer]]) -> str:
     """The answers as JSON."""
-    return json.dumps([[asdict(_row(each)) for each in several] for several in answers], indent=2)
+    return json.dumps([[_written(_row(each)) for each in several] for several in answers], indent=2)
+
+
+def _written(row: BackendRow | StatusRow) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if name != "traffic" or value is not None}
 
 
 def _row(given: RouteAnswer) -> BackendRow | StatusRow:
@@ -111,6 +118,7 @@ def _backend(given: Forwarded, rule: str | None) -> BackendRow:
         mirror=tuple(MirrorRow(each.backend, each.port, each.numerator, each.denominator) for each in given.mirrors),
         timeout=None if timeouts is None else TimeoutRow(timeouts.request, timeouts.backend_request),
         retry=None if retry is None else RetryRow(retry.codes, retry.attempts, retry.backoff),
+        traffic=None if given.traffic is None else str(given.traffic.origin),
     )
 
 

@@ -7,8 +7,8 @@
  * Content-Length or in chunks, is read over; one that does not fit is refused. The connection stays open unless the
  * request says Connection: close, is HTTP/1.0 or is refused. GET /later is answered by a head, and by NAME when the process
  * gets SIGUSR1. A request may say how it is to be answered: "Probe-Status: 503 Service Unavailable", "Probe-Delay: MILLISECONDS",
- * and "Probe-First: N", by which both hold for only the first N requests of its NONCE (below). "Probe-Headers: NAME: VALUE|..."
- * are headers of the answer. Nothing that comes over its connection meanwhile is read before a late answer is given.
+ * "Probe-First: N", by which both hold for only the first N requests of its NONCE (below), and "Probe-Only: NAME", by which both
+ * hold for the server of this NAME alone. "Probe-Headers: NAME: VALUE|..." are headers of the answer. Nothing that comes over its connection meanwhile is read before a late answer is given.
  * UDP: a datagram is answered by NAME, a line end and the datagram, from the address that it was sent to. A datagram with
  * a line end is an answer itself and is not answered, so that two responders never talk to each other.
  * DIARY gets a record of each request and datagram that it reads (arrivals.h), with the hexadecimal NONCE that a header
@@ -204,7 +204,7 @@ static void answer_requests(struct endpoint *connection)
 			break;
 		if (!waited)
 			hear_request(connection, head, end);
-		obeys = waited || holds(head, end);
+		obeys = waited || holds(head, end, name);
 		if (!waited && obeys && delay_of(head, end) && owe(connection, late)) {
 			connection->due = now() + delay_of(head, end);
 			return;

@@ -31,6 +31,7 @@ OWN = "probe"
 
 _WITH_BODY = ("POST", "PUT", "PATCH")
 _NO_REASON = "As Told"
+_MICRO = 1_000_000
 
 Answered = list[tuple[int, RoutedAnswer]]
 """The nonce of each time that a request was asked, by which its server knows it, and its answer."""
@@ -69,13 +70,14 @@ def _ask(client: str, requests: Sequence[Asked], lab: Lab, addresses: Mapping[st
         return []
     nonces = [random.getrandbits(63) + 1 for _ in requests]
     lines = "".join(
-        f"{_address(asked, addresses)} {asked.call.port} {asked.times} {nonce:016x} {head(asked).hex()}\n"
+        f"{_address(asked, addresses)} {asked.call.port} {asked.times} {asked.together:d} {round(asked.after * 1000)} "
+        f"{nonce:016x} {head(asked).hex()}\n"
         for asked, nonce in zip(requests, nonces, strict=True)
     )
     silence = ANSWER_SECONDS + max(asked.told.delay for asked in requests)
     try:
         argv = [str(c_program(SOURCE)), repr(silence)]
-        patience = len(requests) * silence + GRACE
+        patience = len(requests) * silence + sum(asked.after for asked in requests) + GRACE
         done = end(lab, client).run(argv, component="probe", seconds=patience, stdin=lines, check=False)
     except (LabError, KeyError) as error:
         raise LoadFailed(f"{len(requests)} requests of {client} could not be asked: {error}") from error
@@ -85,10 +87,20 @@ def _ask(client: str, requests: Sequence[Asked], lab: Lab, addresses: Mapping[st
     if len(said) != sum(asked.times for asked in requests):
         raise not_understood("requests", done.stdout)
     told = iter(said)
-    return [
+    answered = [
         [(nonce + number, answer(line, asked)) for number, line in enumerate(islice(told, asked.times))]
         for asked, nonce in zip(requests, nonces, strict=True)
     ]
+    for asked, times in zip(requests, answered, strict=True):
+        _at_one_time(asked, [each for _, each in times])
+    return answered
+
+
+def _at_one_time(asked: Asked, answered: Sequence[RoutedAnswer]) -> None:
+    """Raises LoadFailed where servers answered the first of requests that go together before the last was sent."""
+    late = [each.ended for each in answered if each.ended - each.began >= asked.told.delay]
+    if asked.together and asked.told.delay and late and min(late) <= max(each.began for each in answered):
+        raise LoadFailed(f"{asked}: the first was answered before the last was sent: they were not there at one time")
 
 
 def _address(asked: Asked, addresses: Mapping[str, Sequence[str]]) -> str:
@@ -118,6 +130,8 @@ def _telling(told: Told) -> Headers:
         said.append(("Probe-Status", f"{told.status} {HTTPStatus(told.status).phrase if known else _NO_REASON}"))
     if told.delay:
         said.append(("Probe-Delay", str(round(told.delay * 1000))))
+    if told.only is not None:
+        said.append(("Probe-Only", told.only))
     if told.first is not None:
         said.append(("Probe-First", str(told.first)))
     if told.headers:
@@ -128,17 +142,18 @@ def _telling(told: Told) -> Headers:
 def answer(line: str, asked: Asked) -> RoutedAnswer:
     """What a line that requests.c printed says. Who answers says so in the body, which an answer to HEAD does not have."""
     try:
-        end, data = line.split()
+        end, sent, received, data = line.split()
         came = b"" if data == "-" else bytes.fromhex(data)
+        began, ended = int(sent) / _MICRO, int(received) / _MICRO
     except ValueError:
         raise not_understood("requests", line) from None
     method = getattr(asked.call.request, "method", "GET")
     found, rest = answers(came, [method])
     if len(found) != 1:
-        return RoutedAnswer(None, end=f"{end}, then {rest}" if rest else end)
+        return RoutedAnswer(None, end=f"{end}, then {rest}" if rest else end, began=began, ended=ended)
     said = found[0].body.decode("latin-1").strip()
     by = None if method == "HEAD" else said
-    return RoutedAnswer(found[0].status, by, joined(found[0].headers), end)
+    return RoutedAnswer(found[0].status, by, joined(found[0].headers), end, began, ended)
 
 
 def joined(headers: Sequence[tuple[str, str]]) -> Headers:

@@ -34,11 +34,13 @@ static unsigned times_come(uint64_t nonce)
 	return 1;
 }
 
-/* Whether what the request says of its status and delay still holds. Asked once for each that comes. */
-static bool holds(const char *head, const char *end)
+/* Whether what the request says of its status and delay still holds for the server `name`. Asked once for each that comes. */
+static bool holds(const char *head, const char *end, const char *name)
 {
-	const char *first = header(head, end, "probe-first");
+	const char *first = header(head, end, "probe-first"), *only = header(head, end, "probe-only");
 
+	if (only && (strcspn(only, " \r\n") != strlen(name) || strncmp(only, name, strlen(name))))
+		return false;
 	return !first || times_come(nonce_of(head, end)) <= strtoul(first, NULL, 10);
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from harness.model.origin import Origin
-from harness.model.route import BackendRef, GRPCRoute, GRPCRouteRule, HTTPRoute, HTTPRouteRule, RequestMirror, Route
+from harness.model.route import BackendRef, Gateway, GRPCRoute, GRPCRouteRule, HTTPRoute, HTTPRouteRule, RequestMirror, Route
 from harness.model.routing import Call, Forwarded, Mirrored, Replied, RouteAnswer, Routing
 from harness.model.service import Service
 from harness.model.topology import Topology
@@ -17,6 +17,7 @@ from harness.oracle.routing.filters import Filtered, filtered, location, status
 from harness.oracle.routing.hostnames import specificity
 from harness.oracle.routing.matching import Rank, grpc_ranks, http_ranks, matched_prefix
 from harness.oracle.routing.message import Headers, Message, changed, joined, message
+from harness.oracle.routing.traffic import policy_of
 
 _NOT_FOUND, _INVALID, _NO_ENDPOINTS = 404, 500, 503
 _GRPC_CODES = {_NOT_FOUND: 12, _INVALID: 14, _NO_ENDPOINTS: 14}  # UNIMPLEMENTED, UNAVAILABLE
@@ -38,6 +39,7 @@ class Router:
         self._routes: tuple[Route, ...] = (*routing.http_routes, *routing.grpc_routes)
         self._gateways = {each.ref: each for each in routing.gateways}
         self._backends = Backends(routing, topology)
+        self._traffic = routing.traffic_policies
         self._topology = topology
         self._labels = {each.name: each.labels for each in topology.namespaces}
         self._attached: dict[tuple[str, int, str | None], list[Route]] = {}  # kept, and the next: there are many calls
@@ -91,7 +93,8 @@ class Router:
         """What a Service does by itself."""
         if not self._backends.has_endpoints(service, port):
             return _failure(_NO_ENDPOINTS, 1, f"Service {service.ref} has no endpoints", None, grpc=request.grpc)
-        return Forwarded(service.ref, port, 1, request.target, request.host, joined(request.headers), None)
+        traffic = policy_of(self._traffic, None, service)
+        return Forwarded(service.ref, port, 1, request.target, request.host, joined(request.headers), None, traffic=traffic)
 
     def _by_rule(self, chosen: _Chosen, call: Call, request: Message) -> Iterator[RouteAnswer]:
         rule, grpc = chosen.rule, isinstance(chosen.route, GRPCRoute)
@@ -129,7 +132,15 @@ class Router:
             mirrors=tuple(self._mirrored(done.mirrors, chosen.route, granted=call.to_gateway)),
             timeouts=rule.timeouts if isinstance(rule, HTTPRouteRule) else None,
             retry=rule.retry if isinstance(rule, HTTPRouteRule) else None,
+            traffic=policy_of(self._traffic, chosen.route, self._front(call)) if self._traffic else None,
         )
+
+    def _front(self, call: Call) -> Service | Gateway:
+        """What is asked, of which it is known that it is there."""
+        front = self._gateways.get(call.destination) if call.to_gateway else self._backends.service(call.destination)
+        if front is None:
+            raise KeyError(f"nothing at {call.destination}")
+        return front
 
     def _mirrored(self, mirrors: Sequence[RequestMirror], route: Route, *, granted: bool) -> Iterator[Mirrored]:
         """Where copies arrive: a mirror whose reference is invalid is dropped."""

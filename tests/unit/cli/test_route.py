@@ -203,7 +203,7 @@ def test_policies_beside_routes_are_read_and_what_carries_neither_is_counted(rou
 
 
 def test_explain_goes_on_with_a_folder_that_holds_routes(route: Route, tmp_path: Path) -> None:
-    route("--json", more=POLICY)
+    route("--json", more=POLICY + TRAFFIC)
     (tmp_path / "flows").write_text("- {from: shop/client, to: shop/web-0, port: 80}\n")
     arguments = [
         "explain",
@@ -273,3 +273,21 @@ def test_a_missing_file_is_bad_input(route: Route) -> None:
     result = route("--json", manifests=("nowhere.yaml",))
     assert (result.return_value, result.stdout) == (2, "")
     assert result.stderr.startswith("nowhere.yaml:1: ")
+
+
+TRAFFIC = """\
+---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: BackendTrafficPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  targetRefs: [{group: "", kind: Service, name: beta}]
+  retry: {numRetries: 1}
+"""
+
+
+def test_a_request_under_a_traffic_policy_says_so(route: Route) -> None:
+    answers = json.loads(route("--json", shop=SHOP + TRAFFIC).stdout)
+    line = (SHOP + TRAFFIC).splitlines().index("kind: BackendTrafficPolicy") + 1
+    assert [each.get("traffic") for several in answers for each in several] == [None, None, None, f"shop.yaml:{line}"]
+    assert f"under BackendTrafficPolicy shop/web (shop.yaml:{line})" in route(shop=SHOP + TRAFFIC).stdout

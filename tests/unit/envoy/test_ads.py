@@ -10,7 +10,7 @@ import pytest
 
 from harness.envoy.ads import METHOD, SERVICE, AdsServer
 from harness.envoy.errors import EnvoyError, NotAccepted
-from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, Snapshot, discovery, message
+from harness.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Message, Snapshot, discovery, message
 
 REQUEST, RESPONSE = discovery()
 SECONDS = 5.0
@@ -171,3 +171,57 @@ def test_a_socket_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_field_that_a_type_lacks_is_refused() -> None:
     with pytest.raises(EnvoyError, match=r"^envoy\.config\.listener\.v3\.Listener 'x' is not one: .*nonsense"):
         message({"@type": LISTENER, "name": "x", "nonsense": 1})
+
+
+def endpoints(name: str, *addresses: str) -> Message:
+    members = [{"endpoint": {"address": {"socket_address": {"address": each, "port_value": 1}}}} for each in addresses]
+    return message({"@type": ENDPOINTS, "cluster_name": name, "endpoints": [{"lb_endpoints": members}]})
+
+
+def test_members_are_awaited_until_they_are_asked_for_and_accepted(server: AdsServer, client: Client) -> None:
+    """An Envoy asks for members of a cluster once it has taken up the cluster, which it may have said before."""
+    server.publish("n1", {CLUSTER: (cluster("a"), cluster("b")), ENDPOINTS: (endpoints("a", "10.0.0.1"), endpoints("b"))})
+    client.ask(CLUSTER)
+    client.accept(client.answer())
+    with pytest.raises(NotAccepted, match="no answer about ClusterLoadAssignment"):
+        server.await_accepted("n1", 0.1)
+    client.ask(ENDPOINTS, "a")
+    first = client.answer()
+    client.accept(first, "a")
+    with pytest.raises(NotAccepted, match="no answer about ClusterLoadAssignment"):
+        server.await_accepted("n1", 0.1)  # not of all
+    client.accept(first, "a", "b")
+    client.accept(client.answer(), "a", "b")
+    server.await_accepted("n1", SECONDS)
+
+
+def test_members_change_without_their_cluster(server: AdsServer, client: Client) -> None:
+    server.publish("n1", {CLUSTER: (cluster("a"),), ENDPOINTS: (endpoints("a", "10.0.0.1"),)})
+    client.ask(CLUSTER)
+    client.accept(client.answer())
+    client.ask(ENDPOINTS, "a")
+    client.accept(client.answer(), "a")
+    server.publish("n1", {CLUSTER: (cluster("a"),), ENDPOINTS: (endpoints("a", "10.0.0.2"),)})
+    assert client.answer().type_url == ENDPOINTS
+
+
+def test_members_are_sent_again_to_a_cluster_that_was_made_anew(server: AdsServer, client: Client) -> None:
+    server.publish("n1", {CLUSTER: (cluster("a"),), ENDPOINTS: (endpoints("a", "10.0.0.1"),)})
+    client.ask(CLUSTER)
+    client.accept(client.answer())
+    client.ask(ENDPOINTS, "a")
+    first = client.answer()
+    client.accept(first, "a")
+    server.await_accepted("n1", SECONDS)
+    client.accept(first, "a")  # nothing new to accept: it asks
+    again = client.answer()
+    assert again.type_url == ENDPOINTS
+    client.accept(again, "a")
+    server.await_accepted("n1", SECONDS)
+
+
+def test_where_no_cluster_has_members_nobody_waits_for_them(server: AdsServer, client: Client) -> None:
+    server.publish("n1", {CLUSTER: (cluster("a"),), ENDPOINTS: ()})
+    client.ask(CLUSTER)
+    client.accept(client.answer())
+    server.await_accepted("n1", SECONDS)

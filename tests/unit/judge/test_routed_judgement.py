@@ -210,3 +210,43 @@ def test_what_a_case_expects_has_to_follow(
     found = list(contradictions(expectation, outcomes, mirrors))
     assert bool(found) is (said is not None)
     assert said is None or said in found[0]
+
+
+def timed(seconds: float, read: tuple[ReadRequest, ...] = (READ,)) -> Try:
+    return Try(replace(ANSWER, began=5.0, ended=5.0 + seconds), read)
+
+
+@pytest.mark.parametrize(
+    ("least", "before", "seconds", "right"),
+    [(1.0, None, 1.0, True), (1.0, None, 0.9, False), (None, 2.0, 1.9, True), (None, 2.0, 2.0, False), (1.0, 2.0, 1.5, True)],
+)
+def test_an_answer_comes_neither_too_soon_nor_too_late(
+    least: float | None, before: float | None, seconds: float, right: bool
+) -> None:
+    delayed = replace(TO_V1, delay=1.0)
+    judged = judge_requests([sight(timed(seconds), shares=[replace(V1, at_least=least, before=before)], outcomes=[delayed])])
+    assert bool(judged.faults) is not right
+    assert right or f"after {seconds:.3f} s" in judged.faults[0]
+
+
+def test_requests_are_told_apart_by_how_long_they_took() -> None:
+    shares = [replace(V1, at_least=1.0, count=(2, 2)), replace(V1, before=1.0, count=(1, 1))]
+    assert not judge_requests([sight(timed(1.2), timed(0.1), timed(1.1), shares=shares)]).faults
+    assert len(judge_requests([sight(timed(1.2), timed(0.1), timed(0.2), shares=shares)]).faults) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [((2, 2), ""), ((1, 3), ""), ((3, 3), "expected 3 of 3"), ((0, 1), "expected 0 to 1 of 3")]
+)
+def test_each_share_comes_about_as_many_times_as_it_should(count: tuple[int, int], said: str) -> None:
+    shares, outcomes = [replace(V1, count=count), GONE], [TO_V1, NOBODY]
+    judged = judge_requests([sight(GOOD, GOOD, Try(RoutedAnswer(404), ()), shares=shares, outcomes=outcomes)])
+    assert said in "".join(judged.faults)
+    assert bool(said) is bool(judged.faults)
+
+
+@pytest.mark.parametrize(("connections", "right"), [((1, 1, 2), True), ((1, 1, 1), False), ((None, None, None), False)])
+def test_no_connection_carries_more_than_it_may(connections: tuple[int | None, ...], right: bool) -> None:
+    expectation = replace(expected(V1, times=3), per_connection=2)
+    tries = [Try(ANSWER, (replace(READ, connection=each),)) for each in connections]
+    assert bool(judge_requests([RoutedSight(expectation, [TO_V1], tries)]).faults) is not right

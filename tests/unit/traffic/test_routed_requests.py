@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -154,10 +155,48 @@ def test_calls_need_their_programs(lab: SimpleNamespace) -> None:
     ],
 )  # fmt: skip
 def test_what_came_is_read_as_an_answer(came: bytes, found: RoutedAnswer) -> None:
-    assert answer(f"answered {came.hex()}", asked(80)) == found
+    assert answer(f"answered 1500000 2000000 {came.hex()}", asked(80)) == replace(found, began=1.5, ended=2.0)
 
 
 @pytest.mark.parametrize("line", ["", "answered", "answered zz"])
 def test_what_the_program_never_prints_is_refused(line: str) -> None:
     with pytest.raises(LoadFailed, match="requests printed what cannot be understood"):
         answer(line, asked(80))
+
+
+def test_requests_that_go_together_do_not_wait_for_each_others_answers(
+    served: tuple[int, Responder], lab: SimpleNamespace
+) -> None:
+    port, responder = served
+    transcript = Transcript(responder)
+    begun = time.monotonic()
+    (answers,) = ask([replace(asked(port, times=12, told=Told(delay=0.5)), together=True)], lab, ADDRESSES, None)
+    assert time.monotonic() - begun < 12 * 0.5
+    assert [(each.status, each.by) for _, each in answers] == [(200, "test/pod")] * 12
+    assert max(each.began for _, each in answers) < min(each.ended for _, each in answers)
+    assert all(each.ended - each.began >= 0.5 for _, each in answers)
+    assert sorted(nonce for nonce, _ in answers) == sorted(
+        int(dict(request.headers)["Probe"], 16) for request in heads(transcript, responder)
+    )
+    assert len(transcript.connections()) == 12
+
+
+def test_requests_that_were_not_there_at_one_time_are_no_answer(served: tuple[int, Responder], lab: SimpleNamespace) -> None:
+    late = replace(asked(served[0], times=100, told=Told(delay=0.001)), together=True)
+    with pytest.raises(LoadFailed, match="the first was answered before the last was sent"):
+        ask([late], lab, ADDRESSES, None)
+
+
+def test_time_passes_before_a_request_that_comes_after_a_while(served: tuple[int, Responder], lab: SimpleNamespace) -> None:
+    port, _ = served
+    (((_, first),), ((_, second),)) = ask([asked(port), replace(asked(port, path="/b"), after=0.4)], lab, ADDRESSES, None)
+    assert (first.status, second.status) == (200, 200)
+    assert second.began - first.ended >= 0.39
+
+
+@pytest.mark.parametrize(("only", "status"), [("test/pod", 503), ("test/po", 200), ("test/pods", 200), ("other/pod", 200)])
+def test_what_one_server_is_told_no_other_does(
+    served: tuple[int, Responder], lab: SimpleNamespace, only: str, status: int
+) -> None:
+    (((_, found),),) = ask([asked(served[0], told=Told(503, only=only))], lab, ADDRESSES, None)
+    assert found.status == status
