@@ -1,7 +1,7 @@
 """The eBPF mesh with a fast path: requests that the kernel understands go past the nodes' Envoys."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import COMPONENT
 from harness.lab.port import Lab, LabError, LabPod
 from harness.mesh.errors import MeshError
-from harness.mesh.l7 import PINS, FastPath
+from harness.mesh.l7 import PINS, FastPath, meanings
 from harness.mesh.l7process import COMPONENT as AGENT
 from harness.mesh.l7process import AgentProcess
 from harness.mesh.mesh import Mesh, attached
@@ -163,6 +163,10 @@ class EbpfL7(NodeProxy):
 
     def tuned(self, settings: str) -> "EbpfL7":
         return EbpfL7(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
+
+    def paths(self) -> Mapping[str, str]:
+        """What ``path_counts`` of its attachments counts."""
+        return meanings()
 
     def supports(self, feature: Feature) -> Support:
         return same_node_support() if feature is Feature.SAME_NODE_FAST_PATH else super().supports(feature)
