@@ -45,8 +45,9 @@ http {{
     # From memory, in one segment with its head.
     location = /100 {{ return 200 "{tiny}"; }}
     location = /1k {{ return 200 "{small}"; }}
-    # The same under a prefix that routes can match.
+    # The same under prefixes that policies and routes can tell apart.
     location = /shop/1k {{ return 200 "{small}"; }}
+    location = /audit/1k {{ return 200 "{small}"; }}
     # Who answers: a probe asks for it.
     location = /name {{ return 200 "{name}"; }}
     # How many requests there were: it tells how they were shared among several.
@@ -65,7 +66,7 @@ def configuration(folder: Path, port: int, name: str, workers: int) -> str:
 
 @contextmanager
 def serve(pod: LabPod, port: int, folder: Path, workers: int = 1) -> Iterator[Process]:
-    """nginx in ``pod``: ``/100``, ``/1k`` (``/shop/1k``) and ``/64k`` are bodies of that size, ``/name`` answers its name.
+    """nginx in ``pod``: ``/100``, ``/1k`` and ``/64k`` are bodies of that size, ``/name`` answers the pod's name.
 
     Entered when it accepts on each of the pod's addresses. Its files are kept below ``folder``.
     Raises LabError with nginx's own words.
