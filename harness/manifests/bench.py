@@ -83,7 +83,7 @@ def _scenario(file: Path) -> BenchScenario:
     if topology is not None:
         faults += _inconsistent(document, shape, topology)
         faults += homeless(loaded.policies, topology, loaded.routing)
-        if shape.service is not None:
+        if shape.service is not None and not faults:  # else a Service may be missing that could not be read
             faults += unfit(document, shape.service, shape.server, topology, loaded.routing)
     matrix: tuple[Expectation, ...] = ()
     if topology is not None:
