@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
 from harness.model.case import CaseOutcome, CaseResult
+from harness.report.conformance_run import MaturityRow
 from harness.report.convergence import Canaries, Convergence
 from harness.report.junit import clean
+from harness.report.maturity import maturity_markdown
 
 FORMAT = 1
 _READING = (
@@ -70,7 +72,10 @@ def _case(suite: ElementTree.Element, result: CaseResult, tag: str | None) -> No
 
 
 def conformance_markdown(
-    results: Sequence[CaseResult], rows: Mapping[str, Sequence[str]], convergence: Mapping[str, Convergence]
+    results: Sequence[CaseResult],
+    rows: Mapping[str, Sequence[str]],
+    convergence: Mapping[str, Convergence],
+    maturity: Sequence[MaturityRow] = (),
 ) -> str:
     """A row an area and feature, a column a data plane, for a CI summary.
 
@@ -86,6 +91,7 @@ def conformance_markdown(
         lines.append(_row([area, key, *(_cell([each for each in members if each.dataplane == plane]) for plane in planes)]))
     totals = [_cell([each for each in results if each.dataplane == plane]) for plane in planes]
     lines += [_row(["**all**", "", *totals]), "", _READING]
+    lines += list(maturity_markdown(maturity))
     if convergence:
         lines += ["", _row(["policies handed over to enforced", "changes", "p50", "p99"]), _row(["---"] * 4)]
         lines += [_row([name, str(c.count), _ms(c.p50), _ms(c.p99)]) for name, c in convergence.items()]

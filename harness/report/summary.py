@@ -7,6 +7,7 @@ from harness.report import sentences, tables
 from harness.report.conformance_run import FILE, read_conformance
 from harness.report.conformance_text import plane_lines
 from harness.report.lookup import Figures
+from harness.report.maturity import maturity_lines
 from harness.report.paths import NONE, Shares, path_shares
 from harness.report.run import Run, ScenarioRow, read_run
 
@@ -15,7 +16,8 @@ def summary_text(folder: Path) -> str:
     """Targets and headline table of a run's folder, or a line a data plane of conformance cases. Raises RunError."""
     if (folder / FILE).is_file():
         conformance = read_conformance(folder)
-        return "\n".join(plane_lines(conformance.outcomes(), conformance.took())) + "\n"
+        lines = [*plane_lines(conformance.outcomes(), conformance.took()), *maturity_lines(conformance.maturity)]
+        return "\n".join(lines) + "\n"
     run = read_run(folder)
     figures = Figures(run)
     parts = [_figures(figures, scenario) for scenario in run.scenarios]
