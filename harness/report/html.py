@@ -35,6 +35,7 @@ class Page:
                     "answers": sentences.answers(figures, scenario),
                     "empty": tables.empty_loads(run, scenario),
                     "loads": tables.load_lines(scenario),
+                    "by_load": tables.load_figures(figures, scenario),
                     "lacking": [row for row in run.unsupported if row.scenario == scenario.name],
                     "paths": paths.path_shares(figures, scenario),
                     "backends": paths.backend_shares(figures, scenario),

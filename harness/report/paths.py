@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.report.lookup import Cell, Figures
 from harness.report.quantity import digits
-from harness.report.run import ScenarioRow
+from harness.report.run import DataPlaneRow, ScenarioRow
 
 SHOWN = 0.0005
 """A smaller share is of requests under way when the load began or ended, and printed as none."""
@@ -33,6 +33,11 @@ def backend_shares(figures: Figures, scenario: ScenarioRow) -> list[Shares]:
     names = dict.fromkeys(scenario.backends, "")
     found = (_shares(figures, scenario, plane, "backend_share", names) for plane in figures.planes)
     return [shares for shares in found if shares is not None]
+
+
+def _routes(plane: DataPlaneRow) -> bool:
+    said = plane.supports.get("l7-routing")
+    return said is not None and said.answer == "yes"
 
 
 def _shares(figures: Figures, scenario: ScenarioRow, plane: str, metric: str, meanings: dict[str, str]) -> Shares | None:

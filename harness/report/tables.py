@@ -49,6 +49,18 @@ def _glance_figure(figures: Figures, cell: Cell, plane: str, base: str, metric: 
     return Figure(quantity(row.value, row.unit), row.value, "" if against is None else ratio(against.value))
 
 
+def load_figures(figures: Figures, scenario: ScenarioRow) -> list[tuple[str, str, list[Figure]]]:
+    """Metric, load, and a figure a plane, of each headline metric that was measured in several loads."""
+    base = figures.planes[0]
+    found = []
+    for metric in HEADLINE:
+        cells = figures.cells(scenario, metric)
+        for cell in cells if len(cells) > 1 else ():
+            row = [_glance_figure(figures, cell, plane, base, metric) for plane in figures.planes]
+            found.append((metric_text(metric).label, cell.load.name, row))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """A paired ratio, worded. ``word`` is better, worse or "not distinguishable"; empty where nothing is judged."""
