@@ -14,7 +14,7 @@ from harness.model.origin import Origin
 
 ASKED = (
     "routing", "weights", "retries", "timeouts", "circuit breaking", "outlier ejection", "fault injection", "mirror",
-    "rate limit", "header changes", "jwt", "external authorisation", "grpc", "websocket", "mutual tls",
+    "rate limit", "header changes", "jwt", "external authorisation", "grpc", "websocket", "mtls identity",
 )  # fmt: skip
 
 
