@@ -29,9 +29,10 @@ def path_shares(figures: Figures, scenario: ScenarioRow) -> list[Shares]:
 
 
 def backend_shares(figures: Figures, scenario: ScenarioRow) -> list[Shares]:
-    """Which part of a load's requests each backend of the scenario's Service answered."""
+    """Which part of a load's requests each backend of the scenario's Service answered, on planes that have Services."""
     names = dict.fromkeys(scenario.backends, "")
-    found = (_shares(figures, scenario, plane, "backend_share", names) for plane in figures.planes)
+    routing = [plane.name for plane in figures.run.dataplanes if _routes(plane)]
+    found = (_shares(figures, scenario, plane, "backend_share", names) for plane in routing)
     return [shares for shares in found if shares is not None]
 
 
