@@ -199,9 +199,10 @@ class Campaign:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
             self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
-            self.observer.added(len(loads) * len(self.plan.arms))
             rows = [row for each in scenarios for row in self.plan.rows_of(block, each)]
-            self._block(made, block, 2, [row for row in rows if (row.scenario.name, row.load.name) in loads])
+            again = [row for row in rows if (row.scenario.name, row.load.name) in loads]
+            self.observer.added(sum(len(row.arms) for row in again))
+            self._block(made, block, 2, again)
 
 
 def whole_ticks(rate: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from harness.lab.port import LabPod
 from harness.meters.paths import KINDS
 from harness.meters.port import MeterError, Subject
+from harness.model.bench import LoadKind
 from harness.model.result import Metric
 from harness.traffic.nginx import STATUS
 from harness.traffic.port import LoadResult
@@ -65,7 +66,7 @@ class Backends:
     """Shares of the backends of a Service; nothing where a pod is asked itself."""
 
     name = "backends"
-    kinds = KINDS
+    kinds = KINDS - {LoadKind.LATENCY.value}  # a look is a request itself
 
     def available(self) -> str | None:
         return None

@@ -47,6 +47,10 @@ def test_nothing_is_read_while_kernel_events_are_counted(name: str) -> None:
     assert {LoadKind.MAXIMUM.value, LoadKind.CLOSED.value, LoadKind.BLOCKING.value} <= registered()[name].kinds
 
 
+def test_backends_are_not_looked_at_while_latency_is_taken() -> None:
+    assert LoadKind.LATENCY.value not in registered()["backends"].kinds
+
+
 @contextmanager
 def answering(answers: Iterator[bytes]) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
