@@ -195,7 +195,7 @@ def _report(
         name: Convergence.of(seconds, outcomes.canaries.get(name, ())) for name, seconds in outcomes.convergence.items()
     }
     if files.json:
-        files.json.write_text(conformance_json(results))
+        files.json.write_text(conformance_json(results, maturity))
     if files.junit:
         files.junit.write_text(conformance_junit(results, convergence))
     if files.markdown:

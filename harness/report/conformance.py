@@ -19,10 +19,11 @@ _READING = (
 _FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms", "admitted_meanwhile")
 
 
-def conformance_json(results: Sequence[CaseResult]) -> str:
+def conformance_json(results: Sequence[CaseResult], maturity: Sequence[MaturityRow] = ()) -> str:
     """Format 1 of docs/schemas/conformance.schema.json."""
     rows = [{name: getattr(result, name) for name in _FIELDS} for result in results]
-    return json.dumps({"format": FORMAT, "results": rows}, indent=1) + "\n"
+    features = [row.model_dump(mode="json") for row in maturity]
+    return json.dumps({"format": FORMAT, "results": rows, "maturity": features}, indent=1) + "\n"
 
 
 def conformance_junit(results: Sequence[CaseResult], convergence: Mapping[str, Convergence]) -> str:

@@ -18,6 +18,7 @@ from harness.model.case import CaseOutcome, CaseResult
 from harness.model.maturity import MaturityFeature
 from harness.model.origin import Origin
 from harness.report import summary_text, write_reports
+from harness.report.conformance import conformance_json
 from harness.report.conformance_run import MaturityRow, read_conformance
 from harness.report.maturity import matrix, maturity_lines, words
 
@@ -105,6 +106,17 @@ def test_markdown_and_the_terminal_show_it(folder: Path) -> None:
     said = "maturity of node-proxy: 1 of 5 features pass; fail: Upgrades; unsupported: JWT, Identity; not asked: Mirror"
     assert said in summary_text(folder)
     assert said in list(maturity_lines(read_conformance(folder).maturity))
+
+
+def test_results_for_programs_hold_the_same_matrix(folder: Path) -> None:
+    schema = json.loads((SCENARIOS.parent / "docs" / "schemas" / "conformance.schema.json").read_text())
+    rows = schema["properties"]["maturity"]["items"]["properties"]
+    cells = rows["cells"]["additionalProperties"]["properties"]
+    written = json.loads(conformance_json(results(), read_conformance(folder).maturity))
+    assert {name for row in written["maturity"] for name in row} == set(rows)
+    assert {name for row in written["maturity"] for cell in row["cells"].values() for name in cell} == set(cells)
+    assert cells["standing"]["enum"] == [str(each) for each in Standing]
+    assert written["maturity"] == json.loads((folder / "results.json").read_text())["maturity"]
 
 
 def test_a_run_without_any_of_the_cases_has_no_matrix(tmp_path: Path) -> None:
