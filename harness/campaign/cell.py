@@ -37,8 +37,10 @@ class _Gauges:
             reading.end()
 
 
-def measure(load: Load, meters: Sequence[Meter], subject: Subject, port: int, point: LoadPoint, rate: float) -> Outcome:
-    """Run the load once. Raises LoadFailed or MeterError."""
+def measure(
+    load: Load, meters: Sequence[Meter], subject: Subject, asked: tuple[str, int], point: LoadPoint, rate: float
+) -> Outcome:
+    """Run the load once, at the address and port ``asked``. Raises LoadFailed or MeterError."""
     with ExitStack() as stack:
         readings = []
         for meter in meters:
@@ -46,7 +48,8 @@ def measure(load: Load, meters: Sequence[Meter], subject: Subject, port: int, po
                 reading = meter.open(subject)
                 stack.callback(reading.close)
                 readings.append(reading)
-        result = load.run(subject.client, subject.server, port, point, rate, _Gauges(readings))
+        address, port = asked
+        result = load.run(subject.client, subject.server, port, point, rate, _Gauges(readings), address=address)
         metrics = [*result.metrics, *(metric for reading in readings for metric in reading.metrics(result))]
         attachments = {name: text for reading in readings for name, text in reading.attachments().items()}
     if result.count == 0:

@@ -39,7 +39,7 @@ def needs(case: Case) -> dict[Feature, Origin]:
             if expectation.flow.family == 6:
                 found.setdefault(Feature.IPV6, expectation.origin)
         for policy in step.policies:
-            for feature, origin in _of_policy(policy):
+            for feature, origin in features_of(policy):
                 found.setdefault(feature, origin)
     return found
 
@@ -53,7 +53,8 @@ def _of_requests(case: Case) -> Iterator[tuple[Feature, Origin]]:
         yield from ((Feature.L7_TRAFFIC, policy.origin) for policy in step.routing.traffic_policies)
 
 
-def _of_policy(policy: Policy) -> Iterator[tuple[Feature, Origin]]:
+def features_of(policy: Policy) -> Iterator[tuple[Feature, Origin]]:
+    """What a policy asks of a data plane beyond policy itself, each with the place that asks for it."""
     if not isinstance(policy, CiliumPolicy):
         for rule in (*(policy.ingress or ()), *(policy.egress or ())):
             yield from ((Feature.POLICY_CIDR, peer.origin) for peer in rule.peers or () if peer.ip_block is not None)

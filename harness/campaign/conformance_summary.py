@@ -9,9 +9,11 @@ from typing import Any
 
 from harness.campaign.conformance import Outcomes
 from harness.campaign.conformance_features import needs
+from harness.campaign.conformance_maturity import maturity_rows
 from harness.dataplanes.port import DataPlane
 from harness.model.canary import CanarySeen
 from harness.model.case import Case, CaseResult, ExpectedOutcome
+from harness.model.maturity import MaturityFeature
 
 FORMAT = 1
 
@@ -29,8 +31,12 @@ def summarise(
     command: Sequence[str],
     fingerprint: Mapping[str, str],
     earlier: Path | None = None,
+    features: Sequence[MaturityFeature] = (),
 ) -> str:
-    """The document. ``started`` is ISO 8601; ``earlier`` is the results.json of a run whose expectations are compared with."""
+    """The document. ``started`` is ISO 8601; ``earlier`` is the results.json of a run whose expectations are compared with.
+
+    ``features`` are the rows of the maturity matrix.
+    """
     reference = json.loads(earlier.read_text()) if earlier is not None and earlier.is_file() else None
     document = {
         "format": FORMAT,
@@ -57,6 +63,7 @@ def summarise(
         "expectation_changes": list(_changes(cases, planes, listed, reference)),
         "compared_with": _commit(reference) if reference else None,
         "troubles": outcomes.troubles,
+        "maturity": maturity_rows(features, cases, planes, results),
     }  # fmt: skip
     return "{\n" + ",\n".join(f"{json.dumps(name)}: {_lines(value)}" for name, value in document.items()) + "\n}\n"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.campaign.journal import CampaignError, Journal, Record
-from harness.campaign.plan import Mode, Plan, plan
+from harness.campaign.plan import Mode, Plan, Unsupported, plan
 from harness.model.bench import BenchScenario
 
 JOURNAL = "journal.jsonl"
@@ -48,6 +48,7 @@ def begin(folder: Path, campaign: Plan, fingerprint: Mapping[str, str], command:
         "plan", format=1, started=datetime.now(UTC).isoformat(timespec="seconds"), mode=str(campaign.mode),
         blocks=campaign.blocks, seed=campaign.seed, arms=[[arm.name, arm.dataplane] for arm in campaign.arms],
         scenarios={scenario.name: digest(scenario) for scenario in campaign.scenarios},
+        unsupported=[[each.scenario, each.dataplane, each.reason] for each in campaign.unsupported],
         fingerprint=dict(fingerprint), command=list(command),
     )  # fmt: skip
     return journal
@@ -74,6 +75,7 @@ def resume(
     campaign = plan(
         [known[name] for name in record["scenarios"]], names, Mode(record["mode"]),
         blocks=record["blocks"], seed=record["seed"],
+        unsupported=[Unsupported(*each) for each in record.get("unsupported", ())],
     )  # fmt: skip
     journal.append("resumed", command=list(command))
     return journal, campaign

@@ -22,7 +22,7 @@ class Mode(StrEnum):
 BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 2 * DEFAULT_BLOCKS}
 LONGER = {Mode.QUICK: 1.0, Mode.DEFAULT: 1.0, Mode.FULL: 2.0}
 PLACEMENT = "no process is bound to a processor, on any plane; the open-loop generator runs first (SCHED_FIFO)"
-QUICK_KINDS = (LoadKind.LATENCY, LoadKind.COST, LoadKind.TRACE, LoadKind.MAXIMUM)
+QUICK_KINDS = (LoadKind.LATENCY, LoadKind.COST, LoadKind.TRACE, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING)
 QUICK_PLANES = ("plain", "sidecar", "ebpf")
 DEFAULT_PLANES = ("plain", "sidecar", "sidecar-mtls", "ebpf", "ebpf-sockmap")
 
@@ -36,8 +36,17 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A scenario that is not measured on a data plane, and why."""
+
+    scenario: str
+    dataplane: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One load of a scenario on every arm, one after the other: what a block compares."""
+    """One load of a scenario on every arm that can do it, one after the other: what a block compares."""
 
     scenario: BenchScenario
     load: LoadPoint
@@ -53,6 +62,14 @@ class Plan:
     arms: tuple[Arm, ...]
     blocks: int
     seed: int
+    unsupported: tuple[Unsupported, ...] = ()
+
+    def arms_for(self, scenario: BenchScenario) -> Sequence[Arm]:
+        """The arms on which the scenario is measured, in the plan's order."""
+        return [arm for arm in self.arms if self._measures(scenario, arm)]
+
+    def _measures(self, scenario: BenchScenario, arm: Arm) -> bool:
+        return all((each.scenario, each.dataplane) != (scenario.name, arm.dataplane) for each in self.unsupported)
 
     def arms_of(self, block: int, row: int = 0) -> Sequence[Arm]:
         """The arms in the order of a block's row, which is one load on every arm in turn.
@@ -68,7 +85,12 @@ class Plan:
 
     def rows_of(self, block: int, scenario: BenchScenario) -> Sequence[Row]:
         """What the block measures of the scenario, in the block's order."""
-        rows = [Row(scenario, load, self.arms_of(block, number)) for number, load in enumerate(self.loads(scenario))]
+        if not self.arms_for(scenario):
+            return []
+        rows = [
+            Row(scenario, load, [arm for arm in self.arms_of(block, number) if self._measures(scenario, arm)])
+            for number, load in enumerate(self.loads(scenario))
+        ]
         random.Random(f"{self.seed}/loads/{block}/{scenario.name}").shuffle(rows)
         return rows
 
@@ -87,21 +109,32 @@ class Plan:
     @property
     def cells(self) -> int:
         """How many cells there are to measure, without the survey."""
-        return self.blocks * len(self.arms) * sum(len(self.loads(scenario)) for scenario in self.scenarios)
+        return self.blocks * sum(len(self.loads(scenario)) * len(self.arms_for(scenario)) for scenario in self.scenarios)
 
     @property
     def seconds(self) -> float:
         """About how long the loads take, warm-ups and the survey included, attachments not."""
-        each = sum(load.seconds + load.warmup for scenario in self.scenarios for load in self.loads(scenario))
-        survey = [self.needs_maximum(scenario) for scenario in self.scenarios]
-        once = sum(load.seconds + load.warmup for load in survey if load)
-        return len(self.arms) * (self.blocks * each * LONGER[self.mode] + once)
+        total = 0.0
+        for scenario in self.scenarios:
+            each = sum(load.seconds + load.warmup for load in self.loads(scenario))
+            survey = self.needs_maximum(scenario)
+            once = survey.seconds + survey.warmup if survey else 0.0
+            total += len(self.arms_for(scenario)) * (self.blocks * each * LONGER[self.mode] + once)
+        return total
 
 
-def plan(scenarios: Sequence[BenchScenario], dataplanes: Sequence[str], mode: Mode, *, blocks: int | None, seed: int) -> Plan:
+def plan(
+    scenarios: Sequence[BenchScenario],
+    dataplanes: Sequence[str],
+    mode: Mode,
+    *,
+    blocks: int | None,
+    seed: int,
+    unsupported: Sequence[Unsupported] = (),
+) -> Plan:
     """A campaign over ``dataplanes`` (none given: the mode's own) with an A/A pair of the first, except in a quick run."""
     names = list(dict.fromkeys(dataplanes)) or list(QUICK_PLANES if mode is Mode.QUICK else DEFAULT_PLANES)
     arms = [Arm(name, name) for name in names]
     if mode is not Mode.QUICK:
         arms.append(Arm(f"{names[0]}#2", names[0]))
-    return Plan(mode, tuple(scenarios), tuple(arms), blocks or BLOCKS[mode], seed)
+    return Plan(mode, tuple(scenarios), tuple(arms), blocks or BLOCKS[mode], seed, tuple(unsupported))

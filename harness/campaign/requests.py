@@ -22,6 +22,7 @@ def write_requests(folder: Path, key: CellKey, attempt: int, requests: Requests)
             "done": pa.array(requests.done - start, mask=failed),
             "lag": requests.lag,
             "status": requests.status,
+            "form": requests.form,
         }
     )
     path = folder / "requests" / f"{key.block:02}-{key.scenario}-{key.load}-{key.arm.replace('#', '-')}-{attempt}.parquet"

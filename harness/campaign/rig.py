@@ -4,12 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from harness.campaign.bench_features import routes
 from harness.campaign.plan import Arm
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
 from harness.lab.netns import up
 from harness.lab.port import Lab, LabError
+from harness.lab.service_addresses import service_addresses
 from harness.model.bench import BenchScenario
 from harness.traffic.nginx import serve
+
+FAMILIES = (4, 6)
+"""In the order in which a Service's addresses are listed."""
 
 
 @contextmanager
@@ -33,14 +38,30 @@ class Rig:
     attachments: dict[str, Attachment] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
-    def apply(self, scenario: BenchScenario) -> None:
-        """Put the scenario's policies in force on every arm that works."""
-        for name, attachment in self.attachments.items():
-            if name not in self.broken:
+    def apply(self, scenario: BenchScenario, arms: Sequence[Arm], planes: Mapping[str, DataPlane]) -> None:
+        """Put the scenario's policies and routes in force on every arm of ``arms`` that works."""
+        for arm in arms:
+            if arm.name in self.attachments and arm.name not in self.broken:
                 try:
-                    attachment.apply(scenario.policies)
+                    put_in_force(self.attachments[arm.name], scenario, planes[arm.dataplane])
                 except (LabError, DataPlaneError) as error:
-                    self.broken[name] = str(error)
+                    self.broken[arm.name] = str(error)
+
+
+def put_in_force(attachment: Attachment, scenario: BenchScenario, plane: DataPlane) -> None:
+    """The scenario's policies, and its routes where the plane has any. Raises LabError, DataPlaneError."""
+    if scenario.front is not None and routes(plane):
+        attachment.apply(scenario.policies, scenario.routing)
+    else:
+        attachment.apply(scenario.policies)
+
+
+def asked_at(lab: Lab, scenario: BenchScenario, plane: DataPlane, family: int) -> tuple[str, int]:
+    """The address and port that the scenario's client asks: its Service's, else its server's."""
+    if scenario.front is not None and routes(plane):
+        addresses = service_addresses(scenario.routing.services, lab.topology)[scenario.front.service]
+        return addresses[FAMILIES.index(family)], scenario.front.port
+    return lab.pod(scenario.server).pod.ip(family), scenario.port
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from harness.campaign.observer import Observer
 from harness.campaign.plan import LONGER, Arm, Plan, Row
 from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
-from harness.campaign.rig import Rig, attached, labs
-from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
+from harness.campaign.rig import Rig, asked_at, attached, labs, put_in_force
+from harness.dataplanes.port import Attachment, CountsPaths, DataPlane, DataPlaneError
 from harness.lab.port import Lab, LabError
 from harness.meters.port import Meter, MeterError, Subject
 from harness.model.bench import BenchScenario, LoadPoint
@@ -73,7 +73,10 @@ class Campaign:
         """Once an arm: is every policy enforced, and what is the most that each scenario's pair can do?"""
         surveyed = {(r["scenario"], r["arm"]) for r in self.journal.records("survey")}
         for arm in self.plan.arms_of(SURVEY):
-            wanted = [scenario for scenario in scenarios if (scenario.name, arm.name) not in surveyed]
+            wanted = [
+                scenario for scenario in scenarios
+                if (scenario.name, arm.name) not in surveyed and arm in self.plan.arms_for(scenario)
+            ]  # fmt: skip
             if not wanted:
                 continue
             self.observer.began(f"survey of {arm.name}: policy, and the most it can do")
@@ -81,11 +84,11 @@ class Campaign:
                 plane, lab = self._planes[arm.dataplane], made[arm.name]
                 with plane.attach(lab) as attachment:
                     for scenario in wanted:
-                        attachment.apply(scenario.policies)
+                        put_in_force(attachment, scenario, plane)
                         rows = [row.as_record() for row in check(scenario, lab, plane, attachment)]
                         self.journal.append(
                             "survey", scenario=scenario.name, arm=arm.name, dataplane=arm.dataplane, matrix=rows,
-                            maximum=self._maximum(lab, scenario, attachment),
+                            maximum=self._maximum(lab, scenario, plane, attachment),
                         )  # fmt: skip
             except FAILURES as error:
                 self.observer.noted(f"{arm.name}: {error}")
@@ -97,11 +100,11 @@ class Campaign:
         for scenario in scenarios:
             self._rates[scenario.name] = self._half_of_slowest(scenario)
 
-    def _maximum(self, lab: Lab, scenario: BenchScenario, attachment: Attachment) -> float | None:
+    def _maximum(self, lab: Lab, scenario: BenchScenario, plane: DataPlane, attachment: Attachment) -> float | None:
         point = self.plan.needs_maximum(scenario)
         if point is None:
             return None
-        outcome = self._once(lab, scenario, point, attachment)
+        outcome = self._once(lab, scenario, point, plane, attachment)
         return next(metric.value for metric in outcome.metrics if metric.name == "throughput")
 
     def _half_of_slowest(self, scenario: BenchScenario) -> float:
@@ -127,7 +130,7 @@ class Campaign:
             applied = None
             for row, arms in left:
                 if applied is not row.scenario:
-                    rig.apply(row.scenario)
+                    rig.apply(row.scenario, self.plan.arms_for(row.scenario), self._planes)
                     applied = row.scenario
                 for number, arm in enumerate(arms):
                     if (row.scenario.name, row.load.name) in void:
@@ -149,7 +152,8 @@ class Campaign:
         try:
             if arm.name in rig.broken:
                 raise DataPlaneError(rig.broken[arm.name])
-            outcome = self._once(rig.labs[arm.name], row.scenario, row.load, rig.attachments[arm.name])
+            plane, attachment = self._planes[arm.dataplane], rig.attachments[arm.name]
+            outcome = self._once(rig.labs[arm.name], row.scenario, row.load, plane, attachment)
         except FAILURES as error:
             outcome = Outcome((), void=str(error))
         if outcome.requests is not None:
@@ -159,13 +163,17 @@ class Campaign:
             self.observer.noted(f"{key} is void: {outcome.void}")
         return outcome
 
-    def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, attachment: Attachment) -> Outcome:
+    def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, plane: DataPlane, attachment: Attachment) -> Outcome:
         longer = LONGER[self.plan.mode]
         point = replace(point, seconds=point.seconds * longer)
         rate = point.rate if not point.half_of_slowest else self._rates[scenario.name]
-        client, server = lab.pod(scenario.client), lab.pod(scenario.server)
-        subject = Subject(lab, client, server, attachment.components())
-        return measure(self._loads[point.kind], self._meters, subject, scenario.port, point, rate or 0.0)
+        subject = Subject(
+            lab, lab.pod(scenario.client), lab.pod(scenario.server), attachment.components(),
+            backends=tuple(lab.pod(ref) for ref in scenario.front.backends) if scenario.front is not None else (),
+            path_counts=attachment.path_counts if isinstance(attachment, CountsPaths) else None, port=scenario.port,
+        )  # fmt: skip
+        address, port = asked_at(lab, scenario, plane, point.family)
+        return measure(self._loads[point.kind], self._meters, subject, (address, port), point, rate or 0.0)
 
     def _record(
         self, key: CellKey, arm: Arm, attempt: int, scenario: BenchScenario, point: LoadPoint, outcome: Outcome, seconds: float
@@ -191,9 +199,10 @@ class Campaign:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
             self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
-            self.observer.added(len(loads) * len(self.plan.arms))
             rows = [row for each in scenarios for row in self.plan.rows_of(block, each)]
-            self._block(made, block, 2, [row for row in rows if (row.scenario.name, row.load.name) in loads])
+            again = [row for row in rows if (row.scenario.name, row.load.name) in loads]
+            self.observer.added(sum(len(row.arms) for row in again))
+            self._block(made, block, 2, again)
 
 
 def whole_ticks(rate: float) -> float:

@@ -6,20 +6,23 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.campaign.folder import planned
 from harness.campaign.journal import CampaignError, Journal, Record
 from harness.campaign.plan import Mode, Plan
 from harness.campaign.run import SURVEY
 from harness.campaign.samples import Samples, gather
-from harness.dataplanes.port import DataPlane, Feature, No, Support, Yes
-from harness.judge.estimates import Pair, absolute, ratios
+from harness.dataplanes.port import DataPlane, Feature, NamesPaths, No, Support, Yes
+from harness.judge.estimates import Pair, Place, absolute, across, ratios
 from harness.judge.noise import NoiseFloor, noise_floors
 from harness.judge.targets import Judged, judge
 from harness.model.bench import BenchScenario
 from harness.model.result import Estimate
 from harness.model.target import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 1
 TITLE = "Sidecar and eBPF data planes compared"
@@ -40,7 +43,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
     names = list(dict.fromkeys(arm.dataplane for arm in plan.arms))
     estimates = [*absolute(figures), *ratios(figures, list(_pairs(names, planes)))]
     floors = [] if plan.mode is Mode.QUICK else list(noise_floors(figures, names[0], f"{names[0]}#2"))
-    judged = [] if plan.mode is Mode.QUICK else _judged(targets, plan, estimates, floors)
+    judged = [] if plan.mode is Mode.QUICK else _judged(targets, plan, figures, estimates, floors)
     surveys = list(journal.records("survey"))
     record = planned(journal)
     run = {
@@ -60,6 +63,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
             {"cell": f"{void.cell} on {void.arm}", "reason": void.reason, "reran": void.reran, "resolved": void.resolved}
             for void in samples.voids
         ],
+        "unsupported": [asdict(each) for each in plan.unsupported],
         "unmeasured": [
             {"metric": each["meter"], "reason": each["reason"]} for each in journal.records("unmeasured")
         ],
@@ -88,21 +92,31 @@ def _pairs(names: Sequence[str], planes: Mapping[str, DataPlane]) -> Iterator[Pa
             yield Pair(name, against, encrypted[0] == encrypted[1] if all(answers) else None)
 
 
-def _judged(targets: Sequence[Target], plan: Plan, estimates: Sequence[Estimate], floors: Sequence[NoiseFloor]) -> list[Judged]:
-    """Every target whose scenario and planes took part."""
+def _judged(
+    targets: Sequence[Target], plan: Plan, figures: "pd.DataFrame", estimates: Sequence[Estimate], floors: Sequence[NoiseFloor]
+) -> list[Judged]:
+    """Every target whose scenarios took part, on planes that can do them."""
     by_cell = {(row.cell, row.metric, row.dataplane, row.against): row for row in estimates if not row.component}
     noise = {(floor.scenario, floor.load, floor.metric): floor for floor in floors}
-    took_part = {arm.dataplane for arm in plan.arms}
-    known = {scenario.name for scenario in plan.scenarios}
-    return [
-        judge(
-            target,
-            by_cell.get((f"{target.scenario}/{target.load}", target.metric, target.dataplane, target.against)),
-            noise.get((target.scenario, target.load, target.metric)),
-        )
-        for target in targets
-        if {target.dataplane, target.against} <= took_part and target.scenario in known
-    ]
+    took_part = {(scenario.name, arm.dataplane) for scenario in plan.scenarios for arm in plan.arms_for(scenario)}
+    judged = []
+    for target in targets:
+        above = Place(target.scenario, target.load, target.dataplane)
+        below = Place(target.against_scenario or target.scenario, target.against_load or target.load, target.against)
+        if not {(place.scenario, place.dataplane) for place in (above, below)} <= took_part:
+            continue
+        if (above.scenario, above.load) == (below.scenario, below.load):
+            ratio = by_cell.get((f"{target.scenario}/{target.load}", target.metric, target.dataplane, target.against))
+        else:
+            ratio = across(figures, above, below, target.metric, target.equal)
+        judged.append(judge(target, ratio, _floor([noise.get((p.scenario, p.load, target.metric)) for p in (above, below)])))
+    return judged
+
+
+def _floor(floors: Sequence[NoiseFloor | None]) -> NoiseFloor | None:
+    """The highest of the floors of the cells that a ratio is of; None where one is not known."""
+    known = [floor for floor in floors if floor is not None and floor.level]
+    return max(known, key=lambda floor: floor.floor) if len(known) == len(floors) else None
 
 
 def _plane(name: str, plan: Plan, plane: DataPlane) -> dict[str, Any]:
@@ -111,6 +125,7 @@ def _plane(name: str, plan: Plan, plane: DataPlane) -> dict[str, Any]:
         "title": plane.title,
         "arms": [arm.name for arm in plan.arms if arm.dataplane == name],
         "supports": {str(feature): _support(plane.supports(feature)) for feature in Feature},
+        "paths": dict(plane.paths()) if isinstance(plane, NamesPaths) else {},
     }
 
 
@@ -128,6 +143,8 @@ def _scenario(scenario: BenchScenario, plan: Plan, samples: Samples) -> dict[str
         "name": scenario.name, "title": scenario.title, "why": scenario.why, "topology": scenario.topology.name,
         "client": scenario.client, "server": scenario.server, "same_node": scenario.same_node,
         "policies": sorted({policy.origin.file for policy in scenario.policies}), "loads": loads,
+        "service": scenario.front.service if scenario.front else None,
+        "backends": list(scenario.front.backends) if scenario.front else [],
     }  # fmt: skip
 
 
@@ -160,7 +177,8 @@ def is_void(plan: Plan, samples: Samples) -> bool:
     """Whether some load has no block that counts; in a quick run, which judges nothing, whether one gave no figure at all."""
     counted = samples.figures if plan.mode is Mode.QUICK else samples.figures[samples.figures["void"].isna()]
     present = set(zip(counted["scenario"], counted["load"], strict=True))
-    return any((scenario.name, load.name) not in present for scenario in plan.scenarios for load in plan.loads(scenario))
+    measured = [scenario for scenario in plan.scenarios if plan.arms_for(scenario)]
+    return any((scenario.name, load.name) not in present for scenario in measured for load in plan.loads(scenario))
 
 
 def _shown(command: Sequence[str]) -> str:

@@ -4,12 +4,14 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness import meters, traffic
+from harness.campaign.bench_features import unsupported
 from harness.campaign.folder import begin, default_folder, newest, resume
 from harness.campaign.journal import Journal
 from harness.campaign.plan import PLACEMENT, Mode, Plan, plan
@@ -78,6 +80,8 @@ def bench(
         else:
             campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
             journal = begin(folder, campaign, machine, sys.argv)
+        for each in campaign.unsupported:
+            say(f"meshproof: {each.scenario} is not measured on {each.dataplane}: {each.reason}")
         _measure(campaign, folder, journal)
         from harness.campaign.summary import summarise  # noqa: PLC0415 -- a second of pandas and scipy, not for --help
 
@@ -100,8 +104,8 @@ def _planned(
     if mode is Mode.QUICK and not everything:
         known = [scenario for scenario in known if scenario.quick]
     campaign = plan(known, names, mode, blocks=blocks, seed=seed)
-    _planes(campaign)  # a name that stands for none is refused before anything is made
-    return campaign
+    planes = _planes(campaign)  # a name that stands for none is refused before anything is made
+    return replace(campaign, unsupported=unsupported(campaign.scenarios, planes))
 
 
 def _planes(campaign: Plan) -> Mapping[str, DataPlane]:

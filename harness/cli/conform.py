@@ -9,6 +9,7 @@ import typer
 
 from harness.campaign.conformance import Conformance, Outcomes
 from harness.campaign.conformance_features import needs
+from harness.campaign.conformance_maturity import check_needs, maturity_rows
 from harness.cli.conform_coverage import show_coverage
 from harness.cli.conform_folder import Folder
 from harness.cli.keeper import Ready, hold, keep
@@ -21,10 +22,13 @@ from harness.judge.conformance import gate
 from harness.lab.port import Lab
 from harness.manifests.case import load_cases
 from harness.manifests.expectations import expectations_for
+from harness.manifests.maturity import load_maturity
 from harness.model.case import Case, CaseResult, ExpectedOutcome
 from harness.report.conformance import conformance_json, conformance_junit, conformance_markdown
+from harness.report.conformance_run import MaturityRow
 from harness.report.conformance_text import plane_lines, unexpected_lines
 from harness.report.convergence import Convergence
+from harness.report.maturity import maturity_lines
 
 CONTROL = "plain"
 DATA_PLANES = ("sidecar-mtls", "node-proxy", "ebpf", "ebpf-sockmap", "nftables")
@@ -119,6 +123,8 @@ def conform(
             return Status.EXPECTED
         listed = expectations_for(cases, registered(), expectations, paths or [])
         planes = [find(name) for name in dict.fromkeys(dataplane or DATA_PLANES)]
+        features = load_maturity()
+        check_needs(features)
         files = Files(json, junit, markdown)
         if repeat is not None:
             if out is None:
@@ -136,8 +142,9 @@ def conform(
         with interruptible(), Display("outcomes") as display:
             outcomes = Conformance(cases, planes, find(CONTROL), display, fail_fast=fail_fast).run()
         if folder is not None:
-            folder.write(cases, planes, find(CONTROL), outcomes, listed)
-        return _report(cases, outcomes, listed, files, typer.echo)
+            folder.write(cases, planes, find(CONTROL), outcomes, listed, features)
+        rows = [MaturityRow.model_validate(row) for row in maturity_rows(features, cases, planes, outcomes.results)]
+        return _report(cases, outcomes, listed, files, typer.echo, rows)
 
     return guarded(command)
 
@@ -175,7 +182,12 @@ def _kept(
 
 
 def _report(
-    cases: Sequence[Case], outcomes: Outcomes, listed: Sequence[ExpectedOutcome], files: Files, say: Callable[[str], object]
+    cases: Sequence[Case],
+    outcomes: Outcomes,
+    listed: Sequence[ExpectedOutcome],
+    files: Files,
+    say: Callable[[str], object],
+    maturity: Sequence[MaturityRow] = (),
 ) -> Status:
     """Judge the outcomes by what was expected, write the files and say what came of it."""
     results = gate(outcomes.results, listed)
@@ -183,18 +195,18 @@ def _report(
         name: Convergence.of(seconds, outcomes.canaries.get(name, ())) for name, seconds in outcomes.convergence.items()
     }
     if files.json:
-        files.json.write_text(conformance_json(results))
+        files.json.write_text(conformance_json(results, maturity))
     if files.junit:
         files.junit.write_text(conformance_junit(results, convergence))
     if files.markdown:
         rows = {case.id: [str(case.technique)] if case.technique else [str(each) for each in needs(case)] for case in cases}
-        files.markdown.write_text(conformance_markdown(results, rows, convergence))
+        files.markdown.write_text(conformance_markdown(results, rows, convergence, maturity))
     by_id = {case.id: case for case in cases}
     for result in results:
         if not result.expected:
             for line in unexpected_lines(by_id[result.case], result, listed):
                 say(line)
-    for line in plane_lines(results, convergence):
+    for line in (*plane_lines(results, convergence), *maturity_lines(maturity)):
         say(line)
     for trouble in outcomes.troubles:
         say(f"meshproof: {trouble}")

@@ -14,6 +14,7 @@ from harness.judge.conformance import gate
 from harness.lab.build import ROOT
 from harness.lab.machine import fingerprint
 from harness.model.case import Case, ExpectedOutcome
+from harness.model.maturity import MaturityFeature
 from harness.report import write_reports
 
 RESULTS = "results.json"
@@ -39,13 +40,14 @@ class Folder:
         control: DataPlane,
         outcomes: Outcomes,
         listed: Sequence[ExpectedOutcome],
+        features: Sequence[MaturityFeature],
     ) -> None:
         """Write ``results.json`` and the reports made from it."""
         started, clock = self._began
         document = summarise(
             cases, planes, control, outcomes, gate(outcomes.results, listed), listed,
             started=started.isoformat(timespec="seconds"), seconds=time.monotonic() - clock, command=sys.argv[1:],
-            fingerprint=self._machine, earlier=REFERENCE,
+            fingerprint=self._machine, earlier=REFERENCE, features=features,
         )  # fmt: skip
         (self._path / RESULTS).write_text(document)
         for file in write_reports(self._path):

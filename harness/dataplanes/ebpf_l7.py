@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ from harness.envoy.node_envoy import NodeEnvoy
 from harness.envoy.process import COMPONENT
 from harness.lab.port import Lab, LabError, LabPod
 from harness.mesh.errors import MeshError
-from harness.mesh.l7 import PINS, FastPath, names
+from harness.mesh.l7 import PINS, FastPath, meanings, names
 from harness.mesh.l7process import COMPONENT as AGENT
 from harness.mesh.l7process import AgentProcess
 from harness.mesh.mesh import Mesh, attached
@@ -191,6 +191,10 @@ class EbpfL7(NodeProxy):
 
     def tuned(self, settings: str) -> "EbpfL7":
         return EbpfL7(f"{self.name}@{settings}", f"{self.title} ({settings})", parse(settings))
+
+    def paths(self) -> Mapping[str, str]:
+        """What ``path_counts`` of its attachments counts."""
+        return meanings()
 
     def supports(self, feature: Feature) -> Support:
         return same_node_support() if feature is Feature.SAME_NODE_FAST_PATH else super().supports(feature)

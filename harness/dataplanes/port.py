@@ -1,6 +1,6 @@
 """The port that every data plane stands behind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -180,4 +180,22 @@ class Tunable(Protocol):
 
     def tuned(self, settings: str) -> DataPlane:
         """The same plane with other settings, called ``name@settings``. Raises ValueError saying what there is to choose."""
+        ...
+
+
+@runtime_checkable
+class CountsPaths(Protocol):
+    """An attachment that counts which path requests took, and why."""
+
+    def path_counts(self) -> Mapping[str, int]:
+        """How many so far, by the names of ``NamesPaths``."""
+        ...
+
+
+@runtime_checkable
+class NamesPaths(Protocol):
+    """A data plane with several paths for requests, whose attachments count which one they took."""
+
+    def paths(self) -> Mapping[str, str]:
+        """What each count is of, by its name, in the order in which they are read."""
         ...

@@ -73,6 +73,39 @@ def ratios(figures: pd.DataFrame, pairs: Sequence[Pair]) -> Iterator[Estimate]:
             )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a figure is from: one data plane's in one load of one scenario."""
+
+    scenario: str
+    load: str
+    dataplane: str
+
+
+def across(figures: pd.DataFrame, above: Place, below: Place, metric: str, equal: bool | None) -> Estimate | None:
+    """The median over blocks of ``above``'s metric over ``below``'s, which are of different loads or scenarios.
+
+    None where no block has both. A block that is void in either does not count.
+    """
+    whole = by_block(figures[(figures["component"] == "") & (figures["metric"] == metric)])
+
+    def values(place: Place) -> "pd.Series[float]":
+        rows = whole[(whole["scenario"] == place.scenario) & (whole["load"] == place.load)]
+        return rows[rows["dataplane"] == place.dataplane].set_index("block")["value"]
+
+    one, other = values(above).align(values(below))
+    paired = paired_ratios(one, other)
+    if len(paired) == 0:
+        return None
+    found = median_interval(list(paired))
+    voids = void_blocks(figures)
+    void = sum(voids.get((place.scenario, place.load), 0) for place in (above, below))
+    return Estimate(
+        f"{above.scenario}/{above.load}", above.scenario, above.dataplane, metric, "ratio", found.estimate, found.low,
+        found.high, found.level, below.dataplane, found.blocks, void, "", equal,
+    )  # fmt: skip
+
+
 def paired_ratios(above: "pd.Series[float]", below: "pd.Series[float]") -> "pd.Series[float]":
     """Ratios of the blocks that have both values, unless both are infinite or the denominator is 0.
 

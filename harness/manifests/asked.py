@@ -78,7 +78,7 @@ _Values = Annotated[
     BeforeValidator(_values),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-_Headers = dict[Annotated[HeaderName, AfterValidator(_name)], _Values]
+Headers = dict[Annotated[HeaderName, AfterValidator(_name)], _Values]
 _Host = Annotated[str, AfterValidator(_host)]
 
 
@@ -90,11 +90,11 @@ class HTTPShape(Shape):
     host: _Host | None = Field(
         default=None, description="The Host header; the name in the cluster of what is asked if left out."
     )
-    headers: _Headers = Field(default={}, description="A header's value, or a list of values.")
+    headers: Headers = Field(default={}, description="A header's value, or a list of values.")
 
     def value(self) -> HTTPRequest:
         """The request, as the model holds it."""
-        return HTTPRequest(self.method, self.path, self.host, _pairs(self.headers))
+        return HTTPRequest(self.method, self.path, self.host, pairs(self.headers))
 
 
 class GRPCShape(Shape):
@@ -104,14 +104,15 @@ class GRPCShape(Shape):
     host: _Host | None = Field(
         default=None, description="The :authority; the name in the cluster of what is asked if left out."
     )
-    headers: _Headers = Field(default={}, description="Metadata: a value, or a list of values.")
+    headers: Headers = Field(default={}, description="Metadata: a value, or a list of values.")
 
     def value(self) -> GRPCRequest:
         """The call, as the model holds it."""
-        return GRPCRequest(self.method, self.host, _pairs(self.headers))
+        return GRPCRequest(self.method, self.host, pairs(self.headers))
 
 
-def _pairs(headers: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], ...]:
+def pairs(headers: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], ...]:
+    """A pair a value, as the model holds headers."""
     return tuple((name, value) for name, values in headers.items() for value in values)
 
 

@@ -2,58 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
 from harness.manifests.document import Document, read_document
-from harness.manifests.errors import Fault, ManifestError, found, quoted, refuse, suggestion
+from harness.manifests.errors import Fault, ManifestError, quoted, refuse, suggestion
 from harness.manifests.flows import PodRef
+from harness.manifests.fronts import FrontShape, unfit
 from harness.manifests.kubernetes import DnsLabel, Port
+from harness.manifests.loads import HALF, LoadShape, load_point
 from harness.manifests.matrix import ExpectShape, expectations
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
-from harness.manifests.shape import Shape, checked, wrong
-from harness.model.bench import BenchScenario, Expectation, LoadKind, LoadPoint
+from harness.manifests.shape import Shape, checked
+from harness.model.bench import BenchScenario, Expectation
 from harness.model.flow import is_pod
 from harness.model.origin import Origin
 from harness.model.topology import Topology
-
-HALF = "half-of-slowest-maximum"
-
-Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
-
-
-def _rate(value: object) -> float | str:
-    if value == HALF:
-        return HALF
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000:
-        raise wrong(f"want requests a second (1 to 1,000,000) or {HALF}, found {found(value)}")
-    return float(value)
-
-
-class LoadShape(Shape):
-    """One load."""
-
-    kind: Literal["latency", "cost", "trace", "maximum", "connections", "bulk"] = Field(description="What is measured.")
-    rate: Annotated[float | Literal["half-of-slowest-maximum"], BeforeValidator(_rate)] | None = Field(
-        default=None, description="Offered requests a second, for latency, cost and trace."
-    )
-    connections: Annotated[int, Field(ge=1, le=1024)] = Field(default=16, description="Connections kept open.")
-    seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = Field(description="Length of the measured part.")
-    warmup: Seconds = Field(default=0.3, description="Seconds of load before the measured part.")
-    arrivals: Literal["poisson", "fixed"] = Field(default="poisson", description="How intended send times are spaced.")
-    family: Literal[4, 6] = Field(default=4, description="IP version.")
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = Field(default="/1k", description="Path of the requests.")
-
-    @model_validator(mode="after")
-    def _rate_where_it_counts(self) -> "LoadShape":
-        offered = self.kind in ("latency", "cost", "trace")
-        if offered and self.rate is None:
-            raise wrong(f"missing; a {self.kind} load needs requests a second or {HALF}", "rate")
-        if not offered and self.rate is not None:
-            raise wrong(f"a {self.kind} load goes as fast as it can; remove the rate", "rate")
-        return self
 
 
 class ScenarioShape(Shape):
@@ -65,6 +31,9 @@ class ScenarioShape(Shape):
     client: PodRef
     server: PodRef
     port: Port = Field(description="The server's port.")
+    service: FrontShape | None = Field(
+        default=None, description="Asked instead of the server, on data planes that route requests."
+    )
     apply: Apply = Field(default=[])
     quick: bool = Field(default=False, description="Whether --quick takes this scenario.")
     expect: ExpectShape
@@ -110,10 +79,12 @@ def _scenario(file: Path) -> BenchScenario:
     if shape is None:
         raise ManifestError(faults)
     topology = topology_of(document, file, shape.topology, faults)
-    loaded = applied(document, file, ("apply",), shape.apply, faults)
+    loaded = applied(document, file, ("apply",), shape.apply, faults, routed=shape.service is not None)
     if topology is not None:
         faults += _inconsistent(document, shape, topology)
-        faults += homeless(loaded.policies, topology)
+        faults += homeless(loaded.policies, topology, loaded.routing)
+        if shape.service is not None and not faults:  # else a Service may be missing that could not be read
+            faults += unfit(document, shape.service, shape.server, topology, loaded.routing)
     matrix: tuple[Expectation, ...] = ()
     if topology is not None:
         matrix = expectations(document, ("expect",), shape.expect, topology, shape.port, faults)
@@ -130,9 +101,11 @@ def _scenario(file: Path) -> BenchScenario:
         port=shape.port,
         policies=loaded.policies,
         expectations=matrix,
-        loads=tuple(_load(name, load) for name, load in shape.loads.items()),
+        loads=tuple(load_point(name, load) for name, load in shape.loads.items()),
         quick=shape.quick,
         not_judged=dict(loaded.not_judged),
+        front=shape.service.value() if shape.service is not None else None,
+        routing=loaded.routing,
     )
 
 
@@ -151,19 +124,3 @@ def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology) 
     halves = [name for name, load in shape.loads.items() if load.rate == HALF]
     if halves and not any(load.kind == "maximum" for load in shape.loads.values()):
         yield document.fault(("loads", halves[0], "rate"), f"{HALF} needs a load of kind maximum in this scenario; add one")
-
-
-def _load(name: str, shape: LoadShape) -> LoadPoint:
-    half = shape.rate == HALF
-    return LoadPoint(
-        name=name,
-        kind=LoadKind(shape.kind),
-        seconds=shape.seconds,
-        warmup=shape.warmup,
-        rate=None if half or shape.rate is None else float(shape.rate),
-        half_of_slowest=half,
-        connections=shape.connections,
-        arrivals=shape.arrivals,
-        family=shape.family,
-        path=shape.path,
-    )

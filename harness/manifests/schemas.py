@@ -13,6 +13,7 @@ from harness.manifests.case import CaseShape
 from harness.manifests.expectations import ExpectationsShape
 from harness.manifests.faults import FaultsShape
 from harness.manifests.flows import AskedFlow
+from harness.manifests.maturity import MaturityShape
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
 
@@ -25,6 +26,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "conformance-expectations": TypeAdapter(ExpectationsShape),
     "faults": TypeAdapter(FaultsShape),
     "flows": TypeAdapter(list[AskedFlow]),
+    "maturity": TypeAdapter(MaturityShape),
     "requests": TypeAdapter(list[CallShape]),
     "topology": TypeAdapter(TopologyShape),
     "targets": TypeAdapter(TargetsShape),

@@ -17,7 +17,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class TargetShape(Shape):
-    """One target: a bound on the ratio of a plane's figure to another plane's, in one load of one scenario."""
+    """One target: a bound on the ratio of a plane's figure to another plane's, or to its own in another load."""
 
     id: DnsLabel
     text: Text = Field(description="The target in a sentence.")
@@ -26,6 +26,8 @@ class TargetShape(Shape):
     metric: Text
     dataplane: DnsLabel
     against: DnsLabel
+    against_scenario: DnsLabel | None = Field(default=None, description="Where its figure is of another scenario.")
+    against_load: DnsLabel | None = Field(default=None, description="Where its figure is of another load.")
     at_most: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     at_least: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     equal: bool | None = Field(
@@ -37,6 +39,13 @@ class TargetShape(Shape):
     def _one_bound(self) -> "TargetShape":
         if (self.at_most is None) == (self.at_least is None):
             raise wrong("want exactly one of atMost and atLeast")
+        return self
+
+    @model_validator(mode="after")
+    def _two_figures(self) -> "TargetShape":
+        elsewhere = self.against_scenario not in (None, self.scenario) or self.against_load not in (None, self.load)
+        if self.dataplane == self.against and not elsewhere:
+            raise wrong("the data plane itself; write another, or againstScenario or againstLoad beside it", "against")
         return self
 
 
@@ -74,4 +83,6 @@ def _target(origin: Origin, shape: TargetShape) -> Target:
         direction="at most" if shape.at_least is None else "at least",
         bound=shape.at_most or shape.at_least or 0.0,  # one is given, above 0: the shape saw to that
         equal=shape.equal,
+        against_scenario=shape.against_scenario,
+        against_load=shape.against_load,
     )

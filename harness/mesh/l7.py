@@ -30,13 +30,20 @@ from harness.mesh.objects import load
 PINS = "l7-1"
 HEADER = BPF_SOURCES / "l7.h"
 SOURCE = BPF_SOURCES / "l7.bpf.c"
-_COUNT = re.compile(r"\tL7_(?P<name>\w+) = (?P<number>\d+), /\* .* \*/")
+_COUNT = re.compile(r"\tL7_(?P<name>\w+) = (?P<number>\d+), /\* (?P<meaning>.*) \*/")
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of ``l7_count`` by number, as counts are reported."""
-    return tuple(match["name"].lower() for match in map(_COUNT.fullmatch, HEADER.read_text().splitlines()) if match)
+    return tuple(meanings())
+
+
+@cache
+def meanings() -> Mapping[str, str]:
+    """What each of ``names`` counts, in the same order."""
+    found = filter(None, map(_COUNT.fullmatch, HEADER.read_text().splitlines()))
+    return {match["name"].lower(): match["meaning"] for match in found}
 
 
 class FastPath:

@@ -17,6 +17,16 @@ from harness.model.result import Metric
 from harness.traffic.port import LoadResult
 
 NOTHING = CpuUsage(0, 0, 0)
+PER_REQUEST = frozenset(
+    {
+        LoadKind.COST.value,
+        LoadKind.MAXIMUM.value,
+        LoadKind.CLOSED.value,
+        LoadKind.BLOCKING.value,
+        LoadKind.CONNECTIONS.value,
+    }
+)
+"""Loads that nothing else is read in and that do not poll."""
 
 
 def _add(left: CpuUsage, right: CpuUsage, sign: int = 1) -> CpuUsage:
@@ -83,6 +93,6 @@ class Cpu:
 
 
 METERS = (
-    Cpu("cpu", frozenset({LoadKind.COST.value, LoadKind.MAXIMUM.value, LoadKind.CONNECTIONS.value}), "request", 1),
+    Cpu("cpu", PER_REQUEST, "request", 1),
     Cpu("cpu-bulk", frozenset({LoadKind.BULK.value}), "gigabyte", 1_000_000_000),
 )

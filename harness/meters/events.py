@@ -133,7 +133,7 @@ class EventsReading:
 
 def _places(subject: Subject) -> Iterator[tuple[Place, str]]:
     yield subject.client, "client-pod"
-    yield subject.server, "server-pod"
+    yield from ((each, "server-pod") for each in subject.servers)
     for node in subject.lab.nodes:
         yield node, "nodes"
 

@@ -9,10 +9,10 @@ from harness.meters.port import Subject
 
 
 def cgroups(subject: Subject) -> Mapping[str, Sequence[Path]]:
-    """The cgroups of the two programs under load, ``client`` and ``server``, and of the data plane's components."""
+    """The cgroups of the programs under load, ``client`` and ``server`` (all that answer), and of the plane's components."""
     return {
         "client": [subject.client.component_cgroup("client")],
-        "server": [subject.server.component_cgroup("server")],
+        "server": [each.component_cgroup("server") for each in subject.servers],
         **plane_cgroups(subject),
     }
 
@@ -34,7 +34,7 @@ def plane_cgroups(subject: Subject) -> Mapping[str, Sequence[Path]]:
 def _role(subject: Subject, place: Place) -> str:
     if place.cgroup == subject.client.cgroup:
         return "client-"
-    if place.cgroup == subject.server.cgroup:
+    if any(place.cgroup == each.cgroup for each in subject.servers):
         return "server-"
     on_node = any(place.cgroup == node.cgroup for node in subject.lab.nodes)
     return "" if on_node else "other-"

@@ -1,6 +1,6 @@
 """What a meter is: it reads before and after a load's measured part, and gives figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,12 +16,24 @@ class MeterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is measured: a lab, the pods under load, and the data plane's components."""
+    """What is measured: a lab, the pods under load, and the data plane's components.
+
+    ``backends`` are the pods that answer, the server among them, where a Service is asked. ``path_counts`` reads how many
+    requests took which path so far, by name, where the plane counts them. ``port`` is the servers'.
+    """
 
     lab: Lab
     client: LabPod
     server: LabPod
     components: Sequence[Component]
+    backends: Sequence[LabPod] = ()
+    path_counts: Callable[[], Mapping[str, int]] | None = None
+    port: int = 8080
+
+    @property
+    def servers(self) -> Sequence[LabPod]:
+        """All pods that answer."""
+        return self.backends or (self.server,)
 
 
 class Reading(Protocol):

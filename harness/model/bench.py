@@ -8,6 +8,7 @@ from harness.model.bypass import Credentials
 from harness.model.cilium import Policy
 from harness.model.flow import Flow, Verdict
 from harness.model.origin import Origin
+from harness.model.routing import Routing
 from harness.model.topology import Topology
 
 
@@ -18,8 +19,19 @@ class LoadKind(StrEnum):
     COST = "cost"  # the same load without spinning, for CPU per request
     TRACE = "trace"  # the same load with kernel events counted
     MAXIMUM = "maximum"  # closed loop, as many requests as it can
+    CLOSED = "closed"  # the same from a generator of our own, which can mix requests
+    BLOCKING = "blocking"  # the same from blocking sockets, a thread each
     CONNECTIONS = "connections"  # a new connection for each request
     BULK = "bulk"  # one TCP stream, as fast as it goes
+
+
+@dataclass(frozen=True, slots=True)
+class MixPart:
+    """``percent`` of a load's requests, drawn at random, that are of another form than the rest."""
+
+    percent: float
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +39,8 @@ class LoadPoint:
     """One load of a scenario.
 
     ``rate`` is in requests a second; None means half of the slowest plane's measured maximum
-    (of the scenario's ``maximum`` load). ``seconds`` and ``warmup`` are lengths of time.
+    (of the scenario's ``maximum`` load). ``seconds`` and ``warmup`` are lengths of time. ``mix`` is taken from the requests of
+    ``path`` and ``headers``, which are all others.
     """
 
     name: str
@@ -40,6 +53,8 @@ class LoadPoint:
     arrivals: str = "poisson"
     family: int = 4
     path: str = "/1k"
+    headers: tuple[tuple[str, str], ...] = ()
+    mix: tuple[MixPart, ...] = ()
 
 
 class Opened(StrEnum):
@@ -67,10 +82,20 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """A Service (``namespace/name``) that is asked instead of a pod; ``backends`` are the pods that answer for it."""
+
+    service: str
+    port: int
+    backends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BenchScenario:
     """A benchmark scenario: its pair of pods, its policies, its matrix and its loads.
 
-    ``not_judged`` counts, by kind, the objects among its manifests that carry no policy.
+    With a ``front`` the client asks that, and ``routing`` says where its requests go; on the control, which has no Services,
+    it asks ``server`` itself. ``not_judged`` counts, by kind, the objects among its manifests that carry no policy.
     """
 
     name: str
@@ -86,6 +111,8 @@ class BenchScenario:
     loads: tuple[LoadPoint, ...]
     quick: bool = False
     not_judged: Mapping[str, int] = field(default_factory=dict)
+    front: Front | None = None
+    routing: Routing = field(default_factory=Routing)
 
     @property
     def same_node(self) -> bool:

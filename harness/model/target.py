@@ -10,6 +10,7 @@ from harness.model.origin import Origin
 class Target:
     """``dataplane``'s ``metric`` divided by ``against``'s, in one load of one scenario, is at most (or at least) ``bound``.
 
+    ``against``'s figure is of the same load and scenario unless ``against_load`` or ``against_scenario`` name others.
     ``equal`` says whether the two planes do the same for the user, None against the control, which does nothing;
     the report says it beside the target.
     """
@@ -25,3 +26,5 @@ class Target:
     direction: Literal["at most", "at least"]
     bound: float
     equal: bool | None
+    against_scenario: str | None = None
+    against_load: str | None = None

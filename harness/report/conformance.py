@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
 from harness.model.case import CaseOutcome, CaseResult
+from harness.report.conformance_run import MaturityRow
 from harness.report.convergence import Canaries, Convergence
 from harness.report.junit import clean
+from harness.report.maturity import maturity_markdown
 
 FORMAT = 1
 _READING = (
@@ -17,10 +19,11 @@ _READING = (
 _FIELDS = ("case", "area", "dataplane", "outcome", "expected", "reason", "evidence", "rule", "symptoms", "admitted_meanwhile")
 
 
-def conformance_json(results: Sequence[CaseResult]) -> str:
+def conformance_json(results: Sequence[CaseResult], maturity: Sequence[MaturityRow] = ()) -> str:
     """Format 1 of docs/schemas/conformance.schema.json."""
     rows = [{name: getattr(result, name) for name in _FIELDS} for result in results]
-    return json.dumps({"format": FORMAT, "results": rows}, indent=1) + "\n"
+    features = [row.model_dump(mode="json") for row in maturity]
+    return json.dumps({"format": FORMAT, "results": rows, "maturity": features}, indent=1) + "\n"
 
 
 def conformance_junit(results: Sequence[CaseResult], convergence: Mapping[str, Convergence]) -> str:
@@ -70,7 +73,10 @@ def _case(suite: ElementTree.Element, result: CaseResult, tag: str | None) -> No
 
 
 def conformance_markdown(
-    results: Sequence[CaseResult], rows: Mapping[str, Sequence[str]], convergence: Mapping[str, Convergence]
+    results: Sequence[CaseResult],
+    rows: Mapping[str, Sequence[str]],
+    convergence: Mapping[str, Convergence],
+    maturity: Sequence[MaturityRow] = (),
 ) -> str:
     """A row an area and feature, a column a data plane, for a CI summary.
 
@@ -86,6 +92,7 @@ def conformance_markdown(
         lines.append(_row([area, key, *(_cell([each for each in members if each.dataplane == plane]) for plane in planes)]))
     totals = [_cell([each for each in results if each.dataplane == plane]) for plane in planes]
     lines += [_row(["**all**", "", *totals]), "", _READING]
+    lines += list(maturity_markdown(maturity))
     if convergence:
         lines += ["", _row(["policies handed over to enforced", "changes", "p50", "p99"]), _row(["---"] * 4)]
         lines += [_row([name, str(c.count), _ms(c.p50), _ms(c.p99)]) for name, c in convergence.items()]

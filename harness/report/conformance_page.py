@@ -2,6 +2,7 @@
 
 from harness.report import conformance_tables as tables
 from harness.report.conformance_run import ConformanceRun
+from harness.report.maturity import matrix
 from harness.report.template import rendered
 
 
@@ -17,6 +18,7 @@ def conformance_page(run: ConformanceRun, *, paper: bool) -> str:
         "by_case": tables.by_case(run),
         "known": tables.known(run),
         "declared": tables.declared(run),
+        "maturity": matrix(run.maturity, [plane.name for plane in run.dataplanes]),
         "asked": sum(run.control.flows.values()),
         "through": run.control.flows.get("forwarded", 0),
     }

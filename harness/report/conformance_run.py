@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from harness.judge.maturity import Standing
 from harness.model.case import CaseOutcome, CaseResult
 from harness.model.fault import Symptom
 from harness.report.convergence import Convergence
@@ -96,10 +97,30 @@ class CanaryRow(_Row):
     latest: float
 
 
+class MaturityCell(_Row):
+    """What is known of a feature on a data plane: ``passed`` of ``asked`` cases; ``unsupported`` more it declares to lack."""
+
+    standing: Standing
+    passed: int = 0
+    asked: int = 0
+    unsupported: int = 0
+    reason: str = ""
+
+
+class MaturityRow(_Row):
+    """A feature of the L7 maturity matrix: the run's cases that show it, and a cell a data plane."""
+
+    feature: str
+    note: str | None = None
+    cases: list[str] = []
+    cells: dict[str, MaturityCell]
+
+
 class ConformanceRun(_Row):
     """``results.json``. ``convergence``: seconds of every change of policy, from handing it over to its enforcement.
 
     ``canaries``: of some of those changes, by data plane, what became of a flow that they deny.
+    ``maturity``: empty where no case of the run shows any of its features.
     ``compared_with``: the commit of the run with which expectations were compared, None where there was none.
     """
 
@@ -118,6 +139,7 @@ class ConformanceRun(_Row):
     expectation_changes: list[ChangeRow] = []
     compared_with: str | None = None
     troubles: list[str] = []
+    maturity: list[MaturityRow] = []
 
     def rows(self) -> dict[str, list[str]]:
         """In which rows of a matrix each case counts: of the features that it needs, or of its technique, for it needs none."""

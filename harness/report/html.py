@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import sentences, tables, verdicts
+from harness.report import paths, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -31,10 +31,14 @@ class Page:
                 {
                     "scenario": scenario,
                     "glance": tables.glance(figures, scenario),
-                    "pairs": tables.pair_table(figures, scenario),
+                    "pairs": tables.pair_tables(figures, scenario),
                     "answers": sentences.answers(figures, scenario),
                     "empty": tables.empty_loads(run, scenario),
                     "loads": tables.load_lines(scenario),
+                    "by_load": tables.load_figures(figures, scenario),
+                    "lacking": [row for row in run.unsupported if row.scenario == scenario.name],
+                    "paths": paths.path_shares(figures, scenario),
+                    "backends": paths.backend_shares(figures, scenario),
                     "matrix": verdicts.matrix(run, scenario),
                     "plots": [_drawn(plot) for plot in figure_plots(figures, samples, scenario)],
                     "ratio_plots": [_drawn(plot) for plot in ratio_plots(figures, scenario)],

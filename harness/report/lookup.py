@@ -10,7 +10,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "latency_p90": ("latency",),
     "latency_p99": ("latency",),
     "latency_p999": ("latency",),
-    "cpu_per_request": ("cost",),
+    "cpu_per_request": ("cost", "maximum", "closed", "blocking"),
     "cpu_per_gigabyte": ("bulk",),
     "context_switches": ("trace",),
     "syscalls": ("trace",),
@@ -18,7 +18,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "bpf_run_time": ("cost", "trace", "maximum"),
     "pss": ("cost",),
     "bpf_memory": ("cost",),
-    "throughput": ("maximum", "connections"),
+    "throughput": ("maximum", "closed", "blocking", "connections"),
     "bulk": ("bulk",),
 }
 """Kinds of load in which a metric means something to a reader: an open loop's throughput is only what was offered."""
@@ -41,7 +41,12 @@ class Figures:
         self._rows: dict[tuple[str, str, str, str, str, str | None], EstimateRow] = {}
         for row in run.estimates:
             self._rows[row.scenario, row.load, row.dataplane, row.metric, row.component, row.against] = row
+        self._unsupported = {(row.scenario, row.dataplane): row.reason for row in run.unsupported}
         self._noise = {(row.scenario, row.load, row.metric): row for row in run.noise_floor}
+
+    def lacking(self, scenario: ScenarioRow, plane: str) -> str | None:
+        """Why a plane cannot do the scenario, or None."""
+        return self._unsupported.get((scenario.name, plane))
 
     def absolute(self, cell: Cell, plane: str, metric: str, component: str = "") -> EstimateRow | None:
         """The estimate in its own unit, or None where there is no figure."""

@@ -33,6 +33,8 @@ METRICS: dict[str, MetricText] = {
     "stack_traversals": MetricText("Stack traversals per request", "stack traversals per request"),
     "bpf_run_time": MetricText("Time per BPF program run", "time per BPF program run"),
     "bpf_time_per_request": MetricText("BPF time per request", "BPF time per request"),
+    "path_per_request": MetricText("Requests by path", "share of requests"),
+    "backend_share": MetricText("Share of a backend", "share of requests"),
     "lag_p99": MetricText("Generator's own lag p99", "generator lag p99"),
     "errors": MetricText("Failed requests", "failed requests"),
 }

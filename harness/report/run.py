@@ -40,12 +40,24 @@ class SupportRow(_Row):
 
 
 class DataPlaneRow(_Row):
-    """A data plane that took part. ``arms`` are its attachments; a second one (``plain#2``) makes the A/A pair."""
+    """A data plane that took part. ``arms`` are its attachments; a second one (``plain#2``) makes the A/A pair.
+
+    ``paths``: what it counts of the way that requests take, by the names that ``path_per_request`` has for components.
+    """
 
     name: str
     title: str
     arms: list[str] = []
     supports: dict[str, SupportRow] = {}
+    paths: dict[str, str] = {}
+
+
+class MixRow(_Row):
+    """Requests of another form, so many per cent of a load's."""
+
+    percent: float
+    path: str
+    headers: list[tuple[str, str]] = []
 
 
 class LoadRow(_Row):
@@ -62,6 +74,8 @@ class LoadRow(_Row):
     arrivals: str | None = None
     family: int | None = None
     path: str | None = None
+    headers: list[tuple[str, str]] = []
+    mix: list[MixRow] = []
 
     @property
     def offered(self) -> float | None:
@@ -70,7 +84,10 @@ class LoadRow(_Row):
 
 
 class ScenarioRow(_Row):
-    """A scenario that was run; ``policies`` are files as a user would ``kubectl apply`` them."""
+    """A scenario that was run; ``policies`` are files as a user would ``kubectl apply`` them.
+
+    ``service`` is what the client asks on data planes that have Services, and ``backends`` the pods that answer there.
+    """
 
     name: str
     title: str
@@ -81,6 +98,8 @@ class ScenarioRow(_Row):
     same_node: bool
     policies: list[str] = []
     loads: list[LoadRow]
+    service: str | None = None
+    backends: list[str] = []
 
     def load(self, name: str) -> LoadRow | None:
         """The load called ``name``, or None."""
@@ -163,6 +182,14 @@ class UnmeasuredRow(_Row):
     reason: str
 
 
+class UnsupportedRow(_Row):
+    """A scenario that a data plane cannot do, and why: it has no figures there."""
+
+    scenario: str
+    dataplane: str
+    reason: str
+
+
 class ConformanceRow(_Row):
     """One probe of a hand-written reachability matrix on one plane; block 0 is the survey before the first block.
 
@@ -186,7 +213,10 @@ class ConformanceRow(_Row):
 
 
 class TargetRow(_Interval):
-    """A stated goal for a paired ratio and what became of it; reached only if the whole interval is."""
+    """A stated goal for a paired ratio and what became of it; reached only if the whole interval is.
+
+    ``against``'s figure is of ``against_scenario`` and ``against_load``, where these are not null.
+    """
 
     id: str
     text: str
@@ -200,6 +230,8 @@ class TargetRow(_Interval):
     floor: Number
     outcome: Literal["reached", "not reached", "inconclusive", "void"]
     equal: bool | None = None
+    against_scenario: str | None = None
+    against_load: str | None = None
 
 
 class Run(_Row):
@@ -219,6 +251,7 @@ class Run(_Row):
     noise_floor: list[NoiseRow] = []
     voids: list[VoidRow] = []
     unmeasured: list[UnmeasuredRow] = []
+    unsupported: list[UnsupportedRow] = []
     conformance: list[ConformanceRow] = []
     targets: list[TargetRow] = []
     claims: list[dict[str, Any]] = []

@@ -14,6 +14,15 @@ from harness.report.run import EstimateRow, LoadRow, NoiseRow, Run, ScenarioRow
 _TOLD = ("latency_p50", "cpu_per_request", "throughput", "bulk")
 
 
+_UNOFFERED = {
+    "maximum": "as many requests as it can",
+    "closed": "as many requests as it can, from our own generator",
+    "blocking": "as many requests as it can, from blocking sockets",
+    "connections": "a new connection for each request",
+    "bulk": "one stream as fast as it goes",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PairAnswer:
     """What a run says of one pair of planes in one scenario; ``findings`` are phrases about ``plane``."""
@@ -26,10 +35,8 @@ class PairAnswer:
 
 def offered(load: LoadRow) -> str:
     """What was offered, in words."""
-    if load.kind in ("maximum", "connections", "bulk"):
-        return {"maximum": "as many requests as it can", "connections": "a new connection for each request"}.get(
-            load.kind, "one stream as fast as it goes"
-        )
+    if load.kind in _UNOFFERED:
+        return _UNOFFERED[load.kind]
     if load.offered is None:
         return "half of the slowest plane's maximum" if load.half_of_slowest else "at a rate that the run does not state"
     rate = f"{digits(load.offered)} requests a second offered"

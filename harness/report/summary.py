@@ -7,6 +7,8 @@ from harness.report import sentences, tables
 from harness.report.conformance_run import FILE, read_conformance
 from harness.report.conformance_text import plane_lines
 from harness.report.lookup import Figures
+from harness.report.maturity import maturity_lines
+from harness.report.paths import NONE, Shares, path_shares
 from harness.report.run import Run, ScenarioRow, read_run
 
 
@@ -14,7 +16,8 @@ def summary_text(folder: Path) -> str:
     """Targets and headline table of a run's folder, or a line a data plane of conformance cases. Raises RunError."""
     if (folder / FILE).is_file():
         conformance = read_conformance(folder)
-        return "\n".join(plane_lines(conformance.outcomes(), conformance.took())) + "\n"
+        lines = [*plane_lines(conformance.outcomes(), conformance.took()), *maturity_lines(conformance.maturity)]
+        return "\n".join(lines) + "\n"
     run = read_run(folder)
     figures = Figures(run)
     parts = [_figures(figures, scenario) for scenario in run.scenarios]
@@ -30,7 +33,22 @@ def _figures(figures: Figures, scenario: ScenarioRow) -> str:
     rows = [["", *(label for label, _ in glance.columns)], ["", *(load for _, load in glance.columns)]]
     for plane, cells in glance.rows:
         rows.append([plane, *(cell.text + (f" ({cell.times}x)" if cell.times else "") for cell in cells)])
-    return f"{scenario.title} ({scenario.name}); (x): times {figures.planes[0]}\n{_columns(rows)}"
+    head = f"{scenario.title} ({scenario.name}); (x): times {figures.planes[0]}"
+    lacking = [
+        f"  {row.dataplane} is unsupported: {row.reason}" for row in figures.run.unsupported if row.scenario == scenario.name
+    ]
+    ways = [
+        f"  {table.plane}, {load}: {_met(table, cells)}"
+        for table in path_shares(figures, scenario)
+        for load, cells in table.rows
+    ]
+    return "\n".join([head, _columns(rows), *lacking, *ways])
+
+
+def _met(table: Shares, cells: Sequence[str]) -> str:
+    """The counts that a load's requests met."""
+    met = [f"{name} {cell}" for (name, _), cell in zip(table.columns, cells, strict=True) if cell != NONE]
+    return ", ".join(met) or "nothing counted"
 
 
 def _targets(run: Run) -> str:

@@ -1,6 +1,7 @@
 """What stands in the report's tables, worded; the template only lays it out."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.lookup import KINDS, Cell, Figures
@@ -43,9 +44,21 @@ def glance(figures: Figures, scenario: ScenarioRow) -> Glance:
 def _glance_figure(figures: Figures, cell: Cell, plane: str, base: str, metric: str) -> Figure:
     row = figures.absolute(cell, plane, metric)
     if row is None:
-        return Figure("not measured")
+        return Figure("not measured" if figures.lacking(cell.scenario, plane) is None else "unsupported")
     against = figures.ratio(cell, plane, base, metric)
     return Figure(quantity(row.value, row.unit), row.value, "" if against is None else ratio(against.value))
+
+
+def load_figures(figures: Figures, scenario: ScenarioRow) -> list[tuple[str, str, list[Figure]]]:
+    """Metric, load, and a figure a plane, of each headline metric that was measured in several loads."""
+    base = figures.planes[0]
+    found = []
+    for metric in HEADLINE:
+        cells = figures.cells(scenario, metric)
+        for cell in cells if len(cells) > 1 else ():
+            row = [_glance_figure(figures, cell, plane, base, metric) for plane in figures.planes]
+            found.append((metric_text(metric).label, cell.load.name, row))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +87,26 @@ class PairTable:
     rows: list[tuple[str, str, str, list[Effect | None]]]
 
 
+COLUMNS = 8
+"""Of a table of pairs: more do not fit on paper."""
+
+
+def pair_tables(figures: Figures, scenario: ScenarioRow) -> list[PairTable]:
+    """The headline metrics in every load in which they mean something, in tables that are no wider than COLUMNS."""
+    whole = pair_table(figures, scenario)
+    if not whole.rows:
+        return []
+    return [
+        PairTable(
+            whole.columns[at : at + COLUMNS],
+            [(one, other, word, found[at : at + COLUMNS]) for one, other, word, found in whole.rows],
+        )
+        for at in range(0, len(whole.columns), COLUMNS)
+    ]
+
+
 def pair_table(figures: Figures, scenario: ScenarioRow) -> PairTable:
-    """The headline metrics in every load in which they mean something."""
+    """The same as one table."""
     cells = [(metric, cell) for metric in HEADLINE for cell in figures.cells(scenario, metric)]
     indicative = figures.run.indicative
     rows = []
@@ -186,11 +217,18 @@ def target_lines(run: Run) -> list[TargetLine]:
     """Targets with outcomes; a quick run's are not judged."""
     return [
         TargetLine(
-            row.id, row.text, f"{row.scenario}, {row.load}", f"{row.direction} {ratio(row.bound)}", _found(row),
+            row.id, row.text, _where(row), f"{row.direction} {ratio(row.bound)}", _found(row),
             equality(row.equal), percent(row.floor), "not judged" if run.indicative else row.outcome,
         )
         for row in run.targets
     ]  # fmt: skip
+
+
+def _where(row: TargetRow) -> str:
+    here = f"{row.scenario}, {row.load}"
+    if row.against_scenario is None and row.against_load is None:
+        return here
+    return f"{here}, against {row.against_scenario or row.scenario}, {row.against_load or row.load}"
 
 
 def _found(row: TargetRow) -> str:
@@ -208,12 +246,17 @@ def empty_loads(run: Run, scenario: ScenarioRow) -> list[tuple[str, str]]:
     return lines
 
 
+def _request(path: str | None, headers: Sequence[tuple[str, str]]) -> str:
+    return (path or "") + "".join(f" with {name}: {value}" for name, value in headers)
+
+
 def load_lines(scenario: ScenarioRow) -> list[tuple[str, str, str]]:
     """Name, what is offered, and how, of each load."""
     lines = []
     for load in scenario.loads:
         how = [f"IPv{load.family}" if load.family else "", f"{load.connections} connections" if load.connections else ""]
-        how += [f"{load.arrivals} arrivals" if load.arrivals and load.rate else "", load.path or ""]
+        how += [f"{load.arrivals} arrivals" if load.arrivals and load.rate else "", _request(load.path, load.headers)]
+        how += [f"of which {digits(part.percent)} % {_request(part.path, part.headers)}" for part in load.mix]
         how += [
             f"{digits(load.seconds)} s" if load.seconds else "",
             f"after {digits(load.warmup)} s of warm-up" if load.warmup else "",

@@ -49,7 +49,7 @@ def _conformance(folder: Path) -> dict[str, Writer]:
         "report.html": lambda part: part.write_text(conformance_page(run, paper=False)),
         "report.pdf": lambda part: write_pdf(conformance_page(run, paper=True), part),
         "junit.xml": lambda part: part.write_text(conformance_junit(results, took)),
-        "summary.md": lambda part: part.write_text(conformance_markdown(results, run.rows(), took)),
+        "summary.md": lambda part: part.write_text(conformance_markdown(results, run.rows(), took, run.maturity)),
     }
 
 

@@ -2,12 +2,10 @@
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
+#include "form.h"
 #include "response.h"
-#include "schedule.h"
 #include "turn.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,12 +28,9 @@ struct connection {
 	struct response response;
 };
 
-static struct sockaddr_storage server;
-static socklen_t server_size;
-static char request[4096];
-static size_t request_size;
 static char scratch[128 * 1024];
 
+static size_t next;				/* the first record that has not been sent; 0 until the start */
 static struct connection *pool;
 static unsigned *line, line_head, line_length;	/* ring of free connections, longest free first: all are used in turn */
 static size_t outstanding;			/* requests that were sent and are neither answered nor given up */
@@ -70,15 +65,6 @@ static bool any_free(void)
 	while (line_length && pool[line[line_head]].state != FREE)
 		leave_line();
 	return line_length;
-}
-
-/* SO_LINGER 0 makes close send RST: no TIME_WAIT, which would use up the client's ports. */
-static void hard_close(int fd)
-{
-	struct linger now = {.l_onoff = 1};
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
 }
 
 /* A socket on its way to the server, or -1 and errno. */
@@ -142,9 +128,11 @@ static void reopen_closed(void)
 
 static void transmit(struct connection *c)
 {
+	const struct form *form = &forms[c->record->form];
+
 	response_reset(&c->response);
 	c->state = BUSY;
-	if (send(c->fd, request, request_size, MSG_NOSIGNAL) != (ssize_t)request_size)
+	if (send(c->fd, form->request, form->size, MSG_NOSIGNAL) != (ssize_t)form->size)
 		release(c, clock_ns(), BROKEN);
 }
 
@@ -152,6 +140,7 @@ static void start_request(struct connection *c, struct record *r, uint64_t now)
 {
 	r->sent = now;
 	r->lag = now - (r->intended > c->free_since ? r->intended : c->free_since);
+	r->form = draw_form(&option.seed);
 	c->record = r;
 	outstanding++;
 	if (option.fresh)

@@ -12,8 +12,18 @@ class NewConnections:
 
     kind = str(LoadKind.CONNECTIONS)
 
-    def run(self, client: LabPod, server: LabPod, port: int, point: LoadPoint, rate: float, gauge: Gauge) -> LoadResult:
-        run = generate(client, server.pod.ip(point.family), port, point, 0.0, gauge, spin=0.0, fresh=True)
+    def run(
+        self,
+        client: LabPod,
+        server: LabPod,
+        port: int,
+        point: LoadPoint,
+        rate: float,
+        gauge: Gauge,
+        *,
+        address: str | None = None,
+    ) -> LoadResult:
+        run = generate(client, address or server.pod.ip(point.family), port, point, 0.0, gauge, spin=0.0, fresh=True)
         metrics = (
             Metric("throughput", run.answered / run.seconds, "1/s"),
             Metric("errors", run.errors, "requests"),

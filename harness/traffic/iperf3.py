@@ -31,11 +31,21 @@ def parse(said: str) -> tuple[int, float]:
 
 
 class Bulk:
-    """One stream from client to server on iperf3's own port. ``count`` is bytes received."""
+    """One stream from client to server on iperf3's own port, whatever is asked. ``count`` is bytes received."""
 
     kind = str(LoadKind.BULK)
 
-    def run(self, client: LabPod, server: LabPod, port: int, point: LoadPoint, rate: float, gauge: Gauge) -> LoadResult:
+    def run(
+        self,
+        client: LabPod,
+        server: LabPod,
+        port: int,
+        point: LoadPoint,
+        rate: float,
+        gauge: Gauge,
+        *,
+        address: str | None = None,
+    ) -> LoadResult:
         warmup, seconds = math.ceil(point.warmup), math.ceil(point.seconds)  # --omit takes whole seconds
         argv = [
             "iperf3", f"-{point.family}", "-c", server.pod.ip(point.family), "-p", str(PORT), "-J", "-P", "1",

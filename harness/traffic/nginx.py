@@ -11,8 +11,10 @@ from pathlib import Path
 from harness.lab.port import LabError, LabPod, Process
 
 READY = 5.0  # seconds until nginx must accept
+TINY = 100  # bytes of /100
 SMALL = 1024  # bytes of /1k
 LARGE = 65536  # bytes of /64k
+STATUS = "/status"  # where nginx says how many requests it has read
 CONFIGURATION = """\
 daemon off;
 user root;
@@ -41,9 +43,15 @@ http {{
     listen [::]:{port} ipv6only=on backlog=4096;
     root {folder}/www;
     # From memory, in one segment with its head.
+    location = /100 {{ return 200 "{tiny}"; }}
     location = /1k {{ return 200 "{small}"; }}
+    # The same under prefixes that policies and routes can tell apart.
+    location = /shop/1k {{ return 200 "{small}"; }}
+    location = /audit/1k {{ return 200 "{small}"; }}
     # Who answers: a probe asks for it.
     location = /name {{ return 200 "{name}"; }}
+    # How many requests there were: it tells how they were shared among several.
+    location = {status} {{ stub_status; }}
   }}
 }}
 """
@@ -51,12 +59,14 @@ http {{
 
 def configuration(folder: Path, port: int, name: str, workers: int) -> str:
     """nginx.conf for a pod called ``name`` whose files are in ``folder``."""
-    return CONFIGURATION.format(folder=folder, port=port, name=name, workers=workers, small="x" * SMALL)
+    return CONFIGURATION.format(
+        folder=folder, port=port, name=name, workers=workers, tiny="x" * TINY, small="x" * SMALL, status=STATUS
+    )
 
 
 @contextmanager
 def serve(pod: LabPod, port: int, folder: Path, workers: int = 1) -> Iterator[Process]:
-    """nginx in ``pod``: ``/1k`` and ``/64k`` are bodies of that size, ``/name`` answers the pod's ``namespace/name``.
+    """nginx in ``pod``: ``/100``, ``/1k`` and ``/64k`` are bodies of that size, ``/name`` answers the pod's name.
 
     Entered when it accepts on each of the pod's addresses. Its files are kept below ``folder``.
     Raises LabError with nginx's own words.

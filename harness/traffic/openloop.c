@@ -3,7 +3,8 @@
  *
  * The schedule is computed before the first request and never shifts: a request that finds no free connection at its
  * intended time waits in line, and its latency still counts from the intended time (no coordinated omission). With
- * --rate 0 it is a closed loop instead: each connection starts its next request as soon as the last one ended.
+ * --rate 0 it is a closed loop instead: each connection starts its next request as soon as the last one ended. Requests may be of
+ * several forms (form.h).
  *
  * One `struct record` a request, warm-up included, goes to --output in order of intent. Standard output gets a line
  * `begin` when the warm-up is over, a line `end` when each measured request was answered or given up, then one line of
@@ -11,21 +12,16 @@
  * recorded until then is written).
  */
 #define _GNU_SOURCE
+#define PROGRAM "openloop"
+#include "command.h"
+#include "outcome.h"
 #include "standby.h"
 
-#include <fcntl.h>
-#include <getopt.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define LEAD (10 * 1000000ULL)		/* ns from the last preparation to the first intended time */
 #define TICK_COST 40000ULL		/* ns that the kernel's timer tick may take; 36 were measured in a virtual machine */
-
-static void mark(const char *what)
-{
-	puts(what);
-	fflush(stdout);
-}
 
 static void run(void)
 {
@@ -91,126 +87,17 @@ static void start(size_t planned)
 	total = planned;
 }
 
-static void write_records(size_t count)
-{
-	int fd = open(option.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	const char *at = (const char *)records, *end = (const char *)(records + count);
-
-	if (fd < 0)
-		die(FAILED, "%s: %s", option.output, strerror(errno));
-	while (at < end) {
-		ssize_t written = write(fd, at, end - at);
-
-		if (written < 0)
-			die(FAILED, "%s: %s", option.output, strerror(errno));
-		at += written;
-	}
-	close(fd);
-}
-
 /* What is still open, or was never sent, was not answered. */
-static void report(void)
+static size_t give_up(void)
 {
-	size_t count = option.rate > 0 && !interrupted ? total : next, first = 0, failed = 0;
+	size_t count = option.rate > 0 && !interrupted ? total : next;
 
 	for (unsigned i = 0; i < option.connections; i++)
 		if (pool[i].record)
 			pool[i].record->failure = UNANSWERED;
 	for (size_t i = next; i < count; i++)
 		records[i].failure = UNANSWERED;
-	while (first < count && records[first].intended < begin_at)
-		first++;
-	for (size_t i = first; i < count; i++)
-		failed += records[i].failure != NONE;
-	if (option.output)
-		write_records(count);
-	printf("{\"records\": %zu, \"first\": %zu, \"failed\": %zu, \"reconnects\": %lu, \"begin\": %llu, \"end\": %llu}\n", count,
-	       first, failed, reconnects, (unsigned long long)begin_at, (unsigned long long)end_at);
-}
-
-static double number(const char *name, const char *text, double low, double high)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (end == text || *end || !(value >= low && value <= high))
-		die(USAGE, "--%s is %s; it takes a number from %g to %g", name, text, low, high);
-	return value;
-}
-
-static bool choice(const char *name, const char *text, const char *no, const char *yes)
-{
-	if (strcmp(text, no) && strcmp(text, yes))
-		die(USAGE, "--%s is %s; it takes %s or %s", name, text, no, yes);
-	return !strcmp(text, yes);
-}
-
-static void set_server(const char *address, unsigned port)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&server;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&server;
-
-	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		server_size = sizeof(*v4);
-	} else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		server_size = sizeof(*v6);
-	} else {
-		die(USAGE, "--address is %s; it takes an IPv4 or IPv6 address", address);
-	}
-}
-
-static const struct option names[] = {
-	{"address", required_argument, 0, 'a'}, {"port", required_argument, 0, 'p'},
-	{"path", required_argument, 0, 'u'}, {"host", required_argument, 0, 'h'},
-	{"rate", required_argument, 0, 'r'},		/* requests a second; 0 is the closed loop */
-	{"seconds", required_argument, 0, 's'}, {"warmup", required_argument, 0, 'w'},
-	{"connections", required_argument, 0, 'c'},
-	{"arrivals", required_argument, 0, 'd'},	/* fixed or poisson */
-	{"seed", required_argument, 0, 'e'},
-	{"connect", required_argument, 0, 'n'},		/* once (keep-alive), or each: a new connection for each request */
-	{"spin", required_argument, 0, 'i'},		/* seconds before a send that are polled, not slept; 0 always sleeps */
-	{"timeout", required_argument, 0, 't'},		/* seconds after the end until what is unanswered is given up */
-	{"output", required_argument, 0, 'o'}, {0},
-};
-
-static void parse_options(int argc, char **argv)
-{
-	const char *name;
-	int size, which, index;
-
-	while ((which = getopt_long(argc, argv, "", names, &index)) != -1) {
-		name = which == '?' ? "" : names[index].name;
-		switch (which) {
-		case 'a': option.address = optarg; break;
-		case 'p': option.port = number(name, optarg, 1, 65535); break;
-		case 'u': option.path = optarg; break;
-		case 'h': option.host = optarg; break;
-		case 'r': option.rate = number(name, optarg, 0, 1e6); break;
-		case 's': option.seconds = number(name, optarg, 0.001, 3600); break;
-		case 'w': option.warmup = number(name, optarg, 0, 600); break;
-		case 'c': option.connections = number(name, optarg, 1, 10000); break;
-		case 'd': option.poisson = choice(name, optarg, "fixed", "poisson"); break;
-		case 'e': option.seed = number(name, optarg, 0, 0x1p53); break;
-		case 'n': option.fresh = choice(name, optarg, "once", "each"); break;
-		case 'i': option.spin = number(name, optarg, 0, 1); break;
-		case 't': option.timeout = number(name, optarg, 0.001, 600); break;
-		case 'o': option.output = optarg; break;
-		default: exit(USAGE);
-		}
-	}
-	if (optind < argc || !option.address || !option.port)
-		die(USAGE, "wanted --address, --port and other options by name; openloop.c lists them");
-	set_server(option.address, option.port);
-	size = snprintf(request, sizeof(request), server.ss_family == AF_INET6 && !option.host
-			? "GET %s HTTP/1.1\r\nHost: [%s]\r\n\r\n" : "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
-			option.path, option.host ? option.host : option.address);
-	if (size >= (int)sizeof(request))
-		die(USAGE, "--path and --host are longer than %zu bytes together", sizeof(request));
-	request_size = size;
+	return count;
 }
 
 static void interrupt(int signal)
@@ -253,6 +140,6 @@ int main(int argc, char **argv)
 	run();
 	end_standby();
 	mark("end");
-	report();
+	report(give_up(), reconnects);
 	return interrupted ? INTERRUPTED : 0;
 }

@@ -16,11 +16,21 @@ class OpenLoop:
         self.kind = str(kind)
         self._punctual = punctual
 
-    def run(self, client: LabPod, server: LabPod, port: int, point: LoadPoint, rate: float, gauge: Gauge) -> LoadResult:
+    def run(
+        self,
+        client: LabPod,
+        server: LabPod,
+        port: int,
+        point: LoadPoint,
+        rate: float,
+        gauge: Gauge,
+        *,
+        address: str | None = None,
+    ) -> LoadResult:
         if rate <= 0:
             raise LoadFailed(f"load {point.name}: an open loop needs a rate; it was given {rate:g} requests a second")
         polled = SPIN if self._punctual else 0.0
-        run = generate(client, server.pod.ip(point.family), port, point, rate, gauge, spin=polled)
+        run = generate(client, address or server.pod.ip(point.family), port, point, rate, gauge, spin=polled)
         metrics = [
             Metric("throughput", run.answered / run.seconds, "1/s"),
             Metric("errors", run.errors, "requests"),

@@ -1,4 +1,4 @@
-/* What the command line asked for, and how to fail. */
+/* What the command line asked for, and how to fail. The program says its name as PROGRAM before it includes this. */
 #ifndef OPTION_H
 #define OPTION_H
 
@@ -14,19 +14,19 @@ enum { FAILED = 1, USAGE, UNREACHABLE, INTERRUPTED };	/* exit status */
 #define SECOND 1000000000ULL
 
 static struct {
-	const char *address, *path, *host, *output;
+	const char *address, *host, *output;
 	unsigned port, connections;
 	double rate, seconds, warmup, timeout, spin;
 	bool poisson, fresh;
 	uint64_t seed;
-} option = {.path = "/", .connections = 16, .seconds = 1, .timeout = 5, .poisson = true, .seed = 1};
+} option = {.connections = 16, .seconds = 1, .timeout = 5, .poisson = true, .seed = 1};
 
 __attribute__((noreturn, format(printf, 2, 3))) static void die(int status, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("openloop: ", stderr);
+	fputs(PROGRAM ": ", stderr);
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 	exit(status);

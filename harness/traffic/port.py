@@ -21,6 +21,7 @@ class Requests:
 
     ``done`` is 0 for a request that failed. ``status`` is the HTTP status, 0 without an answer.
     ``lag`` is how long the generator itself was late (the wait for a free connection is not its fault and is not in it).
+    ``form`` is 0 for the load's own request, and the place in its mix, from 1, for another.
     """
 
     intended: npt.NDArray[np.uint64]
@@ -28,6 +29,7 @@ class Requests:
     done: npt.NDArray[np.uint64]
     lag: npt.NDArray[np.uint64]
     status: npt.NDArray[np.uint16]
+    form: npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,19 @@ class Load(Protocol):
     @property
     def kind(self) -> str: ...
 
-    def run(self, client: LabPod, server: LabPod, port: int, point: LoadPoint, rate: float, gauge: Gauge) -> LoadResult:
-        """Raises LoadFailed. ``rate`` in requests a second, already resolved; ignored by closed loops."""
+    def run(
+        self,
+        client: LabPod,
+        server: LabPod,
+        port: int,
+        point: LoadPoint,
+        rate: float,
+        gauge: Gauge,
+        *,
+        address: str | None = None,
+    ) -> LoadResult:
+        """Raises LoadFailed. ``rate`` in requests a second, already resolved; ignored by closed loops.
+
+        ``address`` is asked instead of the server's own: a Service's.
+        """
         ...

@@ -11,31 +11,37 @@
 #define NEVER UINT64_MAX
 
 /* Why `done` is 0. */
-enum failure { NONE, CONNECT_FAILED, BROKEN, UNANSWERED, MALFORMED };
+enum failure { NONE, CONNECT_FAILED, BROKEN, UNANSWERED, MALFORMED, WOULD_BLOCK };
 
 /*
  * Times in ns of CLOCK_MONOTONIC. `sent` is read just before send(2), or before connect(2) where each request has a
  * connection of its own; `done` just after the recv(2) that completed the answer. `lag` is how late the generator itself
- * was: from the intended time, or from when the connection became free if that was later, to `sent`.
+ * was: from the intended time, or from when the connection became free if that was later, to `sent`. `form` is the number of the
+ * form of request that was sent.
  */
 struct record {
 	uint64_t intended, sent, done, lag;
 	uint16_t status, failure;
-	uint32_t reserved;
+	uint32_t form;
 };
 
 static struct record *records;
-static size_t total, next;	/* `next` is the first record not yet sent; both are 0 until the start */
+static size_t total;	/* 0 until the start */
 static uint64_t begin_at, end_at;
 
 /* splitmix64: a whole schedule follows from its seed. */
-static double uniform(void)
+static double uniform_of(uint64_t *seed)
 {
-	uint64_t z = (option.seed += 0x9e3779b97f4a7c15ULL);
+	uint64_t z = (*seed += 0x9e3779b97f4a7c15ULL);
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
 	return ((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+static double uniform(void)
+{
+	return uniform_of(&option.seed);
 }
 
 /* Fill `intended` with offsets from the start, where `fill`; returns how many requests there are in `length` ns. */

@@ -49,13 +49,23 @@ class Maximum:
 
     kind = str(LoadKind.MAXIMUM)
 
-    def run(self, client: LabPod, server: LabPod, port: int, point: LoadPoint, rate: float, gauge: Gauge) -> LoadResult:
-        address = server.pod.ip(point.family)
+    def run(
+        self,
+        client: LabPod,
+        server: LabPod,
+        port: int,
+        point: LoadPoint,
+        rate: float,
+        gauge: Gauge,
+        *,
+        address: str | None = None,
+    ) -> LoadResult:
+        address = address or server.pod.ip(point.family)
         url = f"http://{f'[{address}]' if point.family == 6 else address}:{port}{point.path}"
         if point.warmup > 0:
-            self._wrk(client, url, point.connections, point.warmup)
+            self._wrk(client, url, point, point.warmup)
         gauge.begin()
-        summary = self._wrk(client, url, point.connections, point.seconds)
+        summary = self._wrk(client, url, point, point.seconds)
         gauge.end()
         count = summary.requests - summary.refused
         errors = summary.refused + summary.socket_errors
@@ -64,9 +74,10 @@ class Maximum:
         return LoadResult(count, errors, summary.seconds, metrics)
 
     @staticmethod
-    def _wrk(client: LabPod, url: str, connections: int, seconds: float) -> Summary:
+    def _wrk(client: LabPod, url: str, point: LoadPoint, seconds: float) -> Summary:
         whole = math.ceil(seconds)  # wrk takes whole seconds
-        argv = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{whole}s", url]
+        headers = [word for name, value in point.headers for word in ("-H", f"{name}: {value}")]
+        argv = ["wrk", "-t", "1", "-c", str(point.connections), "-d", f"{whole}s", *headers, url]
         return parse(run(client, argv, "client", whole + GRACE).stdout)
 
 

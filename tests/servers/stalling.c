@@ -37,7 +37,7 @@ static void answer_all(int fd)
 		return;
 	}
 	for (const char *at = data; (at = memmem(at, data + got - at, "\r\n\r\n", 4)); at += 4)
-		if (write(fd, answer, sizeof(answer) - 1) < 0)
+		if (send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0)
 			return;
 }
 

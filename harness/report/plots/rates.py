@@ -9,6 +9,8 @@ from harness.report.samples import Samples
 
 _TITLES = {
     ("throughput", "maximum"): "Most requests a second",
+    ("throughput", "closed"): "Most requests a second, our own generator",
+    ("throughput", "blocking"): "Most requests a second, blocking clients",
     ("throughput", "connections"): "Most requests a second, a new connection each",
     ("bulk", "bulk"): "One TCP stream, as fast as it goes",
 }

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.campaign.plan import DEFAULT_PLANES, MINIMUM_BLOCKS, QUICK_PLANES, Mode, plan
+from harness.campaign.plan import DEFAULT_PLANES, MINIMUM_BLOCKS, QUICK_PLANES, Mode, Unsupported, plan
 from harness.campaign.run import whole_ticks
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 from harness.model.origin import Origin
@@ -82,3 +82,22 @@ def test_the_number_of_cells_is_that_of_the_orders(mode: Mode) -> None:
 @pytest.mark.parametrize(("maximum", "offered"), [(3421.0, 3250.0), (250.0, 250.0), (90.0, 90.0), (4000.0, 4000.0)])
 def test_half_of_the_maximum_is_offered_in_whole_ticks(maximum: float, offered: float) -> None:
     assert whole_ticks(maximum) == offered
+
+
+def test_a_scenario_is_measured_on_the_planes_that_can_do_it_alone() -> None:
+    lacking = [Unsupported("a", "p1", "no"), Unsupported("b", "p0", "no"), *(Unsupported("c", f"p{i}", "no") for i in range(3))]
+    scenarios = [scenario("a"), scenario("b"), scenario("c")]
+    campaign = plan(scenarios, ["p0", "p1", "p2"], Mode.DEFAULT, blocks=None, seed=5, unsupported=lacking)
+    for each, wanted in zip(scenarios, [["p0", "p0#2", "p2"], ["p1", "p2"], []], strict=True):
+        assert sorted(arm.name for arm in campaign.arms_for(each)) == wanted
+        for block in range(1, campaign.blocks + 1):
+            rows = campaign.rows_of(block, each)
+            assert len(rows) == (len(campaign.loads(each)) if wanted else 0)
+            assert all(sorted(arm.name for arm in row.arms) == wanted for row in rows)
+    assert campaign.cells == campaign.blocks * len(campaign.loads(scenarios[0])) * (3 + 2)
+
+
+def test_what_is_not_measured_takes_no_time() -> None:
+    whole = plan([scenario("a")], ["p0", "p1"], Mode.FULL, blocks=None, seed=1)
+    less = plan([scenario("a")], ["p0", "p1"], Mode.FULL, blocks=None, seed=1, unsupported=[Unsupported("a", "p1", "no")])
+    assert less.seconds == pytest.approx(whole.seconds * 2 / 3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.judge.estimates import Pair, absolute, ratios
+from harness.judge.estimates import Pair, Place, absolute, across, ratios
 from harness.judge.interval import median_interval
 from harness.judge.noise import NoiseFloor, distinguishable, noise_floors
 from harness.judge.targets import Outcome, judge
@@ -135,3 +135,31 @@ def test_a_target_is_reached_only_if_its_whole_interval_is_and_the_noise_allows(
 
 def test_a_target_without_measurements_is_void() -> None:
     assert judge(target("at most", 0.5), None, None).outcome is Outcome.VOID
+
+
+def in_scenario(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(scenario=name)
+
+
+def test_a_plane_is_compared_with_itself_in_another_scenario_block_by_block() -> None:
+    one, thousand = figures({"ebpf": [1.0, 2.0, 4.0, 8.0, 1.0, 2.0]}), figures({"ebpf": [1.1, 2.4, 4.0, 8.0, 1.3, 2.2]})
+    both = pd.concat([in_scenario("one", one), in_scenario("thousand", thousand)])
+    found = across(both, Place("thousand", "latency", "ebpf"), Place("one", "latency", "ebpf"), "latency_p50", True)
+    assert found is not None
+    assert (found.low, found.high, found.blocks) == (1.0, 1.3, 6)
+    assert found.estimate == pytest.approx(1.1)
+    assert (found.cell, found.dataplane, found.against, found.equal_features) == ("thousand/latency", "ebpf", "ebpf", True)
+
+
+def test_a_block_that_is_void_in_either_scenario_does_not_count_across() -> None:
+    one = figures({"ebpf": [1.0] * 7}, void={1: "late"})
+    thousand = figures({"ebpf": [2.0] * 7}, void={2: "late"})
+    both = pd.concat([in_scenario("one", one), in_scenario("thousand", thousand)])
+    found = across(both, Place("thousand", "latency", "ebpf"), Place("one", "latency", "ebpf"), "latency_p50", None)
+    assert found is not None
+    assert (found.blocks, found.void) == (5, 2)
+
+
+def test_nothing_is_said_across_where_no_block_has_both() -> None:
+    rows = figures({"ebpf": [1.0] * 6})
+    assert across(rows, Place("http", "latency", "ebpf"), Place("none", "latency", "ebpf"), "latency_p50", None) is None

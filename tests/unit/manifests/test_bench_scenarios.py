@@ -7,7 +7,7 @@ import pytest
 from harness.manifests.bench import load_bench
 from harness.manifests.errors import ManifestError
 from harness.manifests.place import SCENARIOS
-from harness.model.bench import BenchScenario, LoadKind, LoadPoint
+from harness.model.bench import BenchScenario, Front, LoadKind, LoadPoint, MixPart
 from harness.model.flow import Flow, Verdict
 
 TOPOLOGY = """\
@@ -144,6 +144,18 @@ REPLACED = {
     ("seconds: 2}", "seconds: 0}"): ["scenario.yaml:15: loads.latency-1000.seconds: want more than 0, found the number 0"],
     ("seconds: 2}", "seconds: 2, conections: 4}"):
         ['scenario.yaml:15: loads.latency-1000: unknown field "conections" (did you mean "connections"?)'],
+    ("{kind: maximum,", "{kind: maximum, mix: [{percent: 5}],"):
+        ["scenario.yaml:18: loads.top.mix: a maximum load's tool has one form of request; write kind: closed, or remove it"],
+    ("{kind: maximum,", "{kind: bulk, headers: {A: b},"):
+        ["scenario.yaml:18: loads.top.headers: a bulk load has no requests; remove it"],
+    ("seconds: 2}", "seconds: 2, mix: [{percent: 60}, {percent: 41}]}"):
+        ["scenario.yaml:15: loads.latency-1000.mix: the parts are more than 100 per cent together; write less"],
+    ("seconds: 2}", "seconds: 2, mix: [{percent: 0}]}"):
+        ["scenario.yaml:15: loads.latency-1000.mix[0].percent: want more than 0, found the number 0"],
+    ("seconds: 2}", "seconds: 2, headers: {Host: shop}}"):
+        ["scenario.yaml:15: loads.latency-1000.headers.Host: not a header here; write it as host, beside headers"],
+    ("seconds: 2}", f"seconds: 2, headers: {{A: {'x' * 2000}}}}}"):
+        ["scenario.yaml:15: loads.latency-1000.headers: want at most 2000 characters"],
     ("  top: {", "  To_p: {"):
         ["scenario.yaml:18: loads.To_p: want a DNS label (a-z, 0-9, '-' inside; at most 63 characters), found \"To_p\""],
 }  # fmt: skip
@@ -154,6 +166,82 @@ def test_a_scenario_that_does_not_fit_is_refused(folder: Path, change: tuple[str
     assert SCENARIO.count(change[0]) >= 1
     found = refusal(folder, SCENARIO.replace(*change, 1))
     assert sorted(found) == sorted(message.replace("DIR", str(folder)) for message in messages)
+
+
+def test_mixed_requests_reach_the_model_and_keep_the_loads_path_where_they_write_none(folder: Path) -> None:
+    mixed = "  mixed: {kind: closed, seconds: 1, path: /64k, headers: {A: b}, mix: [{percent: 2.5, headers: {C: [d, e]}}]}\n"
+    (load_of,) = [each for each in load(folder, SCENARIO + mixed).loads if each.name == "mixed"]
+    assert load_of == LoadPoint(
+        "mixed", LoadKind.CLOSED, 1, 0.3, path="/64k", headers=(("A", "b"),),
+        mix=(MixPart(2.5, "/64k", (("C", "d"), ("C", "e"))),),
+    )  # fmt: skip
+
+
+SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: server}, ports: [{name: http, port: 80, targetPort: 8080}, {name: udp, port: 53, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless, namespace: shop}
+spec: {clusterIP: None, selector: {app: server}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec: {parentRefs: [{group: "", kind: Service, name: web}]}
+"""
+
+
+def with_service(folder: Path, service: str, manifests: str = SERVICE) -> str:
+    policy = POLICY.partition("---")[0]
+    (folder / "policies" / "p.yaml").write_text(policy + manifests)
+    return SCENARIO.replace("apply:", f"service: {service}\napply:")
+
+
+def test_a_service_reaches_the_model_with_its_routes(folder: Path) -> None:
+    scenario = load(folder, with_service(folder, "{name: shop/web, port: 80, backends: [shop/server, evil/stranger]}"))
+    assert scenario.front == Front("shop/web", 80, ("shop/server", "evil/stranger"))
+    assert [each.ref for each in scenario.routing.services] == ["shop/web", "shop/headless"]
+    assert [each.name for each in scenario.routing.http_routes] == ["web"]
+    assert scenario.not_judged == {}
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("{name: shop/wbe, port: 80, backends: [shop/server]}",
+         'service.name: no Service "shop/wbe" in what is applied (did you mean "shop/web"?)'),
+        ("{name: shop/headless, port: 80, backends: [shop/server]}",
+         "service.name: shop/headless has no address that can be asked; name another"),
+        ("{name: shop/web, port: 53, backends: [shop/server]}",
+         "service.port: shop/web has no TCP port 53; write one of its ports"),
+        ("{name: shop/web, port: 80, backends: [shop/server, shop/servre]}",
+         'service.backends[1]: no pod "shop/servre" (did you mean "shop/server"?)'),
+        ("{name: shop/web, port: 80, backends: [evil/stranger]}",
+         "service.backends: without shop/server, which is asked where there are no Services; add it, or name another server"),
+        ("{name: shop/web, port: 80, backends: []}", "service.backends: empty; write at least one"),
+    ],
+)  # fmt: skip
+def test_a_service_that_does_not_fit_is_refused(folder: Path, service: str, message: str) -> None:
+    assert refusal(folder, with_service(folder, service)) == [f"scenario.yaml:7: {message}"]
+
+
+def test_routes_are_refused_where_no_service_is_asked(folder: Path) -> None:
+    with_service(folder, "")
+    (said,) = refusal(folder, SCENARIO)
+    assert said.startswith("policies/p.yaml:")
+    assert said.endswith('HTTPRoute "shop/web" is in force only where requests to Services or Gateways are asked; leave it out')
+
+
+def test_a_route_of_a_namespace_that_is_not_there_is_refused(folder: Path) -> None:
+    route = "namespace: shpo".join(SERVICE.rsplit("namespace: shop", 1))
+    text = with_service(folder, "{name: shop/web, port: 80, backends: [shop/server]}", route)
+    (said,) = refusal(folder, text)
+    assert 'metadata.namespace: no namespace "shpo" in topology pair' in said
 
 
 def test_a_policy_of_a_namespace_that_is_not_there_is_refused_at_the_policy(folder: Path) -> None:

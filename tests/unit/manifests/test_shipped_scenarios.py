@@ -13,18 +13,31 @@ from harness.manifests.topology import load_topology
 from harness.model.bench import LoadKind
 from harness.model.flow import Verdict
 
+BILLED = {LoadKind.COST, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING}
 KINDS_OF_METRIC = {
-    "latency_p50": LoadKind.LATENCY,
-    "cpu_per_request": LoadKind.COST,
-    "bulk": LoadKind.BULK,
+    "latency_p50": {LoadKind.LATENCY},
+    "service_time_p50": {LoadKind.CLOSED},
+    "cpu_per_request": BILLED,
+    "throughput": BILLED - {LoadKind.COST},
+    "bulk": {LoadKind.BULK},
 }
 
 
 def test_each_target_names_a_load_that_measures_its_metric() -> None:
-    loads = {(scenario.name, load.name): load.kind for scenario in load_bench() for load in scenario.loads}
-    assert {target.id: loads.get((target.scenario, target.load)) for target in load_targets()} == {
-        target.id: KINDS_OF_METRIC[target.metric] for target in load_targets()
-    }
+    scenarios = load_bench([SCENARIOS / "bench", SCENARIOS / "requests"])
+    loads = {(scenario.name, load.name): load.kind for scenario in scenarios for load in scenario.loads}
+    for target in load_targets():
+        kinds = KINDS_OF_METRIC[target.metric]
+        assert loads[target.scenario, target.load] in kinds, target.id
+        against = (target.against_scenario or target.scenario, target.against_load or target.load)
+        assert loads[against] is loads[target.scenario, target.load], target.id
+
+
+def test_targets_about_requests_are_not_of_the_default_campaign() -> None:
+    default = {scenario.name for scenario in load_bench()}
+    for target in load_targets():
+        about_requests = "node-proxy" in target.against or target.dataplane == "ebpf-l7"
+        assert (target.scenario in default) is not about_requests, target.id
 
 
 def test_all_loads_together_leave_a_default_campaign_within_its_time() -> None:

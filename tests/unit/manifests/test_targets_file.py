@@ -52,3 +52,20 @@ def test_an_id_used_twice_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, *[TARGET.format(id="x", bound="atMost: 1")] * 2)
     with pytest.raises(ManifestError, match=r'targets\.yaml:3: targets\[1\]\.id: "x" is used twice; rename one$'):
         load_targets(file)
+
+
+def test_the_other_figure_may_be_of_another_scenario_and_load(tmp_path: Path) -> None:
+    row = TARGET.format(id="x", bound="atMost: 1.15, againstScenario: one, againstLoad: rest").replace(
+        "against: b", "against: a"
+    )
+    (target,) = load_targets(written(tmp_path, row))
+    assert (target.dataplane, target.against, target.against_scenario, target.against_load) == ("a", "a", "one", "rest")
+
+
+@pytest.mark.parametrize("same", ["", ", againstScenario: s", ", againstLoad: l", ", againstScenario: s, againstLoad: l"])
+def test_a_figure_against_itself_is_refused(tmp_path: Path, same: str) -> None:
+    file = written(tmp_path, TARGET.format(id="x", bound=f"atMost: 1{same}").replace("against: b", "against: a"))
+    with pytest.raises(ManifestError) as refused:
+        load_targets(file)
+    what = "the data plane itself; write another, or againstScenario or againstLoad beside it"
+    assert str(refused.value) == f"{file}:2: targets[0].against: {what}"

@@ -205,5 +205,5 @@ def test_lists_of_them_are_read(tmp_path: Path) -> None:
 
 def test_they_are_refused_where_nobody_puts_them_in_force(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(HEAD + TARGET)
-    with pytest.raises(ManifestError, match=r'BackendTrafficPolicy "shop/p" is in force only in conformance cases'):
+    with pytest.raises(ManifestError, match=r'BackendTrafficPolicy "shop/p" is in force only where requests'):
         load_policies([tmp_path])

@@ -23,7 +23,7 @@ def load(latencies: list[int], failed: int = 0, status: int = 0) -> LoadResult:
     if status == 0:
         done[len(latencies) :] = 0
     lag = np.zeros(count, dtype=np.uint64)
-    requests = Requests(intended, intended + np.uint64(1), done, lag, statuses)
+    requests = Requests(intended, intended + np.uint64(1), done, lag, statuses, np.zeros(count, dtype=np.uint32))
     return LoadResult(len(latencies), failed, 1.0, requests=requests)
 
 
@@ -81,7 +81,12 @@ def test_nothing_answered_is_infinite_and_nothing_sent_is_no_figure() -> None:
 def test_latency_counts_from_the_intended_time_and_service_time_from_the_sent_one() -> None:
     intended = np.array([1_000], dtype=np.uint64)
     requests = Requests(
-        intended, intended + np.uint64(700), intended + np.uint64(1_000), intended * 0, np.array([200], dtype=np.uint16)
+        intended,
+        intended + np.uint64(700),
+        intended + np.uint64(1_000),
+        intended * 0,
+        np.array([200], dtype=np.uint16),
+        np.array([0], dtype=np.uint32),
     )
     found = figures(LoadResult(1, 0, 1.0, requests=requests))
     assert (found["latency_p50"], found["service_time_p50"]) == pytest.approx((1_000e-9, 300e-9), rel=PRECISION)

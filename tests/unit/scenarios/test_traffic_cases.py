@@ -56,6 +56,6 @@ def _fields(value: object) -> Iterator[tuple[str, object]]:
             yield from _fields(getattr(value, field.name))
 
 
-def test_routes_and_services_are_targets(cases: list[Case]) -> None:
+def test_routes_services_and_gateways_are_targets(cases: list[Case]) -> None:
     policies: list[BackendTrafficPolicy] = [p for case in cases for step in case.steps for p in step.routing.traffic_policies]
-    assert {target.kind for policy in policies for target in policy.targets} == {"HTTPRoute", "GRPCRoute", "Service"}
+    assert {target.kind for policy in policies for target in policy.targets} == {"HTTPRoute", "GRPCRoute", "Service", "Gateway"}

@@ -50,7 +50,7 @@ def test_open_loop_gives_the_times_of_every_request(kind: LoadKind, local: Local
     assert ("lag_p99" in metrics) == (kind is LoadKind.LATENCY)
 
 
-@pytest.mark.parametrize("kind", [LoadKind.CONNECTIONS, LoadKind.MAXIMUM])
+@pytest.mark.parametrize("kind", [LoadKind.CONNECTIONS, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING])
 def test_closed_loop_gives_its_rate(kind: LoadKind, local: LocalPod, steady: SimpleNamespace) -> None:
     gauge = Gauge()
     result = run(kind, local, steady.port, gauge)
@@ -63,11 +63,19 @@ def test_closed_loop_gives_its_rate(kind: LoadKind, local: LocalPod, steady: Sim
 
 def test_refusals_are_errors_not_throughput(local: LocalPod) -> None:
     with serving(say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")) as port:
-        for kind in (LoadKind.LATENCY, LoadKind.CONNECTIONS, LoadKind.MAXIMUM):
+        for kind in (LoadKind.LATENCY, LoadKind.CONNECTIONS, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING):
             result = run(kind, local, port, Gauge(), rate=50)
             assert result.count == 0
             assert result.errors > 0
             assert result.metrics[0].value == 0
+
+
+@pytest.mark.parametrize("kind", [LoadKind.CLOSED, LoadKind.BLOCKING])
+def test_closed_loops_of_our_own_say_how_long_an_answer_took(kind: LoadKind, local: LocalPod, steady: SimpleNamespace) -> None:
+    metrics = {metric.name: metric for metric in run(kind, local, steady.port, Gauge()).metrics}
+    answers = metrics["throughput"].value * metrics["service_time_p50"].value  # under way at a time, by Little's law
+    assert metrics["service_time_p50"].unit == "s"
+    assert 0 < answers <= 4 * 1.5
 
 
 def test_open_loop_without_a_rate_is_refused(local: LocalPod, steady: SimpleNamespace) -> None:
