@@ -89,7 +89,7 @@ def load_policies(paths: Sequence[Path]) -> Loaded:
     loaded = load_manifests(paths)
     routing = loaded.routing
     routes: list[_Object] = [*routing.gateways, *routing.http_routes, *routing.grpc_routes, *routing.traffic_policies]
-    what = "is in force only where requests to Services or Gateways are asked; leave it out"
+    what = "is in force only where requests to Services or Gateways are asked; drop it"
     refuse([Fault(each.origin, f"kind: {_kind(each)} {quoted(_name_of(each))} {what}") for each in routes])
     return Loaded(loaded.policies, loaded.not_judged + Counter({gateway.GRANT_KIND: len(routing.grants)}))
 

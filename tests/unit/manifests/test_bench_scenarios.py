@@ -234,7 +234,7 @@ def test_routes_are_refused_where_no_service_is_asked(folder: Path) -> None:
     with_service(folder, "")
     (said,) = refusal(folder, SCENARIO)
     assert said.startswith("policies/p.yaml:")
-    assert said.endswith('HTTPRoute "shop/web" is in force only where requests to Services or Gateways are asked; leave it out')
+    assert said.endswith('HTTPRoute "shop/web" is in force only where requests to Services or Gateways are asked; drop it')
 
 
 def test_a_route_of_a_namespace_that_is_not_there_is_refused(folder: Path) -> None:

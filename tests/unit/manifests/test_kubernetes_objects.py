@@ -102,7 +102,7 @@ def test_data_planes_have_no_routes_yet_so_they_are_refused_there_and_services_c
     file = tmp_path / "p.yaml"
     file.write_text(ROUTES)
     assert refusal(file) == [
-        'PATH:11: kind: HTTPRoute "default/web" is in force only where requests to Services or Gateways are asked; leave it out',
+        'PATH:11: kind: HTTPRoute "default/web" is in force only where requests to Services or Gateways are asked; drop it',
     ]
     file.write_text(ROUTES[: ROUTES.index("---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute")])
     assert load_policies([file]).not_judged == Counter({"Service": 1, "GatewayClass": 1})
