@@ -141,7 +141,7 @@ def askable(name: str, value: str | None = None) -> bool:
     return len(name) <= 31 and len(value or "") <= 64
 
 
-@settings(deadline=None, max_examples=1500, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=1000, suppress_health_check=list(HealthCheck))
 @given(st.lists(routes, max_size=8), requests)
 def test_the_first_match_that_a_request_may_meet_decides(
     bench: Bench, some: list[FrontRoute], request: tuple[str, str, str, list[tuple[str, str]], str]

@@ -1,9 +1,11 @@
 """Requests to Services that the kernel routes: which do, to whom, in which shares, and under which policies."""
 
+import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 from fast_clients import counted
@@ -336,3 +338,67 @@ def test_a_pod_that_is_its_own_backend_is_left_to_the_proxy(
     for _ in range(10):
         assert ask(asked, "/own").status == 200
     assert counted(plane, before)["slow_route_own"] == 9, "of the first nothing is known"
+
+
+def test_many_clients_get_each_their_own_answers_while_routes_change(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    """Random sizes, some that only the proxy understands; what changes is who gets ``/either``, and by which policies."""
+    fixed = [when(match("/one"), "v1"), when(match("/two"), "v2"), when(match("/one/two", x_to="two"), "v2")]
+    turns = [
+        routing(*fixed, HTTPRouteRule(HERE, matches=(match("/either"),), backend_refs=to("v1", "v2", weights=weights)))
+        for weights in ((1, 1), (0, 1), (1, 0), (5, 1))
+    ]
+    policies: list[list[Policy]] = [[ingress("v2", rule("client", http("/(two|either|one/two)/[^s].*"), http("/two/.*")))], []]
+    wrong: list[object] = []
+
+    def work(seed: int, asked: HTTPConnection) -> None:
+        chance = random.Random(seed)
+        for number in range(120):
+            path = chance.choice(["/one", "/two", "/either", "/one/two"])
+            target, body = f"{path}/{seed}/{number}", chance.randbytes(chance.choice([0, 3, 700, 20_000]))
+            headers = f"Host: web\r\nContent-Length: {len(body)}\r\n" + ("X-To: two\r\n" if path == "/one/two" else "")
+            headers += "Te: trailers\r\n" if chance.random() < 0.01 else ""
+            asked.sock.sendall(f"POST {target} HTTP/1.1\r\n{headers}\r\n".encode() + body)
+            response = HTTPResponse(asked.sock, method="POST")
+            response.begin()
+            answer = response.status, response.read()
+            if answer != (200, target.encode() + b" " + body):
+                wrong.append((target, answer[0], answer[1][:200]))
+                return
+
+    plane.apply(policies[0], turns[0])
+    got(strict)
+    before = plane.path_counts()
+    threads = [threading.Thread(target=work, args=(seed, opened())) for seed in range(10)]
+    for each in threads:
+        each.start()
+    turn = 0
+    while any(each.is_alive() for each in threads):
+        turn += 1
+        plane.apply(policies[turn % 2], turns[turn % len(turns)])
+        threads[0].join(1.0)
+    assert not wrong
+    found = got(strict)
+    assert not [each for each in found[V1] if each.startswith((b"/two", b"/one/two"))]
+    assert not [each for each in found[V2] if each.startswith(b"/one/") and not each.startswith(b"/one/two")]
+    assert len(found[V1]) + len(found[V2]) == 10 * 120, "each arrived once"
+    assert counted(plane, before)["routed"] > 100
+
+
+def test_nothing_is_kept_of_connections_that_are_closed(
+    plane: EbpfL7Attachment, strict: Backends, opened: Callable[..., HTTPConnection]
+) -> None:
+    plane.apply((), routing(when(match("/"), "v1", "v2")))
+    asked = [opened() for _ in range(5)]
+    for each in asked:
+        settled(plane, lambda each=each: ask(each, "/"))
+        each.close()
+    plane.apply((), Routing(SERVICES))  # the agent's are renewed
+    kept = held = {"some": 1}
+    deadline = time.monotonic() + 10
+    while any(kept.values()) and time.monotonic() < deadline:
+        held = plane.path_held()
+        kept = {name: count for name, count in held.items() if name != "ends"}  # the backend's sockets are the test's to close
+        time.sleep(0.05)
+    assert not any(kept.values()), held

@@ -181,7 +181,7 @@ def _joined(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
     return {name: ",".join(each) for name, each in found.items()}
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.booleans().flatmap(routes), calls)
 def test_what_the_kernel_routes_goes_where_the_oracle_says(some: tuple[HTTPRoute, ...], call: Call) -> None:
     routing = Routing(SERVICES, http_routes=some)
@@ -197,7 +197,7 @@ def test_what_the_kernel_routes_goes_where_the_oracle_says(some: tuple[HTTPRoute
         assert all(abs(found[end] - float(chance)) < 1e-6 for end, chance in expected.items())
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(routes(odd=False), calls)
 def test_plain_routes_are_the_kernels(some: tuple[HTTPRoute, ...], call: Call) -> None:
     """But for clients that are their own backends, and headers that come twice."""
