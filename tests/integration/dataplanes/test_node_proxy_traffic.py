@@ -15,7 +15,7 @@ from routed_checks import IN_A_LAB, check_against_oracles
 from service_clients import ask, connection
 from service_world import HERE, SERVICES
 
-from harness.dataplanes.port import Attachment, DataPlaneError
+from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
 from harness.envoy.admin import Admin
 from harness.envoy.bootstrap import ADMIN_SOCKET
 from harness.lab.port import Lab
@@ -137,6 +137,18 @@ def test_a_cluster_that_is_made_anew_has_its_members(
     assert sum(bodies(routed_lab, "shop/client", 40).values()) == 40
     routing_plane.apply((), Routing(SERVICES))
     assert set(bodies(routed_lab, "shop/client", 40)) == {(200, "shop/v1"), (200, "shop/v2")}
+
+
+@pytest.mark.parametrize("how", [RestartKind.HOT, RestartKind.COLD])
+def test_an_envoy_that_takes_over_knows_the_members(
+    routed_lab: Lab, routing_plane: Attachment, versions: dict[str, Backend], how: RestartKind
+) -> None:
+    routing = Routing(SERVICES, traffic_policies=(POOLED,))
+    routing_plane.apply((), routing)
+    routing_plane.restart("n1", how)
+    assert bodies(routed_lab, "shop/client", 8) == {(200, "shop/v1"): 4, (200, "shop/v2"): 4}
+    routing_plane.apply([ingress("v2", rule("v1"))], routing)
+    assert set(bodies(routed_lab, "shop/client", 40)) == {(200, "shop/v1"), (403, "")}
 
 
 def test_a_policy_of_a_gateway_is_refused_by_its_line(routing_plane: Attachment) -> None:
