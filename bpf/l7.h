@@ -178,7 +178,7 @@ struct l7_flow {
 	__u64 method; /* its bytes */
 	__u16 status; /* 0: not known */
 	__u16 path_bytes; /* of the whole path and query */
-	__u16 slow; /* enum l7_count: L7_FAST, or why it goes to the proxy: then nothing below and above is known */
+	__u16 slow; /* enum l7_count: L7_FAST, or why it goes to the proxy: then all that is known is when, and of which connection */
 	__u16 ways; /* enum l7_way */
 	__u8 path[L7_FLOW_PATH];
 };

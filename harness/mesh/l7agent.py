@@ -28,7 +28,7 @@ from harness.lab.descriptors import connection
 from harness.mesh.l7collect import Collector
 from harness.mesh.l7layout import EVENT, Described, EventKind, Pair, UpstreamState
 from harness.mesh.l7messages import Done, Failed, Forget, Judge, Message, Messages, Trouble, line
-from harness.mesh.l7relay import BROKEN, UNANSWERED, Answer, relay
+from harness.mesh.l7relay import BROKEN, UNANSWERED, Answer, Passed, relay
 from harness.mesh.l7tables import FastPathTables
 from harness.mesh.l7upstreams import Upstream, Upstreams
 from harness.mesh.libbpf import RING_CALLBACK, BpfError, checked, library
@@ -189,8 +189,9 @@ class Agent:
             client = None if described is None else proxy_socket(self._proxy, described)
             if described is not None and client is not None:
                 with client:
-                    reusable = relay(upstream.socket, client, head=described.head, instead=answer)
-                    if reusable or answer is UNANSWERED:
+                    passed = relay(upstream.socket, client, head=described.head, instead=answer)
+                    reusable = passed is Passed.BOTH_GO_ON
+                    if passed is not Passed.NEITHER:
                         self._tables.errand("l7_finish", upstream.pair, cookie=upstream.cookie)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN):

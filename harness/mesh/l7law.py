@@ -12,7 +12,7 @@ from harness.mesh.l7fronts import read as front_read
 from harness.mesh.l7fronts import written as front_written
 from harness.mesh.l7layout import Pair, RequestRule
 
-_NETWORKS = 4096
+_NETWORKS, _UNIONS = 4096, 1024
 
 
 class Says(StrEnum):
@@ -66,7 +66,7 @@ class Section:
             return None
         if Says.CHANGED in said:
             return frozenset()
-        return frozenset(rule for clause in about for rule in clause.rules)
+        return _all(tuple(clause.rules for clause in about))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,12 @@ def _section(data: dict[str, Any]) -> Section:
     )
     first, last = data["ports"]
     return Section(data["egress"], frozenset(data["subjects"]), first, last, data["isolated"], clauses)
+
+
+@lru_cache(_UNIONS)
+def _all(parts: tuple[frozenset[RequestRule], ...]) -> frozenset[RequestRule]:
+    """One object for each combination: a set knows its hash once it was asked, so a pair costs no more for many rules."""
+    return parts[0] if len(parts) == 1 else frozenset().union(*parts)
 
 
 @lru_cache(_NETWORKS)

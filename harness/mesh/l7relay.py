@@ -21,12 +21,20 @@ class Answer(Enum):
 UNANSWERED, BROKEN = Answer.UNANSWERED, Answer.BROKEN
 
 
-def relay(backend: socket.socket, client: socket.socket, *, head: bool, instead: Answer | None = None) -> bool:
+class Passed(Enum):
+    """What became of both connections."""
+
+    BOTH_GO_ON = "the answer is whole, and either may be used again"
+    CLIENT_GOES_ON = "the answer is whole, and the backend has ended its connection, or will"
+    NEITHER = "it ended too early, and so did the client's connection"
+
+
+def relay(backend: socket.socket, client: socket.socket, *, head: bool, instead: Answer | None = None) -> Passed:
     """Write the answer that ``backend`` gives to one request, of method HEAD or another, to ``client``.
 
-    Its framing is made anew where it was the end of the connection (RFC 9112 section 6.3); bodies pass unchanged. Returns
-    whether ``backend`` may be asked again; where it ends too early, ``client`` is shut down. ``instead`` of reading
-    anything, says what has become of the backend. Raises OSError where the client has gone.
+    Its framing is made anew where it was the end of the connection (RFC 9112 section 6.3); bodies pass unchanged. Where it
+    ends too early, ``client`` is shut down. ``instead`` of reading anything, says what has become of the backend. Raises
+    OSError where the client has gone.
     """
     if instead is UNANSWERED:
         _write(
@@ -34,18 +42,18 @@ def relay(backend: socket.socket, client: socket.socket, *, head: bool, instead:
             b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: %d\r\ncontent-type: text/plain\r\n\r\n%s"
             % (len(_UNANSWERED), b"" if head else _UNANSWERED),
         )
-        return False
+        return Passed.CLIENT_GOES_ON
     if instead is BROKEN:
         client.shutdown(socket.SHUT_RDWR)
-        return False
+        return Passed.NEITHER
     try:
         return _passed_on(backend, client, head)
     except h11.RemoteProtocolError:
         client.shutdown(socket.SHUT_RDWR)
-        return False
+        return Passed.NEITHER
 
 
-def _passed_on(backend: socket.socket, client: socket.socket, head: bool) -> bool:
+def _passed_on(backend: socket.socket, client: socket.socket, head: bool) -> Passed:
     state = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     state.send(h11.Request(method="HEAD" if head else "GET", target="/", headers=[("Host", "any")]))
     state.send(h11.EndOfMessage())
@@ -67,10 +75,10 @@ def _passed_on(backend: socket.socket, client: socket.socket, head: bool) -> boo
         elif isinstance(event, h11.EndOfMessage):
             if chunked:
                 _write(client, b"0\r\n%s\r\n" % _lines(event.headers.raw_items()))
-            return state.their_state is h11.DONE and not ended
+            return Passed.BOTH_GO_ON if state.their_state is h11.DONE and not ended else Passed.CLIENT_GOES_ON
         else:  # the connection ended, and no answer has come
             client.shutdown(socket.SHUT_RDWR)
-            return False
+            return Passed.NEITHER
 
 
 def _bodiless(status: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import h11
 import pytest
 
-from harness.mesh.l7relay import BROKEN, UNANSWERED, Answer, relay
+from harness.mesh.l7relay import BROKEN, UNANSWERED, Answer, Passed, relay
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_an_answer_arrives_whole(ends: tuple[socket.socket, ...], said: bytes, b
         if not reusable:
             backend.close()
 
-    results: list[bool] = []
+    results: list[Passed] = []
     threads = [
         threading.Thread(target=speak),
         threading.Thread(target=lambda: results.append(relay(upstream, proxy, head=False))),
@@ -81,7 +81,7 @@ def test_an_answer_arrives_whole(ends: tuple[socket.socket, ...], said: bytes, b
     status, headers, got, before = read(client)
     for each in threads:
         each.join()
-    assert (got, results) == (body, [reusable])
+    assert (got, results) == (body, [Passed.BOTH_GO_ON if reusable else Passed.CLIENT_GOES_ON])
     assert status in (200, 204, 304)
     assert "connection" not in headers
     assert before == ([103] if b" 103 " in said else [])
@@ -90,7 +90,7 @@ def test_an_answer_arrives_whole(ends: tuple[socket.socket, ...], said: bytes, b
 def test_the_answer_to_head_has_no_body(ends: tuple[socket.socket, ...]) -> None:
     backend, upstream, proxy, client = ends
     backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
-    assert relay(upstream, proxy, head=True)
+    assert relay(upstream, proxy, head=True) is Passed.BOTH_GO_ON
     assert read(client, head=True)[:2] == (200, {"content-length": "3"})
 
 
@@ -101,7 +101,7 @@ def test_an_answer_that_ends_too_early_ends_the_clients_connection(ends: tuple[s
     backend, upstream, proxy, client = ends
     backend.sendall(said)
     backend.close()
-    assert not relay(upstream, proxy, head=False)
+    assert relay(upstream, proxy, head=False) is Passed.NEITHER
     rest = b""
     while piece := client.recv(65536):
         rest += piece
@@ -110,13 +110,13 @@ def test_an_answer_that_ends_too_early_ends_the_clients_connection(ends: tuple[s
 
 def test_a_backend_that_went_away_is_said(ends: tuple[socket.socket, ...]) -> None:
     _, upstream, proxy, client = ends
-    assert not relay(upstream, proxy, head=False, instead=UNANSWERED)
+    assert relay(upstream, proxy, head=False, instead=UNANSWERED) is Passed.CLIENT_GOES_ON
     status, _, body, _ = read(client)
     assert (status, body[:22]) == (503, b"upstream connect error")
 
 
 def test_half_an_answer_is_no_answer(ends: tuple[socket.socket, ...]) -> None:
     _, upstream, proxy, client = ends
-    assert not relay(upstream, proxy, head=False, instead=Answer.BROKEN)
+    assert relay(upstream, proxy, head=False, instead=Answer.BROKEN) is Passed.NEITHER
     assert BROKEN is Answer.BROKEN
     assert client.recv(10) == b""
