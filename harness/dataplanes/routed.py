@@ -24,6 +24,9 @@ class Fronts:
     addresses: Mapping[str, Sequence[str]]
 
 
+NO_FRONTS = Fronts(Routing(), {})
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
     """Of one node: virtual hosts, the scopes of all their clients and backends, and the addresses of the node's pods."""

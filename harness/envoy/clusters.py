@@ -10,6 +10,14 @@ BLACK_HOLE = "black-hole"
 UNBOUNDED = 2**32 - 1
 """As Istio: a sidecar's clusters have no circuit breaker unless the user asks for one."""
 
+FROM_INBOUND_SOURCE: dict[str, Any] = {
+    "upstream_bind_config": {
+        "source_address": {"address": INBOUND_SOURCE[4], "port_value": 0},
+        "extra_source_addresses": [{"address": {"address": INBOUND_SOURCE[6], "port_value": 0}}],
+    }
+}
+"""Fields of a cluster that leads to the sidecar's own pod: from the address that redirection leaves alone."""
+
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -47,11 +55,7 @@ def outbound_name(protocol: Protocol, *, encrypted: bool) -> str:
 def inbound_cluster(protocol: Protocol, tuning: Tuning) -> dict[str, Any]:
     """To the sidecar's own pod, from the address that redirection leaves alone."""
     cluster = original_destination(inbound_name(protocol), protocol, tuning)
-    cluster["upstream_bind_config"] = {
-        "source_address": {"address": INBOUND_SOURCE[4], "port_value": 0},
-        "extra_source_addresses": [{"address": {"address": INBOUND_SOURCE[6], "port_value": 0}}],
-    }
-    return cluster
+    return {**cluster, **FROM_INBOUND_SOURCE}
 
 
 def outbound_cluster(protocol: Protocol, tuning: Tuning, transport: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -3,18 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from harness.envoy.bootstrap import ADMIN_SOCKET, KEPT_STATISTICS
+from harness.envoy.bootstrap import ADMIN_SOCKET, JOINED_HEADERS, KEPT_STATISTICS
 from harness.envoy.clusters import HTTP_OPTIONS
 from harness.envoy.tuning import EnvoyTuning
 
 CONTROL_PLANE = "control-plane"
-
-RUNTIME = {
-    "envoy.reloadable_features.rbac_match_headers_individually": False,
-    "envoy.reloadable_features.match_headers_individually": False,
-}
-"""A header that comes several times is one value, with commas, as Cilium reads it, and docs/routing.md. Else one right
-value among wrong ones would do, which is what a rule that denies wants: these allow, and a backend may go by another."""
 
 
 def node_bootstrap(node: str, folder: Path, server: Path, tuning: EnvoyTuning) -> dict[str, Any]:
@@ -37,7 +30,7 @@ def node_bootstrap(node: str, folder: Path, server: Path, tuning: EnvoyTuning) -
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": [_control_plane(server)]},
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": JOINED_HEADERS}]},
         **statistics,
     }
 

@@ -15,6 +15,7 @@ from harness.envoy.node_denials import RefusedRequest, RefusedRequests
 from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
+from harness.envoy.records import await_written
 from harness.envoy.redirect import PROXY_ID
 from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, message
 from harness.envoy.service_resources import ServiceRules, service_clusters, service_listener, service_routes
@@ -25,10 +26,6 @@ CAPABILITIES = "+net_raw"
 
 NO_SERVICES = ServiceRules()
 POLL_SECONDS = 0.005
-RECORD_SECONDS = 1.0
-"""For Envoy to write down what it has refused."""
-
-DENIED = r"http\.(requests|services)\.rbac\.denied"
 CREATED = "listener_manager.listener_create_success"
 """Counts each worker that has taken up a listener, after all that it was told before."""
 
@@ -97,20 +94,13 @@ class NodeEnvoy:
 
     def latest_refusal(self, flow: tuple[str, str, int], asked: tuple[str, str] | None) -> RefusedRequest | None:
         """As ``RefusedRequests.latest`` of all that Envoy has refused by now."""
-        self._await_records()
+        await_written(self._refused, self.process)
         return self._refused.latest(*flow, asked)
 
     def forget_refusals(self) -> None:
         """Look no more at what was refused until now."""
-        self._await_records()
+        await_written(self._refused, self.process)
         self._refused.forget()
-
-    def _await_records(self) -> None:
-        """Envoy counts a refusal before it answers, and writes it down a moment after."""
-        deadline = time.monotonic() + RECORD_SECONDS
-        counted = sum(map(int, self.process.admin.statistics(f"^{DENIED}$").values())) if self.process.pids else 0
-        while self._refused.written() < counted and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
 
     def _created(self) -> int:
         return int(self.process.admin.statistics(f"^{CREATED}$").get(CREATED, 0))

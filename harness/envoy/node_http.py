@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.envoy.admission import Direction
 from harness.envoy.node_denials import access_logs, denial_body
-from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.tuning import RequestTuning
 
 Resource = dict[str, Any]
 FILTERS = "type.googleapis.com/envoy.extensions.filters"
@@ -19,7 +19,7 @@ OWN_HEADER = "x-forwarded-proto"
 KEPT_HEADER = "x-node-proxy-forwarded-proto"
 """Holds the client's own until the other has been removed."""
 
-_ADS = {"ads": {}, "resource_api_version": "V3"}
+ADS: Resource = {"ads": {}, "resource_api_version": "V3"}
 KEEP_CASE = {
     "stateful_formatter": {
         "name": "preserve_case",
@@ -31,21 +31,22 @@ KEEP_CASE = {
 
 
 def connection_manager(
-    tuning: NodeTuning,
+    tuning: RequestTuning,
     folder: Path,
     routes: str = ROUTES,
     first: Sequence[Resource] = (),
     told: Sequence[Resource] = (),
+    source: Resource = ADS,
 ) -> Resource:
     """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged.
 
-    ``routes`` names its route configuration; ``first`` are filters before those that judge; ``told``, mutations of headers as a
+    ``routes`` names its route configuration, which comes from ``source``; ``first`` are filters before those that judge; ``told``, mutations of headers as a
     request comes, before its route is chosen.
     """
     manager: Resource = {
         "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": routes,
-        "rds": {"config_source": _ADS, "route_config_name": routes},
+        "rds": {"config_source": source, "route_config_name": routes},
         "http_filters": [
             *first,
             *(each for direction in Direction for each in _judging(direction)),
@@ -106,7 +107,7 @@ def copied(source: str, target: str) -> Resource:
     return {"header": {"key": target, "value": f"%REQ({source})%"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
 
 
-def _path_options(tuning: NodeTuning) -> Resource:
+def _path_options(tuning: RequestTuning) -> Resource:
     if not tuning.normalize_path:
         return {"normalize_path": False}
     return {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT"}

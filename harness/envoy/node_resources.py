@@ -25,7 +25,7 @@ from harness.envoy.node_http import (
 from harness.envoy.node_rules import NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.transparent import LOOPBACK, PORT
-from harness.envoy.tuning import Tuning
+from harness.envoy.tuning import EnvoyTuning, RequestTuning, Tuning
 
 REQUESTS = "requests"
 """The listener."""
@@ -41,12 +41,12 @@ AS_IT_CAME: Resource = {
 """Fields of a route, by which a request has the headers of its client's that Envoy makes something else of."""
 
 
-def cluster(tuning: NodeTuning, number: int = 0) -> Resource:
+def cluster(tuning: EnvoyTuning, number: int = 0) -> Resource:
     """To the address that the client meant, in the protocol that it speaks."""
     return upstream({"name": BACKEND, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}, tuning, number)
 
 
-def upstream(kind: Resource, tuning: NodeTuning, number: int) -> Resource:
+def upstream(kind: Resource, tuning: EnvoyTuning, number: int = 0) -> Resource:
     """A cluster of some ``kind``, to which requests go as they came. No circuit breaker unless one is asked for.
 
     One of another ``number`` is another cluster to Envoy: it closes the former one's connections when they fall idle.
@@ -109,13 +109,15 @@ def mark(number: int) -> Resource:
     }
 
 
-def routes(rules: NodeRules, tuning: NodeTuning) -> Resource:
-    """Every request to its backend, unless ``rules`` refuse it."""
+def routes(
+    rules: NodeRules, tuning: RequestTuning, name: str = ROUTES, cluster: str = BACKEND, *, again: bool = True
+) -> Resource:
+    """Every request to its backend, by ``cluster``, unless ``rules`` refuse it. ``again``: requests are retried."""
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-        "name": ROUTES,
+        "name": name,
         "typed_per_filter_config": judging(rules),
-        "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [_route(tuning)]}],
+        "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [_route(cluster, tuning.retries if again else 0)]}],
         "request_headers_to_remove": [KEPT_HEADER],
     }
 
@@ -133,10 +135,10 @@ def judging(rules: NodeRules) -> Resource:
     return judged
 
 
-def _route(tuning: NodeTuning) -> Resource:
-    action: Resource = {"cluster": BACKEND, "timeout": "0s"}
-    if tuning.retries:
-        action["retry_policy"] = {"retry_on": filters.RETRY_ON, "num_retries": tuning.retries}
+def _route(cluster: str, retries: int) -> Resource:
+    action: Resource = {"cluster": cluster, "timeout": "0s"}
+    if retries:
+        action["retry_policy"] = {"retry_on": filters.RETRY_ON, "num_retries": retries}
     return {"match": {"prefix": "/"}, "route": action, **AS_IT_CAME}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy import filters
-from harness.envoy.node_http import KEPT_HEADER, Resource, connection_manager
+from harness.envoy.node_http import ADS, KEPT_HEADER, Resource, connection_manager
 from harness.envoy.node_resources import AS_IT_CAME, BACKEND, judging, transparent, upstream
 from harness.envoy.node_rules import NodeRules
 from harness.envoy.node_tuning import NodeTuning
@@ -21,6 +21,7 @@ from harness.envoy.route_script import answering, script_filter, script_for
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, HostRoute, Mirror, Share
 from harness.envoy.transparent import SERVICE_PORT
+from harness.envoy.tuning import RequestTuning
 
 SERVICES = "services"
 """The listener, and its route configuration."""
@@ -61,12 +62,17 @@ def backends(hosts: Iterable[Host]) -> set[Backend]:
 
 def service_listener(tuning: NodeTuning, folder: Path) -> Resource:
     """Takes what TPROXY hands over of connections to Services."""
-    asked = {"append": {"header": {"key": ASKED_HEADER, "value": _ASKED}, "append_action": _OVERWRITE}}
-    manager = connection_manager(tuning, folder, SERVICES, first=[script_filter()], told=[{"remove": ASKED_HEADER}, asked])
-    return transparent(SERVICES, SERVICE_PORT, manager, tuning)
+    return transparent(SERVICES, SERVICE_PORT, service_manager(tuning, folder), tuning)
 
 
-def service_clusters(services: ServiceRules, tuning: NodeTuning, number: int = 0) -> list[Resource]:
+def service_manager(tuning: RequestTuning, folder: Path, source: Resource = ADS) -> Resource:
+    """What reads requests to Services. Its route configuration comes from ``source``."""
+    asked: Resource = {"append": {"header": {"key": ASKED_HEADER, "value": _ASKED}, "append_action": _OVERWRITE}}
+    told = [{"remove": ASKED_HEADER}, asked]
+    return connection_manager(tuning, folder, SERVICES, first=[script_filter()], told=told, source=source)
+
+
+def service_clusters(services: ServiceRules, tuning: RequestTuning, number: int = 0) -> list[Resource]:
     """A cluster for each backend, and for each set of those that get copies."""
     named: dict[str, tuple[Backend, ...]] = {str(each): (each,) for each in sorted(backends(services.hosts))}
     for host in services.hosts:
@@ -77,7 +83,7 @@ def service_clusters(services: ServiceRules, tuning: NodeTuning, number: int = 0
     return [_cluster(name, members, tuning, number) for name, members in named.items() if members]
 
 
-def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
+def service_routes(services: ServiceRules, tuning: RequestTuning) -> Resource:
     """The route configuration."""
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
@@ -88,14 +94,14 @@ def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
     }
 
 
-def _virtual_host(host: Host, services: ServiceRules, tuning: NodeTuning) -> Resource:
+def _virtual_host(host: Host, services: ServiceRules, tuning: RequestTuning) -> Resource:
     asked = Backend(host.address, host.port)
     domains = [f"{asked}/*"] if host.clients is None else [f"{asked}/{client}" for client in host.clients]
     routes = [_route(route, host.port, services, tuning) for route in host.routes]
     return {"name": domains[0], "domains": domains, "routes": routes}
 
 
-def _route(route: HostRoute, port: int, services: ServiceRules, tuning: NodeTuning) -> Resource:
+def _route(route: HostRoute, port: int, services: ServiceRules, tuning: RequestTuning) -> Resource:
     action: Resource = {
         "weighted_clusters": {"clusters": [_share(share, route, port, services) for share in route.shares]},
         "timeout": seconds(route.timeouts.request if route.timeouts else None) or "0s",
@@ -119,7 +125,7 @@ def _share(share: Share, route: HostRoute, port: int, services: ServiceRules) ->
     return {**described, "typed_per_filter_config": {**script, **judged}, **response_changes(applied)}
 
 
-def _retries(route: HostRoute, tuning: NodeTuning) -> Resource:
+def _retries(route: HostRoute, tuning: RequestTuning) -> Resource:
     """What is done again, and how long one try may take. Without ``retry`` in the rule: what no backend has begun on."""
     policy: Resource = {"retry_on": filters.RETRY_ON, "num_retries": tuning.retries} if tuning.retries else {}
     if route.retry is not None:
@@ -151,7 +157,7 @@ def _mirror_name(members: tuple[Backend, ...]) -> str:
     return "mirror " + " ".join(map(str, members))
 
 
-def _cluster(name: str, members: tuple[Backend, ...], tuning: NodeTuning, number: int) -> Resource:
+def _cluster(name: str, members: tuple[Backend, ...], tuning: RequestTuning, number: int) -> Resource:
     endpoints: list[dict[str, Any]] = [
         {"endpoint": {"address": {"socket_address": {"address": each.address, "port_value": each.port}}}} for each in members
     ]
