@@ -42,7 +42,10 @@ class PodLaw:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """Of all pods (``namespace/name``). ``judging``: some requests are judged, or are a Service's, whose addresses are ``fronts``."""
+    """Of all pods (``namespace/name``). ``judging``: some requests are judged, or a Service's.
+
+    ``fronts`` are addresses of Services.
+    """
 
     pods: Mapping[str, PodLaw] = field(default_factory=dict)
     judging: bool = False

@@ -65,7 +65,9 @@ def bootstrap_of(pod: Pod, folder: Path, sidecar: listeners.Sidecar) -> dict[str
     tuning = sidecar.tuning
     described = [clusters.black_hole()]
     for protocol in Protocol:
-        described += [clusters.inbound_cluster(protocol, tuning), clusters.outbound_cluster(protocol, tuning)]
+        encrypted = sidecar.credentials is not None
+        described.append(clusters.inbound_cluster(protocol, tuning, encrypted=encrypted))
+        described.append(clusters.outbound_cluster(protocol, tuning))
         if sidecar.credentials is not None:
             upgraded = tuning.mtls_http2 and protocol is Protocol.HTTP1
             alpn = ALPN_UPGRADED if upgraded else ALPN[protocol]

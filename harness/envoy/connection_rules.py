@@ -19,11 +19,14 @@ ADDRESS = "direct_remote_ip"
 def connection_filters(
     listener: str, scopes: Sequence[Scope], direction: Direction, own: Sequence[str], identities: Mapping[str, str]
 ) -> list[Matcher]:
-    """The filters of one direction's listener: none, or one. Who has the addresses ``own`` reaches itself.
+    """The filters of one direction's listener: none, or one. A pod, whose addresses are
+    ``own``, always reaches itself.
 
     ``identities`` as for ``by_certificate``; none where clients have no certificates.
     """
-    policies = of_others(denials([_of_connections(each) for each in scopes], direction), own)
+    policies = denials([_of_connections(each) for each in scopes], direction)
+    if direction is Direction.INGRESS:
+        policies = of_others(policies, own)
     return [rbac_filter(listener, by_certificate(policies, identities), "DENY")] if policies else []
 
 
@@ -35,7 +38,7 @@ def rules_by_certificate(rules: NodeRules, identities: Mapping[str, str]) -> Nod
     )
 
 
-def by_certificate(matcher: Any, identities: Mapping[str, str]) -> Any:  # noqa: ANN401 - of whatever form it is
+def by_certificate(matcher: Any, identities: Mapping[str, str]) -> Any:
     """The same, but who has an address in ``identities`` is known by the identity (a URI) in its certificate."""
     if isinstance(matcher, (list, tuple)):
         return [by_certificate(each, identities) for each in matcher]
@@ -48,7 +51,7 @@ def by_certificate(matcher: Any, identities: Mapping[str, str]) -> Any:  # noqa:
 
 
 def _of_connections(scope: Scope) -> Scope:
-    """What is said of connections, the same for whatever rules ask of requests: else a change of those would cut connections."""
+    """What is said of connections, whatever rules ask of requests: a change of those is not to cut any."""
     said = [
         Admission(scope.origin, each.peers, None if each.requests is None else (), each.denies) for each in scope.admissions
     ]

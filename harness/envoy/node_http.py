@@ -40,8 +40,8 @@ def connection_manager(
 ) -> Resource:
     """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged.
 
-    ``routes`` names its route configuration, which comes from ``source``; ``first`` are filters before those that judge; ``told``, mutations of headers as a
-    request comes, before its route is chosen.
+    ``routes`` names its route configuration, which comes from ``source``; ``first`` are filters before those that judge;
+    ``told``, mutations of headers as a request comes, before its route is chosen.
     """
     manager: Resource = {
         "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",

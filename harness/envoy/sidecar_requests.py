@@ -132,7 +132,7 @@ def service_listeners(asked: Asked, folder: Path, tuning: Tuning) -> list[Resour
 
 
 def marks(count: int) -> Resource:
-    """A listener that listens nowhere: ``count`` chains, of which each more shows what workers have taken up and drains nothing."""
+    """A listener that listens nowhere. Each chain more shows what workers have taken up, and drains nothing."""
     closing = {"name": "close", "typed_config": {"@type": _DIRECT}}
     chains = [
         {"name": f"{n}", "filter_chain_match": {"destination_port": n}, "filters": [closing]} for n in range(1, count + 1)
