@@ -2,28 +2,26 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from harness.envoy.ads import AdsServer
 from harness.envoy.configuration import ConnectionFilters, listeners_of
 from harness.envoy.delivery import await_version, refusals, write_listeners
 from harness.envoy.listeners import Sidecar
 from harness.envoy.process import PodProxy
-from harness.envoy.request_delivery import (
-    await_clusters,
-    await_created,
-    await_routes,
-    created,
-    rejections,
-    write_clusters,
-    write_routes,
-)
+from harness.envoy.resources import CLUSTER, ROUTES, Message, message
 from harness.envoy.sidecar_requests import Asked, marks, request_clusters, request_routes
+from harness.envoy.workers import await_created, created
 
 CONVERGENCE_SECONDS = 30.0
 MOST_MARKS = 64
-"""Then they begin anew, which drains some chains that nobody uses: a second more, now and then."""
+"""Then they begin anew, which drains chains that nobody uses: a second more, now and then."""
+
+Resources = dict[str, dict[str, Any]]
+"""By name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,67 +33,99 @@ class View:
     asked: Asked | None = None
 
 
-class SidecarTelling:
-    """What sidecars have been told. Each has ``concurrency`` workers."""
+@dataclass(slots=True)
+class _Heard:
+    """What one sidecar has been told of requests, and the messages that say so."""
 
-    def __init__(self, concurrency: int) -> None:
+    clusters: Resources = field(default_factory=dict)
+    routes: Resources = field(default_factory=dict)
+    marks: int = 0
+    subscribed: bool = False
+    messages: dict[tuple[str, str], tuple[dict[str, Any], Message]] = field(default_factory=dict)
+
+
+class SidecarTelling:
+    """What sidecars have been told: listeners by file, all else over xDS on the Unix socket at ``path``. Raises EnvoyError."""
+
+    def __init__(self, path: Path, concurrency: int) -> None:
+        self.server = AdsServer(path)
+        path.chmod(0o666)
         self._concurrency = concurrency
         self._steps = count()
-        self._clusters: dict[PodProxy, dict[str, Any]] = {}
-        self._marks: dict[PodProxy, int] = {}
+        self._heard: dict[PodProxy, _Heard] = {}
 
     def tell(
         self, views: Mapping[PodProxy, View], start: Callable[[], None] = lambda: None, new: Collection[PodProxy] = ()
     ) -> None:
         """Return when every sidecar of ``views`` does as these say, on every connection, and no chain is left that did not.
 
-        ``start`` starts those of ``new``, once their files are there. Raises NotAccepted as soon as one refuses.
+        ``start`` starts those of ``new``, once all is there for them. Raises NotAccepted as soon as one refuses.
         """
         version = str(next(self._steps))
         deadline = time.monotonic() + CONVERGENCE_SECONDS
         running = [proxy for proxy in views if proxy not in new]
-        asking = [proxy for proxy in running if views[proxy].asked is not None]
-        wanted = {proxy: _clusters(view) for proxy, view in views.items()}
-        # requests may still be going to those that are wanted no more
-        self._write_clusters({proxy: {**self._clusters.get(proxy, {}), **wanted[proxy]} for proxy in views}, running, version)
-        rejected = rejections(asking)
+        asking = [proxy for proxy, view in views.items() if view.asked is not None]
+        for proxy, view in views.items():  # requests may still be going to clusters that are wanted no more
+            heard = self._heard.setdefault(proxy, _Heard())
+            heard.clusters |= _clusters(view)
+            self._publish(proxy)
+        self._await(running, (CLUSTER,), deadline)
         for proxy, view in views.items():
-            if view.asked is not None:
-                encrypted = view.sidecar.credentials is not None
-                write_routes(proxy, version, request_routes(view.asked, view.sidecar.tuning, encrypted=encrypted))
-        await_routes(rejected, version, deadline - time.monotonic())
-        refused, before = refusals(running), created(asking)
+            self._heard[proxy].routes = _routes(view)
+            self._publish(proxy)
+        self._await([proxy for proxy in running if self._heard[proxy].subscribed], (CLUSTER, ROUTES), deadline)
+        refused, before = refusals(running), {proxy: created(proxy) for proxy in asking if proxy in running}
         for proxy, view in views.items():
             self._write_listeners(proxy, view, version)
         start()
         await_version({**refused, **dict.fromkeys(new, 0)}, version, CONVERGENCE_SECONDS)
-        await_routes({**dict.fromkeys(new, 0), **rejected}, version, CONVERGENCE_SECONDS)  # some are asked for only now
-        await_created(before, self._concurrency, CONVERGENCE_SECONDS)
-        self._write_clusters(wanted, running, f"{version}-settled")
+        deadline = time.monotonic() + CONVERGENCE_SECONDS
+        self._await(asking, (CLUSTER, ROUTES), deadline)
+        for proxy, counted in before.items():
+            await_created(proxy, counted + self._concurrency, deadline)
+        for proxy, view in views.items():
+            self._heard[proxy].clusters = _clusters(view)
+            self._publish(proxy)
+        self._await(views, (CLUSTER,), deadline)
 
     def forget(self, proxy: PodProxy) -> None:
         """It is gone."""
-        self._clusters.pop(proxy, None)
-        self._marks.pop(proxy, None)
+        self._heard.pop(proxy, None)
+        self.server.forget(proxy.pod.pod.ref)
 
-    def _write_clusters(self, wanted: Mapping[PodProxy, dict[str, Any]], running: Iterable[PodProxy], version: str) -> None:
-        changed = [proxy for proxy, clusters in wanted.items() if self._clusters.get(proxy) != clusters]
-        for proxy in changed:
-            write_clusters(proxy, version, list(wanted[proxy].values()))
-            self._clusters[proxy] = wanted[proxy]
-        await_clusters([proxy for proxy in running if proxy in changed], version, CONVERGENCE_SECONDS)
+    def _publish(self, proxy: PodProxy) -> None:
+        heard = self._heard[proxy]
+        kinds = {CLUSTER: heard.clusters, ROUTES: heard.routes}
+        known, heard.messages = heard.messages, {}
+        snapshot = {}
+        for kind, resources in kinds.items():
+            for name, each in resources.items():
+                held = known.get((kind, name))
+                heard.messages[kind, name] = held if held is not None and held[0] == each else (each, message(each))
+            snapshot[kind] = tuple(heard.messages[kind, name][1] for name in resources)
+        self.server.publish(proxy.pod.pod.ref, snapshot)
+
+    def _await(self, proxies: Iterable[PodProxy], types: Collection[str], deadline: float) -> None:
+        for proxy in proxies:
+            self.server.await_accepted(proxy.pod.pod.ref, deadline - time.monotonic(), types)
 
     def _write_listeners(self, proxy: PodProxy, view: View, version: str) -> None:
+        heard = self._heard[proxy]
         built = listeners_of(proxy.folder, view.sidecar, view.connections, view.asked)
         if view.asked is not None:
-            self._marks[proxy] = self._marks.get(proxy, 0) % MOST_MARKS + 1
-            built.append(marks(self._marks[proxy]))
+            heard.subscribed, heard.marks = True, heard.marks % MOST_MARKS + 1
+            built.append(marks(heard.marks))
         write_listeners(proxy.folder, version, built)
 
 
-def _clusters(view: View) -> dict[str, Any]:
-    """By name."""
+def _clusters(view: View) -> Resources:
     if view.asked is None:
         return {}
     described = request_clusters(view.asked, view.sidecar.tuning, view.sidecar.credentials)
     return {each["name"]: each for each in described}
+
+
+def _routes(view: View) -> Resources:
+    if view.asked is None:
+        return {}
+    return request_routes(view.asked, view.sidecar.tuning, encrypted=view.sidecar.credentials is not None)

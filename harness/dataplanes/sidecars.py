@@ -50,6 +50,7 @@ from harness.model.topology import Pod
 READY_SECONDS = 60.0
 """For all Envoys of a lab together; a pair takes about 0.6 s of two cores."""
 
+SOCKET = "xds.sock"
 PARALLEL = 8
 """Pods prepared at a time: each step is a short command, so that more would only queue for the cores."""
 
@@ -75,11 +76,11 @@ class SidecarAttachment:
         self._denials: dict[PodProxy, Denials] = {}
         self._refused: dict[PodProxy, RefusedRequests] = {}
         self._revoked = Revoked()
-        self._telling = SidecarTelling(tuning.concurrency)
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
         # a short name: paths of Unix sockets below it have 107 bytes, and a tuned plane's name is long
         self._folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
         self._folder.chmod(0o755)
+        self._telling = SidecarTelling(self._folder / SOCKET, tuning.concurrency)
         self._authority = Authority(lab.name) if encrypted else None
         for pod in lab.pods:
             self._prepare(pod)
@@ -92,7 +93,7 @@ class SidecarAttachment:
             issued = self._authority.issue(spiffe_id(pod.pod.namespace, pod.pod.name))
             credentials = configuration.write_credentials(folder, issued, self._authority.certificate)
         sidecar = self._described(pod, credentials)
-        write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar))
+        write_json(folder / BOOTSTRAP_FILE, configuration.bootstrap_of(pod.pod, folder, sidecar, self._telling.server.path))
         for path in (folder, *folder.iterdir()):
             os.chown(path, PROXY_ID, PROXY_ID)
         proxy = PodProxy(pod, folder, tuning, self._spawner)
@@ -142,6 +143,7 @@ class SidecarAttachment:
 
         self._each(self._sidecars, unredirect)
         self._each(self._sidecars, PodProxy.stop)
+        self._telling.server.close()
         self._spawner.shutdown()
 
     def forget(self) -> None:

@@ -60,8 +60,8 @@ def sidecar_of(pod: Pod, topology: Topology, tuning: Tuning, credentials: tls.Cr
     )
 
 
-def bootstrap_of(pod: Pod, folder: Path, sidecar: listeners.Sidecar) -> dict[str, Any]:
-    """The bootstrap of the pod's Envoy, which lives in ``folder``."""
+def bootstrap_of(pod: Pod, folder: Path, sidecar: listeners.Sidecar, server: Path) -> dict[str, Any]:
+    """The bootstrap of the pod's Envoy, which lives in ``folder`` and asks the xDS server at ``server``."""
     tuning = sidecar.tuning
     described = [clusters.black_hole()]
     for protocol in Protocol:
@@ -73,7 +73,7 @@ def bootstrap_of(pod: Pod, folder: Path, sidecar: listeners.Sidecar) -> dict[str
             alpn = ALPN_UPGRADED if upgraded else ALPN[protocol]
             transport = tls.upstream(sidecar.credentials, alpn)
             described.append(clusters.outbound_cluster(protocol, tuning, transport))
-    return bootstrap(pod.ref, folder, described, tuning)
+    return bootstrap(pod.ref, folder, described, tuning, server)
 
 
 def listeners_of(

@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.envoy import node_resources
 from harness.envoy.ads import AdsServer
 from harness.envoy.delivery import write_json
-from harness.envoy.errors import NotAccepted
 from harness.envoy.node_bootstrap import node_bootstrap
 from harness.envoy.node_denials import RefusedRequest, RefusedRequests
 from harness.envoy.node_rules import NONE, NodeRules
@@ -19,15 +18,13 @@ from harness.envoy.records import await_written
 from harness.envoy.redirect import PROXY_ID
 from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, message
 from harness.envoy.service_resources import ServiceRules, service_clusters, service_listener, service_routes
+from harness.envoy.workers import await_created, created
 from harness.lab.port import LabNode
 
 CAPABILITIES = "+net_raw"
 """The least with which the kernel grants IP_TRANSPARENT: to listen for, and to speak from, addresses of pods."""
 
 NO_SERVICES = ServiceRules()
-POLL_SECONDS = 0.005
-CREATED = "listener_manager.listener_create_success"
-"""Counts each worker that has taken up a listener, after all that it was told before."""
 
 
 class NodeEnvoy:
@@ -65,9 +62,8 @@ class NodeEnvoy:
     def judge_by(self, rules: NodeRules, services: ServiceRules, seconds: float, *, renew: bool = False) -> None:
         """Judge requests by ``rules``, and route and judge those to ``services``; returns when every request is treated so.
 
-        That is for requests whose headers end from now on; on which connection they come makes no difference. Envoy accepts a
-        change in its main thread and passes it on to its workers, each of which does in order what it is passed: a listener
-        that listens nowhere, sent afterwards, is counted as taken up by each when the change has reached it.
+        That is for requests whose headers end from now on; on which connection they come makes no difference. A listener
+        that listens nowhere, sent afterwards, shows when every worker goes by the change.
         With ``renew`` later requests go over new connections to their backends. Raises NotAccepted.
         """
         deadline = time.monotonic() + seconds
@@ -79,14 +75,11 @@ class NodeEnvoy:
         self._backends |= wanted  # requests may still be going to those that are wanted no more
         self._publish()
         self._server.await_accepted(self.node.name, seconds)
-        before = self._created()
+        before = created(self.process)
         self._mark = message(node_resources.mark(next(self._numbers)))
         self._publish()
         self._server.await_accepted(self.node.name, deadline - time.monotonic())
-        while self._created() < before + self._tuning.concurrency:
-            if time.monotonic() > deadline:
-                raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
-            time.sleep(POLL_SECONDS)
+        await_created(self.process, before + self._tuning.concurrency, deadline)
         if self._backends != wanted:
             self._backends = wanted
             self._publish()
@@ -101,9 +94,6 @@ class NodeEnvoy:
         """Look no more at what was refused until now."""
         await_written(self._refused, self.process)
         self._refused.forget()
-
-    def _created(self) -> int:
-        return int(self.process.admin.statistics(f"^{CREATED}$").get(CREATED, 0))
 
     def _publish(self) -> None:
         listeners = self._listeners if self._mark is None else (*self._listeners, self._mark)

@@ -19,7 +19,7 @@ OWN_HEADER = "x-forwarded-proto"
 KEPT_HEADER = "x-node-proxy-forwarded-proto"
 """Holds the client's own until the other has been removed."""
 
-ADS: Resource = {"ads": {}, "resource_api_version": "V3"}
+_ADS = {"ads": {}, "resource_api_version": "V3"}
 KEEP_CASE = {
     "stateful_formatter": {
         "name": "preserve_case",
@@ -36,17 +36,16 @@ def connection_manager(
     routes: str = ROUTES,
     first: Sequence[Resource] = (),
     told: Sequence[Resource] = (),
-    source: Resource = ADS,
 ) -> Resource:
     """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged.
 
-    ``routes`` names its route configuration, which comes from ``source``; ``first`` are filters before those that judge;
+    ``routes`` names its route configuration, which comes by xDS; ``first`` are filters before those that judge;
     ``told``, mutations of headers as a request comes, before its route is chosen.
     """
     manager: Resource = {
         "@type": f"{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": routes,
-        "rds": {"config_source": source, "route_config_name": routes},
+        "rds": {"config_source": _ADS, "route_config_name": routes},
         "http_filters": [
             *first,
             *(each for direction in Direction for each in _judging(direction)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy import filters
-from harness.envoy.node_http import ADS, KEPT_HEADER, Resource, connection_manager
+from harness.envoy.node_http import KEPT_HEADER, Resource, connection_manager
 from harness.envoy.node_resources import AS_IT_CAME, BACKEND, judging, transparent, upstream
 from harness.envoy.node_rules import NodeRules
 from harness.envoy.node_tuning import NodeTuning
@@ -65,11 +65,11 @@ def service_listener(tuning: NodeTuning, folder: Path) -> Resource:
     return transparent(SERVICES, SERVICE_PORT, service_manager(tuning, folder), tuning)
 
 
-def service_manager(tuning: RequestTuning, folder: Path, source: Resource = ADS) -> Resource:
-    """What reads requests to Services. Its route configuration comes from ``source``."""
+def service_manager(tuning: RequestTuning, folder: Path) -> Resource:
+    """What reads requests to Services."""
     asked: Resource = {"append": {"header": {"key": ASKED_HEADER, "value": _ASKED}, "append_action": _OVERWRITE}}
     told = [{"remove": ASKED_HEADER}, asked]
-    return connection_manager(tuning, folder, SERVICES, first=[script_filter()], told=told, source=source)
+    return connection_manager(tuning, folder, SERVICES, first=[script_filter()], told=told)
 
 
 def service_clusters(services: ServiceRules, tuning: RequestTuning, number: int = 0) -> list[Resource]:

@@ -116,7 +116,7 @@ def inbound_choices(asked: Asked) -> list[tuple[Predicate, str]]:
 
 def service_listeners(asked: Asked, folder: Path, tuning: Tuning) -> list[Resource]:
     """A listener for each address and port of a Service, to which the outbound listener hands what was meant for it."""
-    manager = service_manager(tuning, folder / RECORDS, _file(folder, SERVICES))
+    manager = service_manager(tuning, folder / RECORDS)
     return [
         {
             "@type": _LISTENER,
@@ -141,11 +141,6 @@ def marks(count: int) -> Resource:
     return {"@type": _LISTENER, "name": "marks", "bind_to_port": False, "address": address, "filter_chains": chains}
 
 
-def routes_file(folder: Path, name: str) -> Path:
-    """Where a sidecar reads a route configuration."""
-    return folder / f"{name}.json"
-
-
 def refusing_also(asked: Asked, former: Asked) -> Asked:
     """``asked``, but what ``former`` refuses is refused, too, and what either judges is judged."""
     return replace(
@@ -165,8 +160,4 @@ def _alone(rules: NodeRules, direction: Direction) -> NodeRules:
 
 
 def _chain(name: str, folder: Path, tuning: Tuning) -> Resource:
-    return {"name": name, "filters": [connection_manager(tuning, folder / RECORDS, name, source=_file(folder, name))]}
-
-
-def _file(folder: Path, name: str) -> Resource:
-    return {"path_config_source": {"path": str(routes_file(folder, name))}, "resource_api_version": "V3"}
+    return {"name": name, "filters": [connection_manager(tuning, folder / RECORDS, name)]}

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.envoy import configuration, process, tls
+from harness.envoy import configuration, process, sidecar_requests, tls
+from harness.envoy.admission import Peers
+from harness.envoy.judged_flows import JudgedFlows
 from harness.envoy.listeners import Sidecar
 from harness.envoy.protocol import Protocol, declared_protocols
-from harness.envoy.selection import Selection
+from harness.envoy.service_hosts import Host
+from harness.envoy.service_resources import ServiceRules
+from harness.envoy.sidecar_requests import Asked
 from harness.envoy.tuning import Tuning
 from harness.model.topology import ContainerPort, Namespace, Pod, Topology
 
@@ -18,6 +22,8 @@ PODS = tuple(
 )
 TOPOLOGY = Topology("t", ("n1",), (Namespace("shop"),), PODS)
 FOLDER = Path("/folder")
+FLOWS = (JudgedFlows(8080, 8080, (Peers(("10.0.0.2", "fd00::2")),)),)
+ASKED = Asked(FLOWS, FLOWS, services=ServiceRules((Host("172.20.0.7", 80, None, ()),)))
 CREDENTIALS = tls.Credentials(FOLDER / "c", FOLDER / "k", FOLDER / "a")
 
 
@@ -31,13 +37,14 @@ def everything(tuning: Tuning) -> str:
         (
             process.command(FOLDER, tuning, 0),
             configuration.bootstrap_of(PODS[0], FOLDER, described),
-            configuration.listeners_of(PODS[0], FOLDER, described, (), Selection(TOPOLOGY)),
+            configuration.listeners_of(FOLDER, described, configuration.ConnectionFilters(), ASKED),
+            sidecar_requests.request_routes(ASKED, tuning, encrypted=True),
         )
     )
 
 
-def listeners(credentials: tls.Credentials | None) -> dict[str, dict]:
-    built = configuration.listeners_of(PODS[0], FOLDER, sidecar(Tuning(), credentials), (), Selection(TOPOLOGY))
+def listeners(credentials: tls.Credentials | None, asked: Asked | None = None) -> dict[str, dict]:
+    built = configuration.listeners_of(FOLDER, sidecar(Tuning(), credentials), configuration.ConnectionFilters(), asked)
     return {listener["name"]: listener for listener in built}
 
 
@@ -88,6 +95,40 @@ def test_every_cluster_that_a_listener_names_exists():
                 proxy = chain["filters"][-1]["typed_config"]
                 used = proxy.get("cluster") or proxy["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"]
                 assert used in names
+
+
+@pytest.mark.parametrize("credentials", [None, CREDENTIALS])
+def test_every_cluster_that_requests_go_to_exists(credentials):
+    named = {each["name"] for each in sidecar_requests.request_clusters(ASKED, Tuning(), credentials)}
+    routes = sidecar_requests.request_routes(ASKED, Tuning(), encrypted=credentials is not None)
+    used = {
+        route["route"]["cluster"]
+        for name, each in routes.items()
+        if name != "services"
+        for host in each["virtual_hosts"]
+        for route in host["routes"]
+    }
+    assert used == named
+
+
+@pytest.mark.parametrize("credentials", [None, CREDENTIALS])
+def test_chains_that_judge_requests_leave_all_others_as_they_are(credentials):
+    """Else the first rule about requests would cut every connection."""
+    without, judging = listeners(credentials), listeners(credentials, ASKED)
+    for name, listener in without.items():
+        before, after = listener.pop("filter_chains"), judging[name].pop("filter_chains")
+        assert after[: len(before)] == before
+        assert len(after) > len(before)
+        assert judging[name].pop("filter_chain_matcher")
+        assert judging[name] == listener
+    assert judging["service 172.20.0.7:80"]["bind_to_port"] is False
+
+
+def test_requests_of_other_pods_are_judged_inside_mutual_tls_alone():
+    chains = {each["name"]: each for each in listeners(CREDENTIALS, ASKED)["inbound"]["filter_chains"]}
+    context = chains["inbound-requests"]["transport_socket"]["typed_config"]
+    assert context["require_client_certificate"] is True
+    assert "alpn_protocols" not in context["common_tls_context"]  # what is inside shows itself
 
 
 def test_own_ports_lead_nowhere():
