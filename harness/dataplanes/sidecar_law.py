@@ -14,6 +14,7 @@ from harness.envoy.connection_rules import connection_filters
 from harness.envoy.judged_flows import JudgedFlows, judged_flows, toward
 from harness.envoy.rbac import egress_filters, ingress_filters
 from harness.envoy.selection import Selection
+from harness.envoy.service_resources import backends
 from harness.envoy.sidecar_requests import Asked
 from harness.mesh.grants import EGRESS, INGRESS, Cluster, Granted
 from harness.mesh.identity import identities
@@ -37,7 +38,9 @@ class PodLaw:
     def asked(self, number: int) -> Asked:
         """What its sidecar is told of requests; ``number`` is in the names of the policies by which it refuses."""
         told = self.requests.told(number)
-        return Asked(self.outbound, self.inbound, told.rules, told.services, self.own, self.known)
+        behind = {each.port for each in backends(told.services.hosts) if each.address in self.own}
+        served = tuple(sorted(behind))
+        return Asked(self.outbound, self.inbound, told.rules, told.services, self.own, served, self.known)
 
 
 @dataclass(frozen=True, slots=True)

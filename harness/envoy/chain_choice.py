@@ -24,7 +24,7 @@ def choice(first: Sequence[tuple[Predicate, str]], chains: Sequence[dict[str, An
     their own matches. A connection that meets nothing is closed.
     """
     ordered = sorted(chains, key=lambda chain: _place(chain["filter_chain_match"]))
-    asked = [*first, *((_own(chain["filter_chain_match"]), chain["name"]) for chain in ordered)]
+    asked = [*first, *((matching(chain["filter_chain_match"]), chain["name"]) for chain in ordered)]
     return {"matcher_list": {"matchers": [{"predicate": predicate, "on_match": _chain(name)} for predicate, name in asked]}}
 
 
@@ -66,7 +66,7 @@ def _peers(side: str, peers: Peers | None) -> Predicate:
     return all_of([inside, _no(within(side, peers.outside))]) if peers.outside else inside
 
 
-def _own(match: dict[str, Any]) -> Predicate:
+def matching(match: dict[str, Any]) -> Predicate:
     """The condition that a ``filter_chain_match`` is."""
     asked = []
     if "destination_port" in match:

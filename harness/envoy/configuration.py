@@ -86,7 +86,8 @@ def listeners_of(
         encrypted = credentials is not None
         choices = outbound_choices(asked, sidecar.mesh_addresses if encrypted else ())
         leaving = listeners.Judging(tuple(outbound_chains(folder, tuning, encrypted=encrypted)), tuple(choices))
-        arriving = listeners.Judging((inbound_chain(folder, tuning, credentials),), tuple(inbound_choices(asked)))
+        taken = inbound_choices(asked, sidecar.inbound_ports, encrypted=encrypted)
+        arriving = listeners.Judging((inbound_chain(folder, tuning, credentials),), tuple(taken))
     built = [
         listeners.outbound(sidecar, connections.egress, leaving),
         listeners.inbound(sidecar, connections.ingress, arriving),

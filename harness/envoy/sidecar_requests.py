@@ -12,14 +12,14 @@ from typing import Any
 from harness.envoy import tls
 from harness.envoy.admission import Direction
 from harness.envoy.aimed_rules import of_others
-from harness.envoy.chain_choice import DESTINATION, SOURCE, Predicate, all_of, flows_predicate, within
+from harness.envoy.chain_choice import DESTINATION, SOURCE, Predicate, all_of, flows_predicate, matching, within
 from harness.envoy.clusters import FROM_INBOUND_SOURCE
 from harness.envoy.connection_rules import rules_by_certificate
 from harness.envoy.judged_flows import JudgedFlows
 from harness.envoy.node_http import connection_manager
 from harness.envoy.node_resources import BACKEND, cluster, routes, upstream
 from harness.envoy.node_rules import NONE, NodeRules
-from harness.envoy.protocol import ALPN, Protocol
+from harness.envoy.protocol import ALPN, SNIFFED, Protocol
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_resources import SERVICES, ServiceRules, service_clusters, service_manager, service_routes
 from harness.envoy.tuning import Tuning
@@ -42,7 +42,8 @@ class Asked:
     """What is done with the requests of one pod.
 
     Those of the flows ``outbound`` and ``inbound`` are judged by ``rules``; those to ``fronts``, which are Services', go where
-    ``services`` say. ``own`` are the pod's addresses. With ``identities`` its clients are known by their certificates.
+    ``services`` say. ``own`` are the pod's addresses, and ``served`` its ports behind Services. With ``identities`` its clients
+    are known by their certificates.
     """
 
     outbound: tuple[JudgedFlows, ...] = ()
@@ -50,6 +51,7 @@ class Asked:
     rules: NodeRules = NONE
     services: ServiceRules = field(default_factory=ServiceRules)
     own: tuple[str, ...] = ()
+    served: tuple[int, ...] = ()
     identities: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -109,9 +111,21 @@ def outbound_choices(asked: Asked, mesh: Sequence[str]) -> list[tuple[Predicate,
     return chosen
 
 
-def inbound_choices(asked: Asked) -> list[tuple[Predicate, str]]:
-    """Which connections the inbound chain takes."""
-    return [(flows_predicate(flows, SOURCE), INBOUND) for flows in asked.inbound]
+def inbound_choices(asked: Asked, declared: Mapping[int, Protocol], *, encrypted: bool) -> list[tuple[Predicate, str]]:
+    """Which connections the inbound chain takes; ``declared`` are protocols of ports by their names.
+
+    HTTP to the ports of Services is among them, so that requests arrive as their client's sidecar sent them. Inside TLS they
+    are told to be bytes, and pass as they are.
+    """
+    chosen = [(flows_predicate(flows, SOURCE), INBOUND) for flows in asked.inbound]
+    for port in () if encrypted else asked.served:
+        protocol, match = declared.get(port), {"destination_port": port}
+        if protocol is None:
+            spoken = [each for names in SNIFFED.values() for each in names]
+            chosen.append((matching({**match, "application_protocols": spoken}), INBOUND))
+        elif protocol is not Protocol.TCP:
+            chosen.append((matching(match), INBOUND))
+    return chosen
 
 
 def service_listeners(asked: Asked, folder: Path, tuning: Tuning) -> list[Resource]:
@@ -149,6 +163,7 @@ def refusing_also(asked: Asked, former: Asked) -> Asked:
         inbound=tuple(dict.fromkeys((*asked.inbound, *former.inbound))),
         rules=asked.rules.refusing_also(former.rules),
         services=asked.services.refusing_also(former.services),
+        served=tuple(sorted({*asked.served, *former.served})),
     )
 
 

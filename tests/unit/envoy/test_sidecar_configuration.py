@@ -36,7 +36,7 @@ def everything(tuning: Tuning) -> str:
     return repr(
         (
             process.command(FOLDER, tuning, 0),
-            configuration.bootstrap_of(PODS[0], FOLDER, described),
+            configuration.bootstrap_of(PODS[0], FOLDER, described, FOLDER / "xds.sock"),
             configuration.listeners_of(FOLDER, described, configuration.ConnectionFilters(), ASKED),
             sidecar_requests.request_routes(ASKED, tuning, encrypted=True),
         )
@@ -77,7 +77,7 @@ def test_with_certificates_nothing_arrives_but_mutual_tls():
 def test_each_application_protocol_that_a_client_sends_has_a_chain_at_the_server():
     offered = set()
     for tuning in (Tuning(), Tuning(mtls_http2=True)):
-        bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(tuning, CREDENTIALS))
+        bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(tuning, CREDENTIALS), FOLDER)
         for cluster in bootstrap["static_resources"]["clusters"]:
             if "transport_socket" in cluster:
                 offered.update(cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"])
@@ -88,7 +88,7 @@ def test_each_application_protocol_that_a_client_sends_has_a_chain_at_the_server
 
 def test_every_cluster_that_a_listener_names_exists():
     for credentials in (None, CREDENTIALS):
-        bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(Tuning(), credentials))
+        bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(Tuning(), credentials), FOLDER)
         names = {cluster["name"] for cluster in bootstrap["static_resources"]["clusters"]}
         for listener in listeners(credentials).values():
             for chain in listener["filter_chains"]:
