@@ -100,7 +100,7 @@ class NodeProxyAttachment(EbpfAttachment):
         return None
 
     def _refusal(self, flow: Flow) -> Evidence | None:
-        asked = written_down(flow.request, normalises=self._proxies.normalises)
+        asked = written_down(flow.request, normalised_times=int(self._proxies.normalises))
         source, destination = (self.address(end, flow.family) for end in (flow.source, flow.destination))
         found = self._proxies.latest_refusal(source, destination, flow.port, asked)
         if found is None:

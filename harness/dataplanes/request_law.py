@@ -55,15 +55,20 @@ def blamed(error: BaseException, laws: Iterable[RequestLaw]) -> BaseException:
     return NotAccepted(f"{quoted[0].origin}: {error}") if quoted else error
 
 
-def written_down(request: Request | None, *, normalises: bool) -> tuple[str, str] | None:
-    """The method and path of ``request`` in Envoy's record of it; None for what is no request of HTTP."""
+def written_down(request: Request | None, *, normalised_times: int) -> tuple[str, str] | None:
+    """The method and path of ``request`` in Envoy's record of it; None for what is no request of HTTP.
+
+    The path has been put in its normal form by so many Envoys: of a few, that is not the same once and twice.
+    """
     if isinstance(request, HTTPRequest):
         method, path = request.method, request.path
     elif isinstance(request, GRPCRequest):
         method, path = "POST", f"/{request.method}"
     else:
         return None
-    return method, normalised(path) if normalises else path
+    for _ in range(normalised_times):
+        path = normalised(path)
+    return method, path
 
 
 def check_routing(routing: Routing, plane: str) -> None:

@@ -266,7 +266,8 @@ class SidecarAttachment:
             return None
         records = self._refused[proxy]
         await_written(records, proxy)
-        asked = written_down(flow.request, normalises=self._tuning.normalize_path)
+        passed = 1 if proxy.pod.pod.ref == flow.source else 2
+        asked = written_down(flow.request, normalised_times=passed * self._tuning.normalize_path)
         found = records.latest(source, destination, flow.port, asked)
         if found is None:
             return None
