@@ -1,8 +1,10 @@
 """How sidecars are told what they do: clusters first, then what is refused, then listeners, each proved to be taken up."""
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,13 +37,12 @@ class View:
 
 @dataclass(slots=True)
 class _Heard:
-    """What one sidecar has been told of requests, and the messages that say so."""
+    """What one sidecar has been told of requests."""
 
     clusters: Resources = field(default_factory=dict)
     routes: Resources = field(default_factory=dict)
     marks: int = 0
     subscribed: bool = False
-    messages: dict[tuple[str, str], tuple[dict[str, Any], Message]] = field(default_factory=dict)
 
 
 class SidecarTelling:
@@ -62,31 +63,30 @@ class SidecarTelling:
         ``start`` starts those of ``new``, once all is there for them. Raises NotAccepted as soon as one refuses.
         """
         version = str(next(self._steps))
-        deadline = time.monotonic() + CONVERGENCE_SECONDS
         running = [proxy for proxy in views if proxy not in new]
         asking = [proxy for proxy, view in views.items() if view.asked is not None]
         for proxy, view in views.items():  # requests may still be going to clusters that are wanted no more
             heard = self._heard.setdefault(proxy, _Heard())
             heard.clusters |= _clusters(view)
             self._publish(proxy)
-        self._await(running, (CLUSTER,), deadline)
+        self._await(running, (CLUSTER,))
         for proxy, view in views.items():
             self._heard[proxy].routes = _routes(view)
             self._publish(proxy)
-        self._await([proxy for proxy in running if self._heard[proxy].subscribed], (CLUSTER, ROUTES), deadline)
+        self._await([proxy for proxy in running if self._heard[proxy].subscribed], (CLUSTER, ROUTES))
         refused, before = refusals(running), {proxy: created(proxy) for proxy in asking if proxy in running}
         for proxy, view in views.items():
             self._write_listeners(proxy, view, version)
         start()
         await_version({**refused, **dict.fromkeys(new, 0)}, version, CONVERGENCE_SECONDS)
+        self._await(asking, (CLUSTER, ROUTES))
         deadline = time.monotonic() + CONVERGENCE_SECONDS
-        self._await(asking, (CLUSTER, ROUTES), deadline)
         for proxy, counted in before.items():
             await_created(proxy, counted + self._concurrency, deadline)
         for proxy, view in views.items():
             self._heard[proxy].clusters = _clusters(view)
             self._publish(proxy)
-        self._await(views, (CLUSTER,), deadline)
+        self._await(views, (CLUSTER,))
 
     def forget(self, proxy: PodProxy) -> None:
         """It is gone."""
@@ -95,17 +95,12 @@ class SidecarTelling:
 
     def _publish(self, proxy: PodProxy) -> None:
         heard = self._heard[proxy]
-        kinds = {CLUSTER: heard.clusters, ROUTES: heard.routes}
-        known, heard.messages = heard.messages, {}
-        snapshot = {}
-        for kind, resources in kinds.items():
-            for name, each in resources.items():
-                held = known.get((kind, name))
-                heard.messages[kind, name] = held if held is not None and held[0] == each else (each, message(each))
-            snapshot[kind] = tuple(heard.messages[kind, name][1] for name in resources)
+        told = {CLUSTER: heard.clusters, ROUTES: heard.routes}
+        snapshot = {kind: tuple(_message(json.dumps(each)) for each in some.values()) for kind, some in told.items()}
         self.server.publish(proxy.pod.pod.ref, snapshot)
 
-    def _await(self, proxies: Iterable[PodProxy], types: Collection[str], deadline: float) -> None:
+    def _await(self, proxies: Iterable[PodProxy], types: Collection[str]) -> None:
+        deadline = time.monotonic() + CONVERGENCE_SECONDS
         for proxy in proxies:
             self.server.await_accepted(proxy.pod.pod.ref, deadline - time.monotonic(), types)
 
@@ -116,6 +111,12 @@ class SidecarTelling:
             heard.subscribed, heard.marks = True, heard.marks % MOST_MARKS + 1
             built.append(marks(heard.marks))
         write_listeners(proxy.folder, version, built)
+
+
+@lru_cache(maxsize=1024)
+def _message(resource: str) -> Message:
+    """A resource, in JSON, as Envoy is sent it. Most are several sidecars' alike, and making one takes milliseconds."""
+    return message(json.loads(resource))
 
 
 def _clusters(view: View) -> Resources:
