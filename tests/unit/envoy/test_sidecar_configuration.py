@@ -131,6 +131,16 @@ def test_requests_of_other_pods_are_judged_inside_mutual_tls_alone():
     assert "alpn_protocols" not in context["common_tls_context"]  # what is inside shows itself
 
 
+@pytest.mark.parametrize(
+    ("credentials", "follow"), [(None, {"inbound-http1", "passthrough-http1"}), (CREDENTIALS, {"passthrough-http1"})]
+)
+def test_a_port_called_http_is_spoken_to_as_its_client_speaks(credentials, follow):
+    """So that it may serve gRPC; not inside mutual TLS, where the other sidecar has been told HTTP/1.1."""
+    bootstrap = configuration.bootstrap_of(PODS[0], FOLDER, sidecar(Tuning(), credentials), FOLDER)
+    clusters = {each["name"]: repr(each) for each in bootstrap["static_resources"]["clusters"]}
+    assert {name for name, said in clusters.items() if "use_downstream_protocol_config" in said} == follow
+
+
 def test_own_ports_lead_nowhere():
     for listener, port in (("outbound", 15001), ("inbound", 15006)):
         for credentials in (None, CREDENTIALS):
