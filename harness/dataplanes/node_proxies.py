@@ -13,10 +13,10 @@ from harness.dataplanes.scopes import Ground, grounds, scopes
 from harness.envoy.admission import Scope
 from harness.envoy.ads import AdsServer
 from harness.envoy.errors import EnvoyError
-from harness.envoy.node_denials import RefusedRequest
 from harness.envoy.node_envoy import NodeEnvoy
-from harness.envoy.node_rules import NONE
 from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.request_denials import RefusedRequest
+from harness.envoy.request_rules import NONE
 from harness.envoy.service_resources import ServiceRules
 from harness.envoy.transparent import attach_script, detach_script, ruleset, service_sets
 from harness.lab.port import Lab, LabError

@@ -7,9 +7,9 @@ from harness.dataplanes.port import DataPlaneError
 from harness.dataplanes.routed import Routed
 from harness.envoy.admission import Scope, requests
 from harness.envoy.errors import NotAccepted
-from harness.envoy.node_rbac import name
-from harness.envoy.node_rules import NodeRules, rules_of
 from harness.envoy.paths import normalised
+from harness.envoy.request_rbac import name
+from harness.envoy.request_rules import RequestRules, rules_of
 from harness.envoy.service_resources import ServiceRules
 from harness.model.origin import Origin
 from harness.model.request import GRPCRequest, HTTPRequest, Request
@@ -21,7 +21,7 @@ from harness.model.routing import Routing
 class Told:
     """What an Envoy judges connections to pods by, and what it does with requests to Services."""
 
-    rules: NodeRules
+    rules: RequestRules
     services: ServiceRules
 
     def refusing_also(self, former: "Told") -> "Told":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.dataplanes.scopes import Ground, scopes
 from harness.envoy.admission import Direction, Scope
 from harness.envoy.aimed_rules import aimed, aimed_prefix, aimed_rules
-from harness.envoy.node_rbac import name
+from harness.envoy.request_rbac import name
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, hosts
 from harness.envoy.service_resources import ServiceRules, backends

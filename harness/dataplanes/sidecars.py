@@ -31,10 +31,10 @@ from harness.envoy.delivery import write_json
 from harness.envoy.errors import EnvoyError, NotAccepted
 from harness.envoy.evidence import Denials
 from harness.envoy.listeners import Sidecar
-from harness.envoy.node_denials import RefusedRequests
 from harness.envoy.process import BOOTSTRAP_FILE, COMPONENT, PodProxy
 from harness.envoy.records import await_written
 from harness.envoy.redirect import INBOUND_SOURCE, PROXY_ID, REMOVAL, ruleset
+from harness.envoy.request_denials import RefusedRequests
 from harness.envoy.sidecar_requests import RECORDS, refusing_also
 from harness.envoy.tls import Credentials
 from harness.envoy.tuning import Tuning

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.envoy.admission import Direction, Scope
-from harness.envoy.node_rbac import Matcher
-from harness.envoy.node_rules import NodeRules, rules_of
+from harness.envoy.request_rbac import Matcher
+from harness.envoy.request_rules import RequestRules, rules_of
 from harness.envoy.service_backends import Backend
 from harness.envoy.tls import host_prefix
 
@@ -23,16 +23,16 @@ def aimed(scopes: Iterable[Scope], backend: Backend) -> list[Scope]:
     return [each for each in found if each is not None]
 
 
-def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool) -> NodeRules:
+def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool) -> RequestRules:
     """The rules for requests to ``backend``. The Envoy of its own node changes headers by its rules: here only if ``local``."""
     rules = rules_of(aimed(scopes, backend), prefix)
     refused = {**rules.refused, Direction.INGRESS: of_others(rules.refused[Direction.INGRESS], [backend.address])}
     headers = {**rules.headers, **({} if local else {Direction.INGRESS: ()})}
-    return NodeRules(refused, headers)
+    return RequestRules(refused, headers)
 
 
 def aimed_prefix(number: int, backend: Backend) -> str:
-    """How names of the rules for a backend begin (node_denials reads them)."""
+    """How names of the rules for a backend begin (request_denials reads them)."""
     return f"{number}-{backend.address}@{backend.port}-"
 
 

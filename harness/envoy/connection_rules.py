@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.envoy.admission import Admission, Direction, Scope
 from harness.envoy.aimed_rules import of_others
-from harness.envoy.node_rbac import Matcher, denials
-from harness.envoy.node_rules import NodeRules
 from harness.envoy.rbac import rbac_filter
+from harness.envoy.request_rbac import Matcher, denials
+from harness.envoy.request_rules import RequestRules
 
 ADDRESS = "direct_remote_ip"
 
@@ -30,10 +30,10 @@ def connection_filters(
     return [rbac_filter(listener, by_certificate(policies, identities), "DENY")] if policies else []
 
 
-def rules_by_certificate(rules: NodeRules, identities: Mapping[str, str]) -> NodeRules:
+def rules_by_certificate(rules: RequestRules, identities: Mapping[str, str]) -> RequestRules:
     """``rules`` that know the backend's clients by their certificates."""
     refused = {**rules.refused, Direction.INGRESS: by_certificate(rules.refused[Direction.INGRESS], identities)}
-    return NodeRules(
+    return RequestRules(
         refused, {**rules.headers, Direction.INGRESS: by_certificate(rules.headers[Direction.INGRESS], identities)}
     )
 

@@ -6,16 +6,16 @@ from concurrent.futures import Executor
 from itertools import count
 from pathlib import Path
 
-from harness.envoy import node_resources
+from harness.envoy import node_listeners, request_resources
 from harness.envoy.ads import AdsServer
 from harness.envoy.delivery import write_json
 from harness.envoy.node_bootstrap import node_bootstrap
-from harness.envoy.node_denials import RefusedRequest, RefusedRequests
-from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
 from harness.envoy.records import await_written
 from harness.envoy.redirect import PROXY_ID
+from harness.envoy.request_denials import RefusedRequest, RefusedRequests
+from harness.envoy.request_rules import NONE, RequestRules
 from harness.envoy.resources import CLUSTER, LISTENER, ROUTES, Message, message
 from harness.envoy.service_resources import ServiceRules, service_clusters, service_listener, service_routes
 from harness.envoy.workers import await_created, created
@@ -37,8 +37,8 @@ class NodeEnvoy:
         self._tuning = tuning
         self._numbers = count(1)
         self._number = 0
-        self._cluster = message(node_resources.cluster(tuning))
-        self._listeners = (message(node_resources.listener(tuning, folder)), message(service_listener(tuning, folder)))
+        self._cluster = message(request_resources.cluster(tuning))
+        self._listeners = (message(node_listeners.listener(tuning, folder)), message(service_listener(tuning, folder)))
         self._mark: Message | None = None
         self._backends: dict[str, Message] = {}
         self._routes = _routes(NONE, NO_SERVICES, tuning)
@@ -59,7 +59,7 @@ class NodeEnvoy:
         self.process.stop()
         self._server.forget(self.node.name)
 
-    def judge_by(self, rules: NodeRules, services: ServiceRules, seconds: float, *, renew: bool = False) -> None:
+    def judge_by(self, rules: RequestRules, services: ServiceRules, seconds: float, *, renew: bool = False) -> None:
         """Judge requests by ``rules``, and route and judge those to ``services``; returns when every request is treated so.
 
         That is for requests whose headers end from now on; on which connection they come makes no difference. A listener
@@ -70,13 +70,13 @@ class NodeEnvoy:
         self._routes = _routes(rules, services, self._tuning)
         if renew:
             self._number = next(self._numbers)
-            self._cluster = message(node_resources.cluster(self._tuning, self._number))
+            self._cluster = message(request_resources.cluster(self._tuning, self._number))
         wanted = {each["name"]: message(each) for each in service_clusters(services, self._tuning, self._number)}
         self._backends |= wanted  # requests may still be going to those that are wanted no more
         self._publish()
         self._server.await_accepted(self.node.name, seconds)
         before = created(self.process)
-        self._mark = message(node_resources.mark(next(self._numbers)))
+        self._mark = message(node_listeners.mark(next(self._numbers)))
         self._publish()
         self._server.await_accepted(self.node.name, deadline - time.monotonic())
         await_created(self.process, before + self._tuning.concurrency, deadline)
@@ -101,5 +101,5 @@ class NodeEnvoy:
         self._server.publish(self.node.name, {CLUSTER: clusters, LISTENER: listeners, ROUTES: self._routes})
 
 
-def _routes(rules: NodeRules, services: ServiceRules, tuning: NodeTuning) -> tuple[Message, ...]:
-    return (message(node_resources.routes(rules, tuning)), message(service_routes(services, tuning)))
+def _routes(rules: RequestRules, services: ServiceRules, tuning: NodeTuning) -> tuple[Message, ...]:
+    return (message(request_resources.routes(rules, tuning)), message(service_routes(services, tuning)))

@@ -2,8 +2,8 @@
 
 import time
 
-from harness.envoy.node_denials import RefusedRequests
 from harness.envoy.process import Proxy
+from harness.envoy.request_denials import RefusedRequests
 
 DENIED = r"http\.[^.]*\.rbac\.denied"
 POLL_SECONDS = 0.005

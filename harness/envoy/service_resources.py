@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy import filters
-from harness.envoy.node_http import KEPT_HEADER, Resource, connection_manager
-from harness.envoy.node_resources import AS_IT_CAME, BACKEND, judging, transparent, upstream
-from harness.envoy.node_rules import NodeRules
+from harness.envoy.node_listeners import transparent
 from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.request_http import KEPT_HEADER, Resource, connection_manager
+from harness.envoy.request_resources import AS_IT_CAME, BACKEND, judging, upstream
+from harness.envoy.request_rules import RequestRules
 from harness.envoy.route_durations import seconds
 from harness.envoy.route_filters import context_of, response_changes
 from harness.envoy.route_script import answering, script_filter, script_for
@@ -38,9 +39,9 @@ class ServiceRules:
     """Where requests to Services go, and what is said of those to each backend."""
 
     hosts: tuple[Host, ...] = ()
-    rules: Mapping[Backend, NodeRules] | None = None
+    rules: Mapping[Backend, RequestRules] | None = None
 
-    def of(self, backend: Backend) -> NodeRules:
+    def of(self, backend: Backend) -> RequestRules:
         """What is said of requests to a backend of ``hosts``."""
         return (self.rules or {})[backend]
 

@@ -16,10 +16,10 @@ from harness.envoy.chain_choice import DESTINATION, SOURCE, Predicate, all_of, f
 from harness.envoy.clusters import FROM_INBOUND_SOURCE
 from harness.envoy.connection_rules import rules_by_certificate
 from harness.envoy.judged_flows import JudgedFlows
-from harness.envoy.node_http import connection_manager
-from harness.envoy.node_resources import BACKEND, cluster, routes, upstream
-from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.protocol import ALPN, SNIFFED, Protocol
+from harness.envoy.request_http import connection_manager
+from harness.envoy.request_resources import BACKEND, cluster, routes, upstream
+from harness.envoy.request_rules import NONE, RequestRules
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_resources import SERVICES, ServiceRules, service_clusters, service_manager, service_routes
 from harness.envoy.tuning import Tuning
@@ -48,7 +48,7 @@ class Asked:
 
     outbound: tuple[JudgedFlows, ...] = ()
     inbound: tuple[JudgedFlows, ...] = ()
-    rules: NodeRules = NONE
+    rules: RequestRules = NONE
     services: ServiceRules = field(default_factory=ServiceRules)
     own: tuple[str, ...] = ()
     served: tuple[int, ...] = ()
@@ -79,7 +79,7 @@ def request_routes(asked: Asked, tuning: Tuning, *, encrypted: bool) -> dict[str
     leaving = _alone(rules, Direction.EGRESS)
     found = [
         routes(leaving, tuning, OUTBOUND, BACKEND),
-        routes(NodeRules(refused, arriving.headers), tuning, INBOUND, _INBOUND_BACKEND, again=False),
+        routes(RequestRules(refused, arriving.headers), tuning, INBOUND, _INBOUND_BACKEND, again=False),
         service_routes(asked.services, tuning),
     ]
     if encrypted:
@@ -167,9 +167,9 @@ def refusing_also(asked: Asked, former: Asked) -> Asked:
     )
 
 
-def _alone(rules: NodeRules, direction: Direction) -> NodeRules:
+def _alone(rules: RequestRules, direction: Direction) -> RequestRules:
     """The rules of one direction; the other's refuse nothing."""
-    return NodeRules(
+    return RequestRules(
         {**NONE.refused, direction: rules.refused[direction]}, {**NONE.headers, direction: rules.headers[direction]}
     )
 

@@ -1,11 +1,11 @@
-"""How the Envoy of a node reads requests, asks what becomes of them, and passes them on: as they came, as far as it can."""
+"""How an Envoy reads requests, asks what becomes of them, and passes them on: as they came, as far as it can."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.envoy.admission import Direction
-from harness.envoy.node_denials import access_logs, denial_body
+from harness.envoy.request_denials import access_logs, denial_body
 from harness.envoy.tuning import RequestTuning
 
 Resource = dict[str, Any]
