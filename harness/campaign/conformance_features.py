@@ -47,6 +47,8 @@ def needs(case: Case) -> dict[Feature, Origin]:
 def _of_requests(case: Case) -> Iterator[tuple[Feature, Origin]]:
     for request in expected_requests([case]):
         yield Feature.L7_ROUTING, request.origin
+        if request.asked.call.to_gateway:
+            yield Feature.L7_GATEWAYS, request.origin
         if request.asked.family == 6:
             yield Feature.IPV6, request.origin
     for step in case.steps:

@@ -54,6 +54,7 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_KAFKA: No(_NO_REQUESTS),
     Feature.L7_HTTP: No(_NO_REQUESTS),
     Feature.L7_ROUTING: No(_NO_REQUESTS),
+    Feature.L7_GATEWAYS: No(_NO_REQUESTS),
     Feature.L7_TRAFFIC: No(_NO_REQUESTS),
     Feature.HOT_RESTART: Yes(),
     Feature.SAME_NODE_FAST_PATH: No("sockets of one node are joined by ebpf-sockmap and ebpf-l7"),

@@ -48,6 +48,7 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.POLICY_KAFKA: No(_NO_REQUESTS),
     Feature.L7_HTTP: No(_NO_REQUESTS),
     Feature.L7_ROUTING: No(_NO_REQUESTS),
+    Feature.L7_GATEWAYS: No(_NO_REQUESTS),
     Feature.L7_TRAFFIC: No(_NO_REQUESTS),
     Feature.HOT_RESTART: No("there is no process to restart"),
     Feature.SAME_NODE_FAST_PATH: No("every packet passes its node's forwarding"),

@@ -55,6 +55,7 @@ _SUPPORT: dict[Feature, Support] = {
     Feature.ENCRYPTION: Yes(),
     Feature.L7_HTTP: No(_NO_REQUESTS),
     Feature.L7_ROUTING: No(_NO_REQUESTS),
+    Feature.L7_GATEWAYS: No(_NO_REQUESTS),
     Feature.L7_TRAFFIC: No(_NO_REQUESTS),
     Feature.HOT_RESTART: Yes(),
     Feature.SAME_NODE_FAST_PATH: No("the node's Envoy is passed on one node too, once"),

@@ -7,17 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.dataplanes.routed import Fronts, Routed, routed
+from harness.dataplanes.request_law import RequestLaw, Told, blamed
+from harness.dataplanes.routed import NO_FRONTS, Routed, routed
 from harness.dataplanes.scopes import Ground, grounds, scopes
-from harness.envoy.admission import Scope, requests
+from harness.envoy.admission import Scope
 from harness.envoy.ads import AdsServer
-from harness.envoy.errors import EnvoyError, NotAccepted
-from harness.envoy.node_denials import RefusedRequest
+from harness.envoy.errors import EnvoyError
 from harness.envoy.node_envoy import NodeEnvoy
-from harness.envoy.node_rbac import name
-from harness.envoy.node_rules import NONE, NodeRules, rules_of
 from harness.envoy.node_tuning import NodeTuning
-from harness.envoy.paths import normalised
+from harness.envoy.request_denials import RefusedRequest
+from harness.envoy.request_rules import NONE
 from harness.envoy.service_resources import ServiceRules
 from harness.envoy.transparent import attach_script, detach_script, ruleset, service_sets
 from harness.lab.port import Lab, LabError
@@ -25,34 +24,10 @@ from harness.lab.sockets import end_connections
 from harness.mesh.grants import Cluster, Granted
 from harness.mesh.layout import PROXY_MARK
 from harness.model.origin import Origin
-from harness.model.routing import Routing
 
 READY_SECONDS = 60.0
 CONVERGENCE_SECONDS = 30.0
 SOCKET = "xds.sock"
-NO_FRONTS = Fronts(Routing(), {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What an Envoy judges connections to pods by, and what it does with requests to Services."""
-
-    rules: NodeRules
-    services: ServiceRules
-
-    def refusing_also(self, former: "_Told") -> "_Told":
-        return _Told(self.rules.refusing_also(former.rules), self.services.refusing_also(former.services))
-
-
-@dataclass(frozen=True, slots=True)
-class _Law:
-    """What ``_Told`` is made of: what policies and routes say."""
-
-    scopes: Sequence[Scope] = ()
-    routed: Routed = field(default_factory=Routed)
-
-    def told(self, number: int) -> _Told:
-        return _Told(rules_of(self.scopes, _prefix(number)), self.routed.rules(number))
 
 
 @dataclass(slots=True)
@@ -62,10 +37,10 @@ class _Judged:
     ``told`` is what it has accepted, None where that is not known; ``exposed``, what its node's stack was told of Services.
     """
 
-    told: _Told | None = field(default_factory=lambda: _Told(NONE, ServiceRules()))
-    law: _Law = field(default_factory=_Law)
+    told: Told | None = field(default_factory=lambda: Told(NONE, ServiceRules()))
+    law: RequestLaw = field(default_factory=RequestLaw)
     number: int = 0
-    next: _Law = field(default_factory=_Law)
+    next: RequestLaw = field(default_factory=RequestLaw)
     known: set[Ground] = field(default_factory=set)
     exposed: str = service_sets((), ())
 
@@ -78,7 +53,7 @@ class NodeProxies:
         self.folder = Path(tempfile.mkdtemp(prefix="envoy-", dir=lab.folder))
         self.folder.chmod(0o755)
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-        self._normalises = tuning.normalize_path
+        self.normalises = tuning.normalize_path
         self._server = AdsServer(self.folder / SOCKET)
         (self.folder / SOCKET).chmod(0o666)
         self.envoys: list[NodeEnvoy] = []
@@ -124,7 +99,7 @@ class NodeProxies:
             pods = [pod.pod for pod in envoy.node.pods]
             local = [ip for pod in pods for ip in pod.ips]
             narrowed = scopes(result, cluster, local, judged.known)
-            judged.next = _Law(narrowed, routed(self.fronts, self._lab.topology, pods, result, cluster))
+            judged.next = RequestLaw(narrowed, routed(self.fronts, self._lab.topology, pods, result, cluster))
         try:
             self._each(lambda envoy: self._tell(envoy, self._next(envoy)))
             self._each(lambda envoy: self._expose(envoy, self._judged[envoy].next))
@@ -132,7 +107,7 @@ class NodeProxies:
             with suppress(EnvoyError, LabError):
                 self._each(lambda envoy: self._expose(envoy, self._judged[envoy].law))
                 self._each(lambda envoy: self._tell(envoy, self._now(envoy)))
-            raise self._blamed(error) from error
+            raise blamed(error, [judged.next for judged in self._judged.values()]) from error
 
     def settle(self) -> None:
         """The policy that was prepared is in force: refuse what it refuses, and no more.
@@ -174,9 +149,7 @@ class NodeProxies:
     def rules_of(self, envoy: NodeEnvoy) -> dict[str, Origin]:
         """Where the rules were written by which an Envoy refuses, now that they are in force, by its names for them."""
         judged = self._judged[envoy]
-        scopes = enumerate(judged.law.scopes)
-        named = {name(scope, index, _prefix(judged.number)): scope.origin for index, scope in scopes}
-        return named | judged.law.routed.origins(judged.number)
+        return judged.law.origins(judged.number)
 
     def scopes_of(self, envoy: NodeEnvoy) -> Sequence[Scope]:
         """What an Envoy judges by, now that it is in force."""
@@ -186,38 +159,25 @@ class NodeProxies:
         """What an Envoy does with requests to Services, now that it is in force."""
         return self._judged[envoy].law.routed
 
-    def path(self, target: str) -> str:
-        """What the Envoys write down as the path of a request for ``target``."""
-        return normalised(target) if self._normalises else target
-
-    def _blamed(self, error: BaseException) -> BaseException:
-        """``error`` with the line of the rule whose expression an Envoy quotes in refusing its configuration."""
-        if not isinstance(error, NotAccepted):
-            return error
-        laws = [judged.next for judged in self._judged.values()]
-        asked = {rule for law in laws for rule in requests((*law.scopes, *law.routed.scopes))}
-        quoted = [rule for rule in asked for text in (rule.path, rule.method, rule.host) if text and str(error).endswith(text)]
-        return NotAccepted(f"{quoted[0].origin}: {error}") if quoted else error
-
-    def _now(self, envoy: NodeEnvoy) -> _Told:
+    def _now(self, envoy: NodeEnvoy) -> Told:
         judged = self._judged[envoy]
         return judged.law.told(judged.number)
 
-    def _next(self, envoy: NodeEnvoy) -> _Told:
+    def _next(self, envoy: NodeEnvoy) -> Told:
         judged = self._judged[envoy]
         told = judged.told or self._now(envoy)
         if judged.next == judged.law:
             return told
         return judged.next.told(judged.number + 1).refusing_also(told)
 
-    def _tell(self, envoy: NodeEnvoy, told: _Told, *, renew: bool = False) -> None:
+    def _tell(self, envoy: NodeEnvoy, told: Told, *, renew: bool = False) -> None:
         judged = self._judged[envoy]
         if renew or told != judged.told:
             judged.told = None
             envoy.judge_by(told.rules, told.services, CONVERGENCE_SECONDS, renew=renew)
             judged.told = told
 
-    def _expose(self, envoy: NodeEnvoy, law: _Law) -> None:
+    def _expose(self, envoy: NodeEnvoy, law: RequestLaw) -> None:
         """Have the node's stack hand its Envoy what comes to the addresses of Services and Gateways."""
         judged = self._judged[envoy]
         hosts = law.routed.hosts
@@ -233,10 +193,6 @@ class NodeProxies:
             outcomes = [pool.submit(step, envoy) for envoy in self.envoys]
         for outcome in outcomes:
             outcome.result()
-
-
-def _prefix(number: int) -> str:
-    return f"{number}-"
 
 
 def _addresses(envoy: NodeEnvoy) -> set[str]:

@@ -28,6 +28,7 @@ from harness.dataplanes.port import (
     Support,
     Yes,
 )
+from harness.dataplanes.request_law import check_routing, written_down
 from harness.dataplanes.routed import Fronts
 from harness.envoy.errors import EnvoyError
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
@@ -42,13 +43,19 @@ from harness.mesh.errors import MeshError
 from harness.mesh.mesh import Mesh, attached
 from harness.model.cilium import Policy
 from harness.model.flow import Evidence, Flow, Verdict
-from harness.model.request import GRPCRequest, HTTPRequest, KafkaRequest
-from harness.model.route import RequestMirror, Route
+from harness.model.request import KafkaRequest
 from harness.model.routing import Routing
 from harness.model.topology import Pod
 
 Proxies = TypeVar("Proxies", bound=NodeProxies)
-_OF_REQUESTS = (Feature.L7_HTTP, Feature.POLICY_HTTP, Feature.POLICY_KAFKA, Feature.L7_ROUTING, Feature.L7_TRAFFIC)
+_OF_REQUESTS = (
+    Feature.L7_HTTP,
+    Feature.POLICY_HTTP,
+    Feature.POLICY_KAFKA,
+    Feature.L7_ROUTING,
+    Feature.L7_GATEWAYS,
+    Feature.L7_TRAFFIC,
+)
 
 
 class NodeProxyAttachment(EbpfAttachment):
@@ -62,7 +69,7 @@ class NodeProxyAttachment(EbpfAttachment):
 
     def apply(self, policies: Sequence[Policy], routing: Routing = NO_ROUTING) -> Revision:
         """As the port says. Services and Gateways have the addresses that the lab's topology gives them (harness.lab)."""
-        _check(routing, self.plane)
+        check_routing(routing, self.plane)
         former = self._proxies.fronts
         try:
             addresses = service_addresses(routing.services, self._mesh.lab.topology)
@@ -103,12 +110,7 @@ class NodeProxyAttachment(EbpfAttachment):
         return None
 
     def _refusal(self, flow: Flow) -> Evidence | None:
-        request = flow.request
-        asked = None
-        if isinstance(request, HTTPRequest):
-            asked = request.method, self._proxies.path(request.path)
-        elif isinstance(request, GRPCRequest):
-            asked = "POST", self._proxies.path(f"/{request.method}")
+        asked = written_down(flow.request, normalised_times=int(self._proxies.normalises))
         source, destination = (self.address(end, flow.family) for end in (flow.source, flow.destination))
         found = self._proxies.latest_refusal(source, destination, flow.port, asked)
         if found is None:
@@ -186,15 +188,6 @@ class NodeProxy:
         kafka = undo.enter_context(kafka_proxies(lab))
         mesh = undo.enter_context(attached(lab, options(), Judges(kafka, proxies)))
         return NodeProxyAttachment(self.name, mesh, proxies, kafka)
-
-
-def _check(routing: Routing, plane: str) -> None:
-    """Raises DataPlaneError naming the first object that the plane cannot put in force."""
-    routes: list[Route] = [*routing.http_routes, *routing.grpc_routes]
-    refs = [ref for route in routes for rule in route.rules or () for ref in rule.backend_refs or ()]
-    for each in (each for ref in refs for each in ref.filters or ()):
-        if isinstance(each, RequestMirror):
-            raise DataPlaneError(f"{each.origin}: {plane} has no mirrors of one backend's requests; write it in the rule")
 
 
 @contextmanager

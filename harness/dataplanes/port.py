@@ -33,6 +33,7 @@ class Feature(StrEnum):
     ENCRYPTION = "encryption"  # of pod-to-pod traffic
     L7_HTTP = "l7-http"  # requests are parsed
     L7_ROUTING = "l7-routing"  # requests to Services go where routes of Gateway API say
+    L7_GATEWAYS = "l7-gateways"  # ... and those that come from outside of the cluster to Gateways
     L7_TRAFFIC = "l7-traffic"  # circuits break, backends are ejected, requests delayed, limited … as BackendTrafficPolicy says
     HOT_RESTART = "hot-restart"
     SAME_NODE_FAST_PATH = "same-node-fast-path"

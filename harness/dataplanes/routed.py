@@ -7,7 +7,7 @@ from harness.dataplanes.scopes import Ground, scopes
 from harness.envoy.admission import Direction, Scope
 from harness.envoy.aimed_rules import aimed, aimed_prefix, aimed_rules
 from harness.envoy.gateway_hosts import gateway_hosts
-from harness.envoy.node_rbac import name
+from harness.envoy.request_rbac import name
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, hosts
 from harness.envoy.service_resources import ServiceRules, backends
@@ -24,6 +24,9 @@ class Fronts:
     routing: Routing
     addresses: Mapping[str, Sequence[str]]
     gateways: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+NO_FRONTS = Fronts(Routing(), {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
 
 from harness.model.cilium import HTTPRule, KafkaRule
 from harness.model.origin import Origin
@@ -21,6 +22,13 @@ class Peers:
 
     inside: tuple[str, ...]
     outside: tuple[str, ...] = ()
+
+    def hold(self, address: str) -> bool:
+        """Whether ``address`` is one of them."""
+        own = ip_address(address)
+        return any(own in ip_network(each) for each in self.inside) and not any(
+            own in ip_network(each) for each in self.outside
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.envoy.ads_stream import Stream
 from harness.envoy.errors import EnvoyError, NotAccepted
-from harness.envoy.resources import Snapshot, discovery, request_of
+from harness.envoy.resources import TYPES, Snapshot, discovery, request_of
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 METHOD = "StreamAggregatedResources"
@@ -58,14 +58,14 @@ class AdsServer:
             self._snapshots.pop(node, None)
             self._changed.notify_all()
 
-    def await_accepted(self, node: str, seconds: float) -> None:
-        """Return when the Envoy called ``node`` has accepted the whole of its snapshot.
+    def await_accepted(self, node: str, seconds: float, types: Collection[str] = TYPES) -> None:
+        """Return when the Envoy called ``node`` has accepted the whole of its snapshot, or what it holds of ``types``.
 
         Raises NotAccepted: at once, with Envoy's words, where it refuses a part; else when ``seconds`` have passed.
         """
         deadline = time.monotonic() + seconds
         with self._changed:
-            while (missing := self._missing(node)) is not None:
+            while (missing := self._missing(node, types)) is not None:
                 if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
                     raise NotAccepted(f"Envoy of node {node} has not accepted its configuration in {seconds:g} s: {missing}")
 
@@ -73,16 +73,17 @@ class AdsServer:
         """End all streams. Envoys keep what they have."""
         self._server.stop(grace=None).wait()
 
-    def _missing(self, node: str) -> str | None:
+    def _missing(self, node: str, types: Collection[str]) -> str | None:
         """What is still to be accepted, None for nothing. Raises NotAccepted for a refusal."""
+        snapshot = {name: each for name, each in self._snapshots[node].items() if name in types}
         mine = [stream for stream in self._streams if stream.node == node]
         if not mine:
             return "it is not connected"
         for stream in mine:
-            refused = stream.refusal(self._snapshots[node])
+            refused = stream.refusal(snapshot)
             if refused is not None:
                 raise NotAccepted(f"Envoy of node {node} refused its configuration: {refused}")
-        waiting = {name for stream in mine for name in stream.waiting(self._snapshots[node])}
+        waiting = {name for stream in mine for name in stream.waiting(snapshot)}
         return f"no answer about {', '.join(sorted(waiting))}" if waiting else None
 
     def _serve(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:

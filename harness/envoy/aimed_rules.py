@@ -6,12 +6,12 @@ address and port is resolved here, and stands at the backend.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
 
-from harness.envoy.admission import Direction, Peers, Scope
-from harness.envoy.node_rbac import Matcher
-from harness.envoy.node_rules import NodeRules, rules_of
+from harness.envoy.admission import Direction, Scope
+from harness.envoy.request_rbac import Matcher
+from harness.envoy.request_rules import RequestRules, rules_of
 from harness.envoy.service_backends import Backend
+from harness.envoy.tls import host_prefix
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
 _FIRST, _LAST = 0, 65535
@@ -23,20 +23,20 @@ def aimed(scopes: Iterable[Scope], backend: Backend) -> list[Scope]:
     return [each for each in found if each is not None]
 
 
-def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool) -> NodeRules:
+def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool) -> RequestRules:
     """The rules for requests to ``backend``. The Envoy of its own node changes headers by its rules: here only if ``local``.
 
     Only there can the backend itself be the client, too.
     """
     rules = rules_of(aimed(scopes, backend), prefix)
     incoming = rules.refused[Direction.INGRESS]
-    refused = {**rules.refused, Direction.INGRESS: _of_others(incoming, backend) if local else incoming}
+    refused = {**rules.refused, Direction.INGRESS: of_others(incoming, [backend.address]) if local else incoming}
     headers = {**rules.headers, **({} if local else {Direction.INGRESS: ()})}
-    return NodeRules(refused, headers)
+    return RequestRules(refused, headers)
 
 
 def aimed_prefix(number: int, backend: Backend) -> str:
-    """How names of the rules for a backend begin (node_denials reads them)."""
+    """How names of the rules for a backend begin (request_denials reads them)."""
     return f"{number}-{backend.address}@{backend.port}-"
 
 
@@ -44,7 +44,7 @@ def _outgoing(scope: Scope, backend: Backend) -> Scope | None:
     subjects = tuple(each for each in scope.subjects if each != backend.address)  # a pod always reaches itself
     if not subjects or not scope.first <= backend.port <= scope.last:
         return None
-    said = [each for each in scope.admissions if each.peers is None or _among(backend.address, each.peers)]
+    said = [each for each in scope.admissions if each.peers is None or each.peers.hold(backend.address)]
     admissions = tuple(replace(each, peers=None) for each in said)
     return replace(scope, subjects=subjects, first=_FIRST, last=_LAST, admissions=admissions)
 
@@ -55,21 +55,11 @@ def _incoming(scope: Scope, backend: Backend) -> Scope | None:
     return replace(scope, subjects=ANYWHERE, first=_FIRST, last=_LAST)
 
 
-def _of_others(policies: Mapping[str, Matcher], backend: Backend) -> dict[str, Matcher]:
-    """The same, but for requests of the backend itself."""
-    length = 128 if ":" in backend.address else 32
-    itself = {"direct_remote_ip": {"address_prefix": backend.address, "prefix_len": length}}
+def of_others(policies: Mapping[str, Matcher], addresses: Iterable[str]) -> dict[str, Matcher]:
+    """The same, but for requests of the owner of ``addresses`` itself."""
+    own = [{"not_id": {"direct_remote_ip": host_prefix(each)}} for each in addresses]
 
     def others(principals: Sequence[Matcher]) -> list[Matcher]:
-        return [{"and_ids": {"ids": [each, {"not_id": itself}]}} for each in principals]
+        return [{"and_ids": {"ids": [each, *own]}} for each in principals]
 
     return {name: {**policy, "principals": others(policy["principals"])} for name, policy in policies.items()}
-
-
-def _among(address: str, peers: Peers) -> bool:
-    own = ip_address(address)
-
-    def within(networks: Sequence[str]) -> bool:
-        return any(own in ip_network(each) for each in networks)
-
-    return within(peers.inside) and not within(peers.outside)

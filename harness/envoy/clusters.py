@@ -10,11 +10,22 @@ BLACK_HOLE = "black-hole"
 UNBOUNDED = 2**32 - 1
 """As Istio: a sidecar's clusters have no circuit breaker unless the user asks for one."""
 
+FROM_INBOUND_SOURCE: dict[str, Any] = {
+    "upstream_bind_config": {
+        "source_address": {"address": INBOUND_SOURCE[4], "port_value": 0},
+        "extra_source_addresses": [{"address": {"address": INBOUND_SOURCE[6], "port_value": 0}}],
+    }
+}
+"""Fields of a cluster that leads to the sidecar's own pod: from the address that redirection leaves alone."""
+
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def original_destination(name: str, wire: Protocol, tuning: EnvoyTuning) -> dict[str, Any]:
-    """A cluster that leads to where the client meant to go; ``wire`` is what is spoken there."""
+def original_destination(name: str, wire: Protocol, tuning: EnvoyTuning, *, follows: bool = False) -> dict[str, Any]:
+    """A cluster that leads to where the client meant to go; ``wire`` is what is spoken there.
+
+    With ``follows`` it is HTTP/1.1 or HTTP/2, as the client has it: a port called ``http`` may serve gRPC as well.
+    """
     cluster: dict[str, Any] = {
         "name": name,
         "type": "ORIGINAL_DST",
@@ -28,9 +39,10 @@ def original_destination(name: str, wire: Protocol, tuning: EnvoyTuning) -> dict
         cluster["per_connection_buffer_limit_bytes"] = tuning.buffer_bytes
     if wire is not Protocol.TCP:
         option = "http_protocol_options" if wire is Protocol.HTTP1 else "http2_protocol_options"
-        cluster["typed_extension_protocol_options"] = {
-            HTTP_OPTIONS: {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", "explicit_http_config": {option: {}}}
-        }
+        spoken: dict[str, Any] = {"explicit_http_config": {option: {}}}
+        if follows and wire is Protocol.HTTP1:
+            spoken = {"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}
+        cluster["typed_extension_protocol_options"] = {HTTP_OPTIONS: {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", **spoken}}
     return cluster
 
 
@@ -44,21 +56,18 @@ def outbound_name(protocol: Protocol, *, encrypted: bool) -> str:
     return f"{'mesh' if encrypted else 'passthrough'}-{protocol}"
 
 
-def inbound_cluster(protocol: Protocol, tuning: Tuning) -> dict[str, Any]:
-    """To the sidecar's own pod, from the address that redirection leaves alone."""
-    cluster = original_destination(inbound_name(protocol), protocol, tuning)
-    cluster["upstream_bind_config"] = {
-        "source_address": {"address": INBOUND_SOURCE[4], "port_value": 0},
-        "extra_source_addresses": [{"address": {"address": INBOUND_SOURCE[6], "port_value": 0}}],
-    }
-    return cluster
+def inbound_cluster(protocol: Protocol, tuning: Tuning, *, encrypted: bool = False) -> dict[str, Any]:
+    """To the sidecar's own pod, from the address that redirection leaves alone. ``encrypted``: what arrives is TLS."""
+    cluster = original_destination(inbound_name(protocol), protocol, tuning, follows=not encrypted)
+    return {**cluster, **FROM_INBOUND_SOURCE}
 
 
 def outbound_cluster(protocol: Protocol, tuning: Tuning, transport: dict[str, Any] | None = None) -> dict[str, Any]:
     """To other pods; ``transport`` is the TLS transport socket, None for plaintext."""
     upgraded = transport is not None and tuning.mtls_http2 and protocol is Protocol.HTTP1
     wire = Protocol.HTTP2 if upgraded else protocol
-    cluster = original_destination(outbound_name(protocol, encrypted=transport is not None), wire, tuning)
+    encrypted = transport is not None
+    cluster = original_destination(outbound_name(protocol, encrypted=encrypted), wire, tuning, follows=not encrypted)
     if transport is not None:
         cluster["transport_socket"] = transport
     return cluster

@@ -61,7 +61,7 @@ class ServedRequest:
 
     @property
     def policy(self) -> str:
-        """The name of the policy that refused it, as node_rbac.name() made it."""
+        """The name of the policy that refused it, as request_rbac.name() made it."""
         return self.details.partition("[")[2].partition("]")[0]
 
 

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from harness.envoy import clusters, filters, tls
+from harness.envoy.chain_choice import Predicate, choice
 from harness.envoy.protocol import ALPN, ALPN_UPGRADED, SNIFFED, Protocol
 from harness.envoy.redirect import INBOUND_PORT, OUTBOUND_PORT
 from harness.envoy.tuning import Tuning
@@ -97,10 +98,27 @@ def _plain_chains(
     return chains
 
 
-def outbound(sidecar: Sidecar, policy: Sequence[Filter] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What judges requests in a listener: ``chains`` of its own, and when they are chosen (``choices``, asked in order)."""
+
+    chains: tuple[dict[str, Any], ...] = ()
+    choices: tuple[tuple[Predicate, str], ...] = ()
+
+
+NOTHING_JUDGED = Judging()
+
+
+def _chosen(judging: Judging, chains: list[dict[str, Any]]) -> dict[str, Any]:
+    """The fields of a listener by which a connection finds its chain, where that is not left to the chains' own matches."""
+    return {"filter_chain_matcher": choice(judging.choices, chains)} if judging.chains else {}
+
+
+def outbound(sidecar: Sidecar, policy: Sequence[Filter] = (), judging: Judging = NOTHING_JUDGED) -> dict[str, Any]:
     """Takes what the pod sends, applies ``policy`` (filters of the pod's egress), passes it on.
 
-    With mTLS what goes to ``mesh_addresses`` is encrypted, all else is passed through as it is.
+    With mTLS what goes to ``mesh_addresses`` is encrypted, all else is passed through as it is. What was meant for an address
+    that has a listener of its own (a Service's) is handed over to that, as Istio does it.
     """
     tuning, ports = sidecar.tuning, sidecar.outbound_ports
     passthrough = {protocol: clusters.outbound_name(protocol, encrypted=False) for protocol in Protocol}
@@ -111,10 +129,11 @@ def outbound(sidecar: Sidecar, policy: Sequence[Filter] = ()) -> dict[str, Any]:
         match = {"prefix_ranges": prefixes}
         chains += _plain_chains("outbound", ports, mesh, policy, tuning, match, "mesh-")
     sniffers = [_listener_filter("original_dst", "OriginalDst"), _listener_filter("http_inspector", "HttpInspector", ports)]
-    return _listener("outbound", OUTBOUND_PORT, chains, tuning, listener_filters=sniffers)
+    own, more = [*chains, *judging.chains], _chosen(judging, chains)
+    return _listener("outbound", OUTBOUND_PORT, own, tuning, listener_filters=sniffers, use_original_dst=True, **more)
 
 
-def inbound(sidecar: Sidecar, policy: Sequence[Filter] = ()) -> dict[str, Any]:
+def inbound(sidecar: Sidecar, policy: Sequence[Filter] = (), judging: Judging = NOTHING_JUDGED) -> dict[str, Any]:
     """Takes what arrives at the pod, applies ``policy`` (filters of the pod's ingress), hands it to the pod's server.
 
     With mTLS only TLS with a certificate of the mesh is taken (STRICT): no chain matches anything else.
@@ -128,9 +147,9 @@ def inbound(sidecar: Sidecar, policy: Sequence[Filter] = ()) -> dict[str, Any]:
     else:
         chains += _tls_chains(sidecar, sidecar.credentials, policy)
         second = _listener_filter("tls_inspector", "TlsInspector")
-    return _listener(
-        "inbound", INBOUND_PORT, chains, tuning, listener_filters=[_listener_filter("original_dst", "OriginalDst"), second]
-    )
+    own, more = [*chains, *judging.chains], _chosen(judging, chains)
+    sniffers = [_listener_filter("original_dst", "OriginalDst"), second]
+    return _listener("inbound", INBOUND_PORT, own, tuning, listener_filters=sniffers, **more)
 
 
 def _tls_chains(sidecar: Sidecar, credentials: tls.Credentials, policy: Sequence[Filter]) -> list[dict[str, Any]]:

@@ -3,18 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from harness.envoy.bootstrap import ADMIN_SOCKET, KEPT_STATISTICS
-from harness.envoy.clusters import HTTP_OPTIONS
+from harness.envoy.bootstrap import ADMIN_SOCKET, ADS_CONFIG, JOINED_HEADERS, KEPT_STATISTICS, control_plane
 from harness.envoy.tuning import EnvoyTuning
-
-CONTROL_PLANE = "control-plane"
-
-RUNTIME = {
-    "envoy.reloadable_features.rbac_match_headers_individually": False,
-    "envoy.reloadable_features.match_headers_individually": False,
-}
-"""A header that comes several times is one value, with commas, as Cilium reads it, and docs/routing.md. Else one right
-value among wrong ones would do, which is what a rule that denies wants: these allow, and a backend may go by another."""
 
 
 def node_bootstrap(node: str, folder: Path, server: Path, tuning: EnvoyTuning) -> dict[str, Any]:
@@ -27,32 +17,11 @@ def node_bootstrap(node: str, folder: Path, server: Path, tuning: EnvoyTuning) -
         "node": {"id": node, "cluster": "node-proxy"},
         "admin": {"address": {"pipe": {"path": str(folder / ADMIN_SOCKET), "mode": 0o600}}},
         "dynamic_resources": {
-            "ads_config": {
-                "api_type": "GRPC",
-                "transport_api_version": "V3",
-                "set_node_on_first_message_only": True,
-                "grpc_services": [{"envoy_grpc": {"cluster_name": CONTROL_PLANE}}],
-            },
+            "ads_config": ADS_CONFIG,
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
-        "static_resources": {"clusters": [_control_plane(server)]},
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
+        "static_resources": {"clusters": [control_plane(server)]},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": JOINED_HEADERS}]},
         **statistics,
-    }
-
-
-def _control_plane(server: Path) -> dict[str, Any]:
-    endpoint = {"endpoint": {"address": {"pipe": {"path": str(server)}}}}
-    return {
-        "name": CONTROL_PLANE,
-        "type": "STATIC",
-        "connect_timeout": "5s",
-        "load_assignment": {"cluster_name": CONTROL_PLANE, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "typed_extension_protocol_options": {
-            HTTP_OPTIONS: {
-                "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
     }

@@ -6,17 +6,17 @@ from concurrent.futures import Executor
 from itertools import count
 from pathlib import Path
 
-from harness.envoy import node_resources
+from harness.envoy import node_listeners, request_resources
 from harness.envoy.ads import AdsServer
 from harness.envoy.delivery import write_json
-from harness.envoy.errors import NotAccepted
 from harness.envoy.flow_lines import FLOWS_FILE
 from harness.envoy.node_bootstrap import node_bootstrap
-from harness.envoy.node_denials import RefusedRequest, RefusedRequests
-from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import NodeTuning
 from harness.envoy.process import BOOTSTRAP_FILE, Proxy
+from harness.envoy.records import await_written
 from harness.envoy.redirect import PROXY_ID
+from harness.envoy.request_denials import RefusedRequest, RefusedRequests
+from harness.envoy.request_rules import NONE, RequestRules
 from harness.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Message, message
 from harness.envoy.service_resources import (
     ServiceRules,
@@ -25,19 +25,13 @@ from harness.envoy.service_resources import (
     service_listener,
     service_routes,
 )
+from harness.envoy.workers import await_created, created
 from harness.lab.port import LabNode
 
 CAPABILITIES = "+net_raw"
 """The least with which the kernel grants IP_TRANSPARENT: to listen for, and to speak from, addresses of pods."""
 
 NO_SERVICES = ServiceRules()
-POLL_SECONDS = 0.005
-RECORD_SECONDS = 1.0
-"""For Envoy to write down what it has refused."""
-
-DENIED = r"http\.(requests|services)\.rbac\.denied"
-CREATED = "listener_manager.listener_create_success"
-"""Counts each worker that has taken up a listener, after all that it was told before."""
 
 
 class NodeEnvoy:
@@ -50,8 +44,8 @@ class NodeEnvoy:
         self._tuning = tuning
         self._numbers = count(1)
         self._number = 0
-        self._cluster = message(node_resources.cluster(tuning))
-        self._listeners = (message(node_resources.listener(tuning, folder)), message(service_listener(tuning, folder)))
+        self._cluster = message(request_resources.cluster(tuning))
+        self._listeners = (message(node_listeners.listener(tuning, folder)), message(service_listener(tuning, folder)))
         self._mark: Message | None = None
         self._backends: dict[str, Message] = {}
         self._members: dict[str, Message] = {}
@@ -76,18 +70,17 @@ class NodeEnvoy:
         self.process.stop()
         self._server.forget(self.node.name)
 
-    def judge_by(self, rules: NodeRules, services: ServiceRules, seconds: float, *, renew: bool = False) -> None:
+    def judge_by(self, rules: RequestRules, services: ServiceRules, seconds: float, *, renew: bool = False) -> None:
         """Judge requests by ``rules``, and route and judge those to ``services``; returns when every request is treated so.
 
-        That is for requests whose headers end from now on; on which connection they come makes no difference. Envoy accepts a
-        change in its main thread and passes it on to its workers, each of which does in order what it is passed: a listener
-        that listens nowhere, sent afterwards, is counted as taken up by each when the change has reached it.
+        That is for requests whose headers end from now on; on which connection they come makes no difference. A listener
+        that listens nowhere, sent afterwards, shows when every worker goes by the change.
         With ``renew`` later requests go over new connections to their backends. Raises NotAccepted.
         """
         deadline = time.monotonic() + seconds
         if renew:
             self._number = next(self._numbers)
-            self._cluster = message(node_resources.cluster(self._tuning, self._number))
+            self._cluster = message(request_resources.cluster(self._tuning, self._number))
         wanted = {each["name"]: message(each) for each in service_clusters(services, self._tuning, self._number)}
         members = {each["cluster_name"]: message(each) for each in service_endpoints(services)}
         self._backends |= wanted  # requests may still be going to those that are wanted no more
@@ -98,14 +91,11 @@ class NodeEnvoy:
         self._routes = _routes(rules, services, self._tuning)
         self._publish()
         self._server.await_accepted(self.node.name, deadline - time.monotonic())
-        before = self._created()
-        self._mark = message(node_resources.mark(next(self._numbers)))
+        before = created(self.process)
+        self._mark = message(node_listeners.mark(next(self._numbers)))
         self._publish()
         self._server.await_accepted(self.node.name, deadline - time.monotonic())
-        while self._created() < before + self._tuning.concurrency:
-            if time.monotonic() > deadline:
-                raise NotAccepted(f"Envoy of node {self.node.name}: not every worker has taken up a change in {seconds:g} s")
-            time.sleep(POLL_SECONDS)
+        await_created(self.process, before + self._tuning.concurrency, deadline)
         if (self._backends, self._members) != (wanted, members):
             self._backends, self._members = wanted, members
             self._publish()
@@ -113,23 +103,13 @@ class NodeEnvoy:
 
     def latest_refusal(self, flow: tuple[str, str, int], asked: tuple[str, str] | None) -> RefusedRequest | None:
         """As ``RefusedRequests.latest`` of all that Envoy has refused by now."""
-        self._await_records()
+        await_written(self._refused, self.process)
         return self._refused.latest(*flow, asked)
 
     def forget_refusals(self) -> None:
         """Look no more at what was refused until now."""
-        self._await_records()
+        await_written(self._refused, self.process)
         self._refused.forget()
-
-    def _await_records(self) -> None:
-        """Envoy counts a refusal before it answers, and writes it down a moment after."""
-        deadline = time.monotonic() + RECORD_SECONDS
-        counted = sum(map(int, self.process.admin.statistics(f"^{DENIED}$").values())) if self.process.pids else 0
-        while self._refused.written() < counted and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-
-    def _created(self) -> int:
-        return int(self.process.admin.statistics(f"^{CREATED}$").get(CREATED, 0))
 
     def _publish(self) -> None:
         listeners = self._listeners if self._mark is None else (*self._listeners, self._mark)
@@ -139,5 +119,5 @@ class NodeEnvoy:
         self._server.publish(self.node.name, snapshot)
 
 
-def _routes(rules: NodeRules, services: ServiceRules, tuning: NodeTuning) -> tuple[Message, ...]:
-    return (message(node_resources.routes(rules, tuning)), message(service_routes(services, tuning)))
+def _routes(rules: RequestRules, services: ServiceRules, tuning: NodeTuning) -> tuple[Message, ...]:
+    return (message(request_resources.routes(rules, tuning)), message(service_routes(services, tuning)))

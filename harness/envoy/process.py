@@ -64,7 +64,7 @@ class Proxy:
         self.place = place
         self.folder = folder
         self.admin = Admin(folder / ADMIN_SOCKET)
-        self._title = title
+        self.title = title
         self._tuning = tuning
         rights = (f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}") if capabilities else ()
         self._as_proxy = (*AS_PROXY, *rights, "--")
@@ -135,7 +135,7 @@ class Proxy:
             time.sleep(POLL_SECONDS)
 
     def _where(self) -> str:
-        return f"Envoy of {self._title} ({self.folder / BOOTSTRAP_FILE})"
+        return f"Envoy of {self.title} ({self.folder / BOOTSTRAP_FILE})"
 
     def last_words(self) -> str:
         """The end of its log, for messages."""

@@ -63,11 +63,14 @@ def _is_about(policy: NetworkPolicy, direction: str) -> bool:
     return direction == "Ingress" or bool(policy.egress)
 
 
-def rbac_filter(direction: str, rules: Matcher) -> Matcher:
-    """Lets pass what one of ``rules`` (policies by name) matches. ``direction`` begins the names of its statistics."""
+def rbac_filter(direction: str, rules: Matcher, action: str = "ALLOW") -> Matcher:
+    """Lets pass what one of ``rules`` (policies by name) matches, or (DENY) all but that.
+
+    ``direction`` begins the names of its statistics.
+    """
     return {
         "name": "envoy.filters.network.rbac",
-        "typed_config": {"@type": FILTER, "stat_prefix": f"{direction}.", "rules": {"action": "ALLOW", "policies": rules}},
+        "typed_config": {"@type": FILTER, "stat_prefix": f"{direction}.", "rules": {"action": action, "policies": rules}},
     }
 
 

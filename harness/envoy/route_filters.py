@@ -7,7 +7,7 @@ comes after all filters. Source: ``HTTPRouteFilter`` in the reference of Gateway
 from collections.abc import Sequence
 from typing import Any
 
-from harness.envoy.node_http import KEPT_HEADER, OWN_HEADER
+from harness.envoy.request_http import KEPT_HEADER, OWN_HEADER
 from harness.model.route import (
     Filter,
     HeaderChanges,

@@ -6,7 +6,7 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filt
 
 from typing import Any
 
-from harness.envoy.node_http import FILTERS
+from harness.envoy.request_http import FILTERS
 from harness.envoy.route_filters import Context
 
 NAME = "route-filters"

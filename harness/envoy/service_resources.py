@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy import filters
-from harness.envoy.node_http import KEPT_HEADER, Resource, connection_manager
-from harness.envoy.node_resources import AS_IT_CAME, BACKEND, judging, transparent, upstream
-from harness.envoy.node_rules import NodeRules
+from harness.envoy.node_listeners import transparent
 from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.request_http import KEPT_HEADER, Resource, connection_manager
+from harness.envoy.request_resources import AS_IT_CAME, BACKEND, judging, upstream
+from harness.envoy.request_rules import RequestRules
 from harness.envoy.route_durations import seconds
 from harness.envoy.route_filters import context_of, response_changes
 from harness.envoy.route_script import answering, script_filter, script_for
@@ -23,6 +24,7 @@ from harness.envoy.service_hosts import Host, HostRoute, Mirror, Share
 from harness.envoy.traffic_pools import Pool, pool_cluster, pool_members, pools, together
 from harness.envoy.traffic_requests import faults_of, limited_by, limits_of_all, retries_of, traffic_filters
 from harness.envoy.transparent import SERVICE_PORT
+from harness.envoy.tuning import RequestTuning
 
 SERVICES = "services"
 """The listener, and its route configuration."""
@@ -39,13 +41,13 @@ class ServiceRules:
     """Where requests to Services go, and what is said of those to each backend."""
 
     hosts: tuple[Host, ...] = ()
-    rules: Mapping[Backend, NodeRules] | None = None
+    rules: Mapping[Backend, RequestRules] | None = None
 
-    def of(self, backend: Backend) -> NodeRules:
+    def of(self, backend: Backend) -> RequestRules:
         """What is said of requests to a backend of ``hosts``."""
         return (self.rules or {})[backend]
 
-    def of_shares(self, route: HostRoute) -> list[NodeRules | None]:
+    def of_shares(self, route: HostRoute) -> list[RequestRules | None]:
         """What is said of requests to each of a route's shares; None of those that no backend gets."""
         return [None if share.backend is None else self.of(share.backend) for share in route.shares]
 
@@ -74,19 +76,17 @@ def backends(hosts: Iterable[Host]) -> set[Backend]:
 
 def service_listener(tuning: NodeTuning, folder: Path) -> Resource:
     """Takes what TPROXY hands over of connections to Services."""
-    asked = {"append": {"header": {"key": ASKED_HEADER, "value": _ASKED}, "append_action": _OVERWRITE}}
-    manager = connection_manager(
-        tuning,
-        folder,
-        SERVICES,
-        first=[script_filter()],
-        told=[{"remove": ASKED_HEADER}, asked],
-        last=traffic_filters(),
-    )
-    return transparent(SERVICES, SERVICE_PORT, manager, tuning)
+    return transparent(SERVICES, SERVICE_PORT, service_manager(tuning, folder), tuning)
 
 
-def service_clusters(services: ServiceRules, tuning: NodeTuning, number: int = 0) -> list[Resource]:
+def service_manager(tuning: RequestTuning, folder: Path) -> Resource:
+    """What reads requests to Services."""
+    asked: Resource = {"append": {"header": {"key": ASKED_HEADER, "value": _ASKED}, "append_action": _OVERWRITE}}
+    told = [{"remove": ASKED_HEADER}, asked]
+    return connection_manager(tuning, folder, SERVICES, first=[script_filter()], told=told, last=traffic_filters())
+
+
+def service_clusters(services: ServiceRules, tuning: RequestTuning, number: int = 0) -> list[Resource]:
     """A cluster for each backend that stands for itself, for each pool of them, and for each set of those that get copies."""
     shares = [share for host in services.hosts for route in host.routes for share in route.shares]
     alone = {share.backend for share in shares if share.backend is not None and not share.pool}
@@ -104,7 +104,7 @@ def service_endpoints(services: ServiceRules) -> list[Resource]:
     return [pool_members(each) for each in services.pools()]
 
 
-def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
+def service_routes(services: ServiceRules, tuning: RequestTuning) -> Resource:
     """The route configuration."""
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
@@ -118,14 +118,14 @@ def service_routes(services: ServiceRules, tuning: NodeTuning) -> Resource:
     }
 
 
-def _virtual_host(host: Host, services: ServiceRules, tuning: NodeTuning) -> Resource:
+def _virtual_host(host: Host, services: ServiceRules, tuning: RequestTuning) -> Resource:
     asked = Backend(host.address, host.port)
     domains = [f"{asked}/*"] if host.clients is None else [f"{asked}/{client}" for client in host.clients]
     routes = [_route(route, host.port, services, tuning) for route in host.routes]
     return {"name": domains[0], "domains": domains, "routes": routes}
 
 
-def _route(route: HostRoute, port: int, services: ServiceRules, tuning: NodeTuning) -> Resource:
+def _route(route: HostRoute, port: int, services: ServiceRules, tuning: RequestTuning) -> Resource:
     shares = together(route.shares, services.of_shares(route))
     action: Resource = {
         "weighted_clusters": {"clusters": [_share(share, route, port, services, pool) for share, pool, _ in shares]},
@@ -162,7 +162,7 @@ def _share(share: Share, route: HostRoute, port: int, services: ServiceRules, po
     return {**described, "typed_per_filter_config": {**script, **judged}, **response_changes(applied)}
 
 
-def _retries(route: HostRoute, tuning: NodeTuning) -> Resource:
+def _retries(route: HostRoute, tuning: RequestTuning) -> Resource:
     """What is done again, and how long one try may take: as the rule says, else the policy that it is under.
 
     Without ``retry`` in either: what no backend has begun on.
@@ -199,7 +199,7 @@ def _mirror_name(mirror: Mirror, services: ServiceRules) -> str:
     return " ".join(("mirror of calls" if mirror.calls else "mirror", *map(str, _unrestricted(mirror, services))))
 
 
-def _cluster(name: str, members: tuple[Backend, ...], tuning: NodeTuning, number: int, *, calls: bool) -> Resource:
+def _cluster(name: str, members: tuple[Backend, ...], tuning: RequestTuning, number: int, *, calls: bool) -> Resource:
     endpoints: list[dict[str, Any]] = [
         {"endpoint": {"address": {"socket_address": {"address": each.address, "port_value": each.port}}}} for each in members
     ]

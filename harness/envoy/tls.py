@@ -24,9 +24,9 @@ def host_prefix(address: str) -> dict[str, Any]:
     return {"address_prefix": address, "prefix_len": ip_address(address).max_prefixlen}
 
 
-def _common(credentials: Credentials, alpn: str) -> dict[str, Any]:
+def _common(credentials: Credentials, *alpn: str) -> dict[str, Any]:
     return {
-        "alpn_protocols": [alpn],
+        **({"alpn_protocols": list(alpn)} if alpn else {}),
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "tls_certificates": [
             {
@@ -43,13 +43,13 @@ def _common(credentials: Credentials, alpn: str) -> dict[str, Any]:
     }
 
 
-def downstream(credentials: Credentials, alpn: str) -> dict[str, Any]:
-    """The server's side: asks for a certificate of the mesh."""
+def downstream(credentials: Credentials, *alpn: str) -> dict[str, Any]:
+    """The server's side: asks for a certificate of the mesh. Without ``alpn`` it agrees on no protocol."""
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": f"{SOCKETS}.DownstreamTlsContext",
-            "common_tls_context": _common(credentials, alpn),
+            "common_tls_context": _common(credentials, *alpn),
             "require_client_certificate": True,
         },
     }

@@ -12,14 +12,14 @@ from hashlib import sha256
 from typing import Any
 
 from harness.envoy.clusters import HTTP_OPTIONS, UNBOUNDED
-from harness.envoy.node_http import Resource
-from harness.envoy.node_resources import upstream
-from harness.envoy.node_rules import NodeRules
-from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.request_http import Resource
+from harness.envoy.request_resources import upstream
+from harness.envoy.request_rules import RequestRules
 from harness.envoy.resources import ENDPOINTS
 from harness.envoy.route_durations import seconds
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import HostRoute, Share
+from harness.envoy.tuning import RequestTuning
 from harness.model.traffic import BackendTrafficPolicy, CircuitBreaker, HealthCheck, PassiveHealthCheck
 
 _BREAKER = 1024
@@ -37,7 +37,7 @@ class Pool:
     policy: BackendTrafficPolicy
 
 
-def together(shares: Sequence[Share], rules: Sequence[NodeRules | None]) -> Iterator[tuple[Share, str, tuple[Backend, ...]]]:
+def together(shares: Sequence[Share], rules: Sequence[RequestRules | None]) -> Iterator[tuple[Share, str, tuple[Backend, ...]]]:
     """``shares``, those of pods that are in one pool as one, each with its cluster's name and who is in that.
 
     ``rules`` are what is said of requests to each. A share that is no pool's has no name.
@@ -53,7 +53,7 @@ def together(shares: Sequence[Share], rules: Sequence[NodeRules | None]) -> Iter
         yield replace(some[0], backend=members[0], weight=sum(each.weight for each in some)), name, members
 
 
-def pools(route: HostRoute, rules: Sequence[NodeRules | None]) -> list[Pool]:
+def pools(route: HostRoute, rules: Sequence[RequestRules | None]) -> list[Pool]:
     """Those of a route."""
     if route.traffic is None:
         return []
@@ -61,7 +61,7 @@ def pools(route: HostRoute, rules: Sequence[NodeRules | None]) -> list[Pool]:
     return [Pool(name, members, policy) for _, name, members in together(route.shares, rules) if name]
 
 
-def pool_cluster(pool: Pool, tuning: NodeTuning, number: int) -> Resource:
+def pool_cluster(pool: Pool, tuning: RequestTuning, number: int) -> Resource:
     """The cluster, without its members."""
     kind = {
         "name": pool.name,
@@ -126,7 +126,7 @@ def _outliers(passive: PassiveHealthCheck) -> Resource:
     }
 
 
-def _digest(rules: NodeRules) -> str:
+def _digest(rules: RequestRules) -> str:
     """Of what rules say, once: while policies change, those before and after say most of it twice. Names hold the backend."""
     refused = [sorted({json.dumps(each, sort_keys=True) for each in some.values()}) for some in rules.refused.values()]
     headers = [json.dumps(list(some), sort_keys=True) for some in rules.headers.values()]

@@ -5,7 +5,7 @@ Source: the filters ``local_ratelimit`` and ``fault``, and ``RetryPolicy``, at h
 
 from collections.abc import Iterable, Sequence
 
-from harness.envoy.node_http import FILTERS, Resource
+from harness.envoy.request_http import FILTERS, Resource
 from harness.envoy.route_durations import seconds
 from harness.envoy.traffic_policies import Governed
 from harness.model.traffic import FaultInjection, RateLimitRule, SelectedHeader, TrafficRetry

@@ -29,16 +29,31 @@ class EnvoyTuning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning(EnvoyTuning):
+class RequestTuning(EnvoyTuning):
+    """Settings of an Envoy that judges requests, and passes them on as they came.
+
+    ``retries`` counts attempts after the first one for requests that no server has begun on. ``normalize_path`` has it judge
+    and pass on paths as Cilium's agent does unless told otherwise (``--http-normalize-path``): RFC 3986's normal form, adjacent
+    slashes merged, and escaped slashes answered by a redirect. ``idle_timeout`` has it close connections on which there was
+    no request for an hour. ``flows`` has it write a line for each request, for who makes flow events of them.
+    """
+
+    retries: int = 2
+    normalize_path: bool = True
+    idle_timeout: bool = True
+    flows: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning(RequestTuning):
     """Settings of one sidecar.
 
     ``trust_port_names`` takes the protocol of a declared container port from its name, as Istio does
     (``http…``, ``http2…``, ``grpc…``, ``tcp…``); other ports, and all without it, are sniffed.
     ``mtls_http2`` carries HTTP/1.1 requests between sidecars as HTTP/2 streams (Istio's ``h2UpgradePolicy``).
-    ``retries`` counts attempts after the first one for requests that no server has begun on.
+    ``normalize_path`` and ``idle_timeout`` are about requests that policies look into, or that go to Services.
     """
 
-    retries: int = 2
     trust_port_names: bool = True
     mtls_http2: bool = False
     request_ids: bool = True

@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from harness.lab.port import LabError
@@ -16,7 +17,10 @@ _HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct("=BBH")  # nfgenmsg: family, version, resource
 _ATTRIBUTE = struct.Struct("=HH")
 _NESTED = 0x8000
-_ORIGINAL = 1  # CTA_TUPLE_ORIG
+_ORIGINAL, _REPLY = 1, 2  # CTA_TUPLE_ORIG, CTA_TUPLE_REPLY
+_TUPLE_IP, _TUPLE_PROTOCOL = 1, 2  # within a tuple
+_PROTOCOL, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # within CTA_TUPLE_PROTO
+_ENDS = 2
 _ENOENT = 2
 _BUFFER = 1 << 18
 
@@ -36,8 +40,50 @@ def forget_connections(addresses: Iterable[str]) -> None:
                     _delete(netlink, family, tuple_)
 
 
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A connection as it was opened, and, since it may have been translated, where its answers come from and go to."""
+
+    source: str
+    destination: str
+    port: int
+    answers_from_port: int
+    answers_to: str
+    answers_to_port: int
+
+
+def tracked(protocol: int) -> list[Tracked]:
+    """The connections of one protocol (IPPROTO_TCP) that the calling thread's namespace tracks. Raises LabError."""
+    found = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as netlink:
+        netlink.bind((0, 0))
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for both in list(_listed(netlink, family)):
+                opened, answers = (_way(both.get(kind, b"")) for kind in (_ORIGINAL, _REPLY))
+                if opened and answers and opened[0] == protocol:
+                    _, source, _, destination, port = opened
+                    found.append(Tracked(source, destination, port, answers[2], answers[3], answers[4]))
+    return found
+
+
+def _way(tuple_: bytes) -> tuple[int, str, int, str, int] | None:
+    """One direction of a connection: protocol, source, its port, destination, its port."""
+    parts = dict(_attributes(tuple_))
+    ends = [str(ip_address(value)) for _, value in _attributes(parts.get(_TUPLE_IP, b"")) if len(value) in (4, 16)]
+    ports = dict(_attributes(parts.get(_TUPLE_PROTOCOL, b"")))
+    if len(ends) != _ENDS or not {_PROTOCOL, _SOURCE_PORT, _DESTINATION_PORT} <= ports.keys():
+        return None
+    numbers = [int.from_bytes(ports[kind][:2], "big") for kind in (_SOURCE_PORT, _DESTINATION_PORT)]
+    return ports[_PROTOCOL][0], ends[0], numbers[0], ends[1], numbers[1]
+
+
 def _tuples(netlink: socket.socket, family: int) -> Iterator[bytes]:
     """The original direction of each connection of a family, as the kernel names it."""
+    return (both[_ORIGINAL] for both in _listed(netlink, family) if _ORIGINAL in both)
+
+
+def _listed(netlink: socket.socket, family: int) -> Iterator[dict[int, bytes]]:
+    """What the kernel says of each connection of a family, by the kinds of attributes."""
     _send(netlink, _GET, _REQUEST | _DUMP, family, b"")
     while True:
         for kind, body in _received(netlink):
@@ -45,7 +91,7 @@ def _tuples(netlink: socket.socket, family: int) -> Iterator[bytes]:
                 return
             if kind == _ERROR:
                 raise _refused(body, "list connections")
-            yield from (value for name, value in _attributes(body[_FAMILY.size :]) if name == _ORIGINAL)
+            yield dict(_attributes(body[_FAMILY.size :]))
 
 
 def _ends(tuple_: bytes, length: int) -> Iterator[bytes]:

@@ -94,6 +94,15 @@ def end_marked(mark: int, unwanted: Callable[[Held], bool]) -> None:
                     _destroy(diag, family, answer[_ID])
 
 
+def end_held(unwanted: Callable[[Held], bool]) -> None:
+    """Have the kernel end the ``unwanted`` TCP connections of the calling thread's namespace. Raises LabError as above."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as diag:
+        for family in _LENGTHS:
+            for answer in _connections(diag, family):
+                if unwanted(_held(family, answer[_ID])):
+                    _destroy(diag, family, answer[_ID])
+
+
 def _mark(answer: bytes) -> int:
     for kind, value in _attributes(answer[_ATTRIBUTES:]):
         if kind == _MARK:

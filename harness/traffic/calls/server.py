@@ -15,7 +15,7 @@ Ports answer HTTP/1.1 too. What begins like HTTP/2 is passed on, byte by byte, t
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,15 @@ from harness.traffic.passing import pass_on
 PREFACE = b"PRI * HTTP/2.0\r\n"
 MESSAGES = 3  # of a stream of the server's
 LARGEST = 8 << 20
+
+
+def _joined(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """By name; what comes several times is one value, with commas, as of headers of HTTP."""
+    found: dict[str, str] = {}
+    for name, value in metadata:
+        text = value if isinstance(value, str) else value.hex()
+        found[name] = f"{found[name]},{text}" if name in found else text
+    return found
 
 
 class Ears(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types

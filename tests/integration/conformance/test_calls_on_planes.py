@@ -37,7 +37,7 @@ expect:
 
 @pytest.mark.parametrize(
     ("plane", "outcome", "reason"),
-    [("node-proxy", "pass", ""), ("ebpf", "unsupported", "policy-http: "), ("sidecar-mtls", "unsupported", "policy-cilium: ")],
+    [("node-proxy", "pass", ""), ("ebpf", "unsupported", "policy-http: "), ("sidecar-mtls", "pass", "")],
 )
 def test_calls_are_judged_where_requests_are(tmp_path: Path, plane: str, outcome: str, reason: str) -> None:
     case = tmp_path / "grpc" / "who"

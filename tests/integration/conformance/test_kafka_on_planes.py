@@ -69,9 +69,15 @@ def test_requests_are_judged_where_a_plane_claims_to_judge_them(tmp_path: Path, 
 
 
 def test_a_plane_without_ciliums_policies_says_so(tmp_path: Path) -> None:
-    status, row = judged(tmp_path, "sidecar-mtls", SCENARIO + FLOWS + REFUSED, policy=POLICY % RULES)
+    status, row = judged(tmp_path, "node-l4", SCENARIO + FLOWS + REFUSED, policy=POLICY % RULES)
     assert (status, row["outcome"]) == (0, "unsupported")
     assert row["reason"].startswith("policy-cilium: ")
+
+
+def test_sidecars_judge_requests_of_http_alone(tmp_path: Path) -> None:
+    status, row = judged(tmp_path, "sidecar-mtls", SCENARIO + FLOWS + REFUSED, policy=POLICY % RULES)
+    assert (status, row["outcome"]) == (0, "unsupported")
+    assert row["reason"].startswith("policy-kafka: ")
 
 
 def test_requests_are_asked_of_planes_that_judge_connections(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from http_ends import Seen
 from service_clients import Answer
 from service_world import PODS
 
-from harness.envoy.node_denials import BODY
+from harness.envoy.request_denials import BODY
 from harness.model.routing import Forwarded, Replied, RouteAnswer
 
 REPLIES_OWN = {"content-length", "date", "server", "content-type"}

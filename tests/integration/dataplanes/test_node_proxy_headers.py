@@ -8,7 +8,7 @@ from http_ends import SECONDS, Backend, ask, get, keep_alive
 from request_policies import REQUESTS, egress, http, ingress, rule
 
 from harness.dataplanes.port import Attachment
-from harness.envoy.node_denials import MISMATCHES_FILE
+from harness.envoy.request_denials import MISMATCHES_FILE
 from harness.lab.port import Lab, LabPod
 from harness.model.cilium import HeaderMatch, HTTPRule
 

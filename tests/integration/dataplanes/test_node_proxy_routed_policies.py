@@ -14,7 +14,7 @@ from service_clients import ask, connection
 from service_world import HERE, PORT, SERVICES
 
 from harness.dataplanes.port import Attachment
-from harness.envoy.node_denials import BODY
+from harness.envoy.request_denials import BODY
 from harness.lab.port import Lab
 from harness.model.cilium import HeaderMatch, Policy
 from harness.model.flow import Flow

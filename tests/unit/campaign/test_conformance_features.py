@@ -87,13 +87,25 @@ def test_support_that_cannot_be_found_out_is_an_error_not_a_gap() -> None:
     assert found[0] is CaseOutcome.ERROR
 
 
-@pytest.mark.parametrize("plane", ["ebpf", "ebpf-sockmap", "nftables", "sidecar-mtls"])
+@pytest.mark.parametrize("plane", ["ebpf", "ebpf-sockmap", "nftables"])
 @pytest.mark.parametrize("rules", [L7Rules(HERE, http=()), L7Rules(HERE, kafka=())])
 def test_rules_about_requests_are_unsupported_where_requests_are_not_judged(rules: L7Rules, plane: str) -> None:
     asked = case([cilium_policy(ingress=(CiliumRule(HERE, ports=(PortRule(HERE, rules=rules),)),))])
     found = obstacle(asked, find(plane))
     assert found is not None
     assert found[0] is CaseOutcome.UNSUPPORTED
+
+
+@pytest.mark.parametrize("plane", ["sidecar", "sidecar-mtls"])
+def test_sidecars_judge_requests_of_http_and_none_of_kafka(plane: str) -> None:
+    def found(rules: L7Rules) -> tuple[CaseOutcome, str] | None:
+        rule = CiliumRule(HERE, ports=(PortRule(HERE, rules=rules),))
+        return obstacle(case([cilium_policy(ingress=(rule,))]), find(plane))
+
+    assert found(L7Rules(HERE, http=())) is None
+    of_kafka = found(L7Rules(HERE, kafka=()))
+    assert of_kafka is not None
+    assert of_kafka[0] is CaseOutcome.UNSUPPORTED
 
 
 def test_a_host_that_no_lab_has_is_not_asked() -> None:

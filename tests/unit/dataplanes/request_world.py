@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.dataplanes.scopes import Ground, scopes
 from harness.envoy.admission import Direction, Scope
-from harness.envoy.node_rbac import denials
+from harness.envoy.request_rbac import denials
 from harness.mesh.grants import Cluster
 from harness.mesh.identity import identities
 from harness.mesh.policy import granted

@@ -31,6 +31,6 @@ def test_a_plane_without_routes_refuses_before_it_changes_anything() -> None:
 
 def test_every_plane_says_whether_it_routes_and_if_not_why() -> None:
     answers = {name: plane.supports(Feature.L7_ROUTING) for name, plane in registered().items()}
-    assert isinstance(answers.pop("node-proxy"), Yes)
-    assert isinstance(answers.pop("ebpf-l7"), Yes)
+    for name in ("node-proxy", "ebpf-l7", "sidecar", "sidecar-mtls"):
+        assert isinstance(answers.pop(name), Yes)
     assert all(isinstance(each, No) and each.reason for each in answers.values())

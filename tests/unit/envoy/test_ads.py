@@ -131,6 +131,16 @@ def test_a_refusal_is_told_at_once_with_envoys_words_until_something_else_is_sen
     server.await_accepted("n1", SECONDS)
 
 
+def test_what_an_envoy_has_not_asked_for_yet_need_not_be_awaited(server: AdsServer, client: Client) -> None:
+    """A sidecar's routes, before a listener of it names them."""
+    server.publish("n1", snapshot(("a",), ("requests",)))
+    client.ask(CLUSTER)
+    client.accept(client.answer())
+    server.await_accepted("n1", SECONDS, (CLUSTER,))
+    with pytest.raises(NotAccepted, match="RouteConfiguration"):
+        server.await_accepted("n1", 0.05)
+
+
 def test_each_envoy_gets_its_own(server: AdsServer, client: Client) -> None:
     server.publish("n1", snapshot(("one",)))
     server.publish("n2", snapshot(("two",)))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from harness.envoy.gateway_hosts import gateway_hosts
 from harness.envoy.gateway_parents import accepted
-from harness.envoy.node_rules import NONE
 from harness.envoy.node_tuning import DEFAULTS
+from harness.envoy.request_rules import NONE
 from harness.envoy.resources import message
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, HostRoute

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from harness.dataplanes import find
-from harness.envoy import node_resources
+from harness.envoy import node_listeners, request_resources
 from harness.envoy.admission import Direction
 from harness.envoy.node_bootstrap import node_bootstrap
-from harness.envoy.node_denials import DENIALS_FILE, RefusedRequests
-from harness.envoy.node_rules import NONE
 from harness.envoy.node_tuning import DEFAULTS, NodeTuning, parse
 from harness.envoy.process import command
+from harness.envoy.request_denials import DENIALS_FILE, RefusedRequests
+from harness.envoy.request_rules import NONE
 from harness.envoy.resources import library, message
 from harness.envoy.transparent import attach_script, detach_script, ruleset
 
@@ -35,7 +35,7 @@ OTHERS = {
 
 
 def told(tuning: NodeTuning) -> list[dict[str, Any]]:
-    return [node_resources.cluster(tuning), node_resources.listener(tuning, FOLDER), node_resources.routes(NONE, tuning)]
+    return [request_resources.cluster(tuning), node_listeners.listener(tuning, FOLDER), request_resources.routes(NONE, tuning)]
 
 
 def everything(tuning: NodeTuning) -> str:
@@ -49,7 +49,7 @@ def test_every_setting_reaches_envoy(setting: str) -> None:
 
 @pytest.mark.parametrize("tuning", [DEFAULTS, replace(DEFAULTS, normalize_path=False, access_log=True, buffer_bytes=1)])
 def test_every_field_is_one_of_its_type(tuning: NodeTuning) -> None:
-    assert [message(each).name for each in [*told(tuning), node_resources.mark(70000)]] == [
+    assert [message(each).name for each in [*told(tuning), node_listeners.mark(70000)]] == [
         "backend", "requests", "requests", "mark-70000",
     ]  # fmt: skip
 
@@ -63,11 +63,11 @@ def test_settings_are_read_as_the_sidecars_are() -> None:
 
 
 def test_a_cluster_of_another_number_is_another() -> None:
-    assert message(node_resources.cluster(DEFAULTS, 1)) != message(node_resources.cluster(DEFAULTS, 2))
+    assert message(request_resources.cluster(DEFAULTS, 1)) != message(request_resources.cluster(DEFAULTS, 2))
 
 
 def test_requests_are_passed_on_as_they_come() -> None:
-    [_, chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
+    [_, chain] = node_listeners.listener(DEFAULTS, FOLDER)["filter_chains"]
     manager = chain["filters"][0]["typed_config"]
     assert manager["normalize_path"] is True  # before rules are asked: decision 0090
     assert manager["generate_request_id"] is False
@@ -108,7 +108,7 @@ def test_refused_requests_are_found_by_flow_and_by_what_was_asked(tmp_path: Path
 @pytest.mark.parametrize("direction", list(Direction))
 def test_where_no_rules_have_come_everything_is_refused(direction: Direction) -> None:
     """An RBAC filter without rules would let everything pass; one whose rules allow nothing does not."""
-    [_, chain] = node_resources.listener(DEFAULTS, FOLDER)["filter_chains"]
+    [_, chain] = node_listeners.listener(DEFAULTS, FOLDER)["filter_chains"]
     filters = {each["name"]: each["typed_config"] for each in chain["filters"][0]["typed_config"]["http_filters"]}
     packed = library("google.protobuf").Any.from_dict(filters[f"{direction}-rules"])
     assert packed.unpack().rules is not None, "also as it is sent"

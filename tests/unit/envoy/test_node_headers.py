@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from harness.envoy import node_resources
+from harness.envoy import request_resources
 from harness.envoy.admission import Admission, Direction, Peers, Scope
-from harness.envoy.node_headers import header_filters
-from harness.envoy.node_rules import rules_of
 from harness.envoy.node_tuning import DEFAULTS
+from harness.envoy.request_headers import header_filters
+from harness.envoy.request_rules import rules_of
 from harness.envoy.resources import message
 from harness.model.cilium import HeaderMatch, HTTPRule
 from harness.model.origin import Origin
@@ -84,4 +84,4 @@ def test_what_another_rule_takes_whole_is_not_changed() -> None:
 def test_every_field_is_one_of_its_type(direction: Direction) -> None:
     actions = [HeaderMatch("A", "1", action) for action in ("LOG", "ADD", "DELETE", "REPLACE")]
     rules = rules_of([scope(changing(*actions), direction=direction)])
-    assert message(node_resources.routes(rules, DEFAULTS)).name == "requests"
+    assert message(request_resources.routes(rules, DEFAULTS)).name == "requests"

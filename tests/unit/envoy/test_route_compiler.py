@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.envoy.node_rules import NONE
 from harness.envoy.node_tuning import DEFAULTS
+from harness.envoy.request_rules import NONE
 from harness.envoy.resources import message
 from harness.envoy.route_durations import seconds
 from harness.envoy.route_filters import context_of, response_changes

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from harness.envoy.aimed_rules import aimed_prefix
-from harness.envoy.node_rules import NONE, NodeRules
 from harness.envoy.node_tuning import DEFAULTS
+from harness.envoy.request_rules import NONE, RequestRules
 from harness.envoy.resources import library, message
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, hosts
@@ -66,7 +66,7 @@ def compiled(*policies: BackendTrafficPolicy, routed: HTTPRoute | GRPCRoute | No
     return hosts(Routing(SERVICES, (), http, grpc, (), policies), ADDRESSES, TOPOLOGY, {})
 
 
-def told(found: list[Host], rules: Mapping[Backend, NodeRules] | None = None) -> ServiceRules:
+def told(found: list[Host], rules: Mapping[Backend, RequestRules] | None = None) -> ServiceRules:
     return ServiceRules(tuple(found), dict.fromkeys(backends(found), NONE) | dict(rules or {}))
 
 
@@ -119,7 +119,7 @@ def test_a_pod_of_which_policies_say_something_else_is_in_another_cluster() -> N
         direction: {f"{aimed_prefix(1, Backend('10.0.0.2', 80))}x": {"permissions": [], "principals": []}}
         for direction in NONE.refused
     }
-    services = told(compiled(BREAKS, routed=route()), {Backend("10.0.0.2", 80): NodeRules(refusing, NONE.headers)})
+    services = told(compiled(BREAKS, routed=route()), {Backend("10.0.0.2", 80): RequestRules(refusing, NONE.headers)})
     four = [each for each in service_endpoints(services) if "IPv4" in each["cluster_name"]]
     assert [len(each["endpoints"][0]["lb_endpoints"]) for each in four] == [1, 1]
     entries = service_routes(services, DEFAULTS)["virtual_hosts"][0]["routes"][0]["route"]["weighted_clusters"]["clusters"]
@@ -131,7 +131,7 @@ def test_a_pod_of_which_policies_say_something_else_is_in_another_cluster() -> N
 def test_the_name_of_a_cluster_is_the_same_whatever_policies_are_called() -> None:
     def named(*numbers: int) -> list[str]:
         rules = {
-            backend: NodeRules(
+            backend: RequestRules(
                 {way: {f"{aimed_prefix(n, backend)}x": {"principals": []} for n in numbers} for way in NONE.refused},
                 NONE.headers,
             )

@@ -1,4 +1,4 @@
-"""What a node's Envoy refuses, as policies of its HTTP RBAC filter.
+"""What an Envoy that judges requests refuses, as policies of its HTTP RBAC filter.
 
 The filter *denies* what a policy matches, so that Envoy names the policy that did, and so that requests of flows which no
 rule narrows pass. Each scope becomes one policy. RBAC asks permissions (of the destination and the request) and principals

@@ -1,4 +1,4 @@
-"""How the Envoy of a node reads requests, asks what becomes of them, and passes them on: as they came, as far as it can."""
+"""How an Envoy reads requests, asks what becomes of them, and passes them on: as they came, as far as it can."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 from harness.envoy.admission import Direction
 from harness.envoy.flow_lines import flow_log
-from harness.envoy.node_denials import access_logs, denial_body
-from harness.envoy.node_tuning import NodeTuning
+from harness.envoy.request_denials import access_logs, denial_body
+from harness.envoy.tuning import RequestTuning
 
 Resource = dict[str, Any]
 FILTERS = "type.googleapis.com/envoy.extensions.filters"
@@ -32,7 +32,7 @@ KEEP_CASE = {
 
 
 def connection_manager(
-    tuning: NodeTuning,
+    tuning: RequestTuning,
     folder: Path,
     routes: str = ROUTES,
     first: Sequence[Resource] = (),
@@ -41,7 +41,8 @@ def connection_manager(
 ) -> Resource:
     """The HTTP connection manager. What is refused is written to files in ``folder``, and what else rules have logged.
 
-    ``routes`` names its route configuration; ``first`` are filters before those that judge, ``last`` those after them;
+    ``routes`` names its route configuration, which comes by xDS; ``first`` are filters before those that judge, ``last``
+    those after them;
     ``told``, mutations of headers as a request comes, before its route is chosen.
     """
     manager: Resource = {
@@ -109,7 +110,7 @@ def copied(source: str, target: str) -> Resource:
     return {"header": {"key": target, "value": f"%REQ({source})%"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
 
 
-def _path_options(tuning: NodeTuning) -> Resource:
+def _path_options(tuning: RequestTuning) -> Resource:
     if not tuning.normalize_path:
         return {"normalize_path": False}
     return {"normalize_path": True, "merge_slashes": True, "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT"}

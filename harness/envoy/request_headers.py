@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.envoy.admission import Direction, Scope
-from harness.envoy.node_rbac import Matcher, taking
+from harness.envoy.request_rbac import Matcher, taking
 from harness.model.cilium import HeaderMatch, HTTPRule
 
 Filter = dict[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.envoy.filters import access_log
-from harness.envoy.node_headers import MISMATCHES
+from harness.envoy.request_headers import MISMATCHES
 
 BODY = "Access denied\r\n"
 """What Cilium's proxy answers with the status 403."""
@@ -34,7 +34,7 @@ class RefusedRequest:
 
     @property
     def policy(self) -> str:
-        """As node_rbac.name() made it."""
+        """As request_rbac.name() made it."""
         return self.details.partition(_NAME_BEFORE)[2].partition(_NAME_AFTER)[0]
 
     @property
