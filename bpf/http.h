@@ -412,7 +412,7 @@ static long read_byte(__u32 index, struct reading *unused)
 	r = &all->at[depth];
 	c = r->bytes[index];
 	r->head.state = next_state(&r->head, r->head.before + index, c);
-	if (r->asked && c == '\r' && r->head.state == HEAD_LINE_FEED && r->head.headers)
+	if (c == '\r' && r->asked && r->head.state == HEAD_LINE_FEED && r->head.headers)
 		note_header(index);
 	r->head.last = c;
 	return r->head.state >= HEAD_READ;

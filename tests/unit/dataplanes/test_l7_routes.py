@@ -123,7 +123,7 @@ calls = st.builds(
     st.sampled_from(("shop/client", "other/client", "shop/v0")),
     st.sampled_from(("GET", "GET", "POST")),
     slashed,
-    st.sampled_from(("", "", "?q=one", "?")),
+    st.sampled_from(("", "", "?q=one", "?q=two", "?p=one", "?")),
     st.sampled_from(("web", "one", "two")),
     st.lists(st.tuples(st.sampled_from(("x-a", "X-A", "x-b", "x-c")), values), max_size=3),
 )
@@ -264,6 +264,15 @@ def test_what_cannot_be_asked_leaves_requests_alone_that_do_not_meet_the_rest() 
         chosen(routing, replace(GET, request=HTTPRequest(method, path, "web", headers))) for method, path, headers in asked_so
     ]
     assert [each.slow for each in found] == [SlowRoute.MATCH, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("path", "slow"), [("/a?q=one", SlowRoute.MATCH), ("/a?p=two", SlowRoute.MATCH), ("/a", None), ("/b?q=one", None)]
+)
+def test_a_match_of_a_parameter_may_mean_whatever_has_one(path: str, slow: SlowRoute | None) -> None:
+    odd = HTTPRouteMatch(HERE, PathMatch("Exact", "/a"), None, (ValueMatch("q", "one"),))
+    routing = one(HTTPRouteRule(HERE, matches=(odd,), backend_refs=TO_V1), HTTPRouteRule(HERE, backend_refs=TO_V1))
+    assert chosen(routing, replace(GET, request=HTTPRequest("GET", path, "web", ()))).slow is slow
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-proto", "X-Envoy-Id", "Connection", "content-length", "TE"])
