@@ -8,6 +8,7 @@ from harness.envoy.admission import Direction, Scope
 from harness.envoy.aimed_rules import aimed, aimed_prefix, aimed_rules
 from harness.envoy.gateway_hosts import gateway_hosts
 from harness.envoy.request_rbac import name
+from harness.envoy.request_rules import RequestRules
 from harness.envoy.service_backends import Backend
 from harness.envoy.service_hosts import Host, hosts
 from harness.envoy.service_resources import ServiceRules, backends
@@ -31,20 +32,24 @@ NO_FRONTS = Fronts(Routing(), {})
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """Of one node: virtual hosts, the scopes of all their clients and backends, and the addresses of the node's pods."""
+    """Of one Envoy: virtual hosts, and the scopes of all their clients and backends.
+
+    ``clients`` are the addresses of its pods; ``local`` those whose rules about requests to them it alone asks.
+    """
 
     hosts: tuple[Host, ...] = ()
     scopes: tuple[Scope, ...] = ()
     local: frozenset[str] = frozenset()
+    clients: frozenset[str] = frozenset()
 
     def rules(self, number: int) -> ServiceRules:
         """What Envoy is told; ``number`` is in the names of the policies by which it refuses."""
 
-        def of(backend: Backend) -> tuple[str, bool]:
-            return aimed_prefix(number, backend), backend.address in self.local
+        def of(backend: Backend) -> RequestRules:
+            local, itself = backend.address in self.local, backend.address in self.clients
+            return aimed_rules(self.scopes, backend, aimed_prefix(number, backend), local=local, itself=itself)
 
-        found = {each: aimed_rules(self.scopes, each, of(each)[0], local=of(each)[1]) for each in backends(self.hosts)}
-        return ServiceRules(self.hosts, found)
+        return ServiceRules(self.hosts, {each: of(each) for each in backends(self.hosts)})
 
     def origins(self, number: int) -> dict[str, Origin]:
         """Where the rules were written that refuse, by the names of policies."""
@@ -77,4 +82,4 @@ def routed(fronts: Fronts, topology: Topology, pods: Iterable[Pod], result: Gran
     arriving = [Ground(INGRESS, backend.address, (backend.port, backend.port)) for backend in asked]
     outgoing = [each for each in scopes(result, cluster, clients, leaving) if each.direction is Direction.EGRESS]
     incoming = [each for each in scopes(result, cluster, served, arriving) if each.direction is Direction.INGRESS]
-    return Routed(tuple(found), (*outgoing, *incoming), frozenset(clients))
+    return Routed(tuple(found), (*outgoing, *incoming), frozenset(clients), frozenset(clients))

@@ -23,14 +23,14 @@ def aimed(scopes: Iterable[Scope], backend: Backend) -> list[Scope]:
     return [each for each in found if each is not None]
 
 
-def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool) -> RequestRules:
+def aimed_rules(scopes: Iterable[Scope], backend: Backend, prefix: str, *, local: bool, itself: bool) -> RequestRules:
     """The rules for requests to ``backend``. The Envoy of its own node changes headers by its rules: here only if ``local``.
 
-    Only there can the backend itself be the client, too.
+    ``itself``: the backend may be the client, too, which is only so where its requests begin.
     """
     rules = rules_of(aimed(scopes, backend), prefix)
     incoming = rules.refused[Direction.INGRESS]
-    refused = {**rules.refused, Direction.INGRESS: of_others(incoming, [backend.address]) if local else incoming}
+    refused = {**rules.refused, Direction.INGRESS: of_others(incoming, [backend.address]) if itself else incoming}
     headers = {**rules.headers, **({} if local else {Direction.INGRESS: ()})}
     return RequestRules(refused, headers)
 
