@@ -58,7 +58,9 @@ def maturity_lines(rows: Sequence[MaturityRow]) -> Iterator[str]:
             by_standing.setdefault(row.cells[plane].standing, []).append(row.feature)
         said = [f"{len(by_standing.get(Standing.PASS, ()))} of {len(rows)} features pass"]
         for standing, features in ((each, by_standing.get(each, [])) for each in Standing if each is not Standing.PASS):
-            if features:
+            if standing is Standing.NOT_ASKED and features:
+                said.append(f"{len(features)} {standing}")
+            elif features:
                 said.append(f"{standing}: {', '.join(features)}")
         yield f"maturity of {plane}: {'; '.join(said)}"
 

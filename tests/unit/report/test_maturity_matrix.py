@@ -103,7 +103,7 @@ def test_markdown_and_the_terminal_show_it(folder: Path) -> None:
     assert "| L7 maturity | sidecar-mtls | node-proxy |" in markdown
     assert "| Upgrades | 1 passed, 1 unsupported [2] | 1 of 2 passed |" in markdown
     assert "3. no field \\| for \\*it\\*" in markdown
-    said = "maturity of node-proxy: 1 of 5 features pass; fail: Upgrades; unsupported: JWT, Identity; not asked: Mirror"
+    said = "maturity of node-proxy: 1 of 5 features pass; fail: Upgrades; unsupported: JWT, Identity; 1 not asked"
     assert said in summary_text(folder)
     assert said in list(maturity_lines(read_conformance(folder).maturity))
 
