@@ -96,7 +96,8 @@ def test_the_same_example_is_written_to_the_same_folder(sample: list[Draft], sco
 def test_a_plane_is_asked_what_it_claims_and_not_what_is_known_to_fail() -> None:
     sidecar, mesh = scope_of(find("sidecar-mtls")), scope_of(find("ebpf"))
     assert sidecar.protocols == ("TCP",)
-    assert not sidecar.cilium
+    assert sidecar.cilium
+    assert not scope_of(find("node-l4")).cilium
     assert "tcp-syn" not in sidecar.crafts
     assert mesh.protocols == ("TCP", "UDP", "ICMP")
     assert {"tcp-ack-low-port", "udp-fragments-reversed"}.isdisjoint(mesh.crafts)

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,9 +63,10 @@ def _socket_flags(pid: int) -> list[int]:
     """The flags of the sockets that a process has open."""
     found = []
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        if link.readlink().name.startswith("socket:"):
-            said = (link.parent.parent / "fdinfo" / link.name).read_text()
-            found.append(int(dict(line.split(":", 1) for line in said.splitlines() if ":" in line)["flags"], 8))
+        with suppress(FileNotFoundError):  # it is being closed
+            if link.readlink().name.startswith("socket:"):
+                said = (link.parent.parent / "fdinfo" / link.name).read_text()
+                found.append(int(dict(line.split(":", 1) for line in said.splitlines() if ":" in line)["flags"], 8))
     return found
 
 
