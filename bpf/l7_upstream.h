@@ -45,7 +45,10 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 		if (target->sets[0] != means->table)
 			return 0;
 		*slow = draw(tuple, means, connection->allowed, &pair);
-		target = *slow == L7_FAST ? bpf_map_lookup_elem(&l7_targets, &pair) : NULL;
+		if (*slow != L7_FAST)
+			return 0;
+		*slow = L7_SLOW_NO_TARGET;
+		target = bpf_map_lookup_elem(&l7_targets, &pair);
 		if (!target)
 			return 0;
 	}
