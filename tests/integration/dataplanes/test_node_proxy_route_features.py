@@ -12,14 +12,13 @@ from scipy.stats import binomtest
 from service_clients import Answer, ask, connection
 from service_world import HERE, SERVICES, service
 
-from harness.dataplanes.port import Attachment, DataPlaneError, NotConverged
+from harness.dataplanes.port import Attachment, NotConverged
 from harness.lab.port import Lab
 from harness.lab.service_addresses import service_addresses
 from harness.model.policy import LabelSelector, NetworkPolicy
 from harness.model.route import (
     BackendObject,
     BackendRef,
-    Gateway,
     GRPCMethodMatch,
     GRPCRoute,
     GRPCRouteMatch,
@@ -27,7 +26,6 @@ from harness.model.route import (
     HTTPRoute,
     HTTPRouteMatch,
     HTTPRouteRule,
-    Listener,
     ParentReference,
     PathMatch,
     RequestMirror,
@@ -231,12 +229,6 @@ def test_a_call_of_grpc_that_a_route_of_http_answers_gets_a_status_of_grpc(
     with closing(connection(routed_lab, "shop/client", SERVICES, "shop/web", 80, 4)) as opened:
         answers = [ask(opened, path, "POST", headers=kind) for path in ("/a", "/c", "/r")]
     assert [(each.status, each.headers["grpc-status"]) for each in answers] == [(200, "2"), (200, "12"), (200, "2")]
-
-
-def test_gateways_are_refused_by_file_and_line(routing_plane: Attachment) -> None:
-    gateway = Gateway(HERE, "edge", "shop", "mesh", (Listener(HERE, "http", 80, "HTTP"),))
-    with pytest.raises(DataPlaneError, match=r"services.yaml:1: node-proxy has no Gateways"):
-        routing_plane.apply((), Routing(SERVICES, gateways=(gateway,)))
 
 
 def test_a_new_pod_is_client_and_backend_as_soon_as_it_is_connected(

@@ -15,7 +15,7 @@ from routed_checks import IN_A_LAB, check_against_oracles
 from service_clients import ask, connection
 from service_world import HERE, SERVICES
 
-from harness.dataplanes.port import Attachment, DataPlaneError, RestartKind
+from harness.dataplanes.port import Attachment, RestartKind
 from harness.envoy.admin import Admin
 from harness.envoy.bootstrap import ADMIN_SOCKET
 from harness.lab.port import Lab
@@ -149,11 +149,3 @@ def test_an_envoy_that_takes_over_knows_the_members(
     assert bodies(routed_lab, "shop/client", 8) == {(200, "shop/v1"): 4, (200, "shop/v2"): 4}
     routing_plane.apply([ingress("v2", rule("v1"))], routing)
     assert set(bodies(routed_lab, "shop/client", 40)) == {(200, "shop/v1"), (403, "")}
-
-
-def test_a_policy_of_a_gateway_is_refused_by_its_line(routing_plane: Attachment) -> None:
-    target = replace(TARGETS[0], group="gateway.networking.k8s.io", kind="Gateway")
-    with pytest.raises(
-        DataPlaneError, match=r"services.yaml:1: node-proxy has no Gateways; write routes or Services as targets"
-    ):
-        routing_plane.apply((), Routing(SERVICES, traffic_policies=(replace(POOLED, targets=(target,)),)))
