@@ -105,9 +105,10 @@ def _judged(
         below = Place(target.against_scenario or target.scenario, target.against_load or target.load, target.against)
         if not {(place.scenario, place.dataplane) for place in (above, below)} <= took_part:
             continue
+        ratio = None
         if (above.scenario, above.load) == (below.scenario, below.load):
             ratio = by_cell.get((f"{target.scenario}/{target.load}", target.metric, target.dataplane, target.against))
-        else:
+        if ratio is None:  # of two cells, or the planes were given in another order
             ratio = across(figures, above, below, target.metric, target.equal)
         judged.append(judge(target, ratio, _floor([noise.get((p.scenario, p.load, target.metric)) for p in (above, below)])))
     return judged

@@ -163,3 +163,12 @@ def test_a_block_that_is_void_in_either_scenario_does_not_count_across() -> None
 def test_nothing_is_said_across_where_no_block_has_both() -> None:
     rows = figures({"ebpf": [1.0] * 6})
     assert across(rows, Place("http", "latency", "ebpf"), Place("none", "latency", "ebpf"), "latency_p50", None) is None
+
+
+def test_two_planes_of_one_cell_are_compared_in_either_order() -> None:
+    both = in_scenario("one", figures({"ebpf": [1.0, 2.0, 4.0, 8.0, 1.0, 2.0], "sidecar": [10.0, 20.0, 50.0, 80.0, 5.0, 20.0]}))
+    mine, theirs = Place("one", "latency", "ebpf"), Place("one", "latency", "sidecar")
+    found, turned = (across(both, *pair, "latency_p50", True) for pair in ((mine, theirs), (theirs, mine)))
+    assert found is not None and turned is not None
+    assert (found.low, found.estimate, found.high) == pytest.approx((1 / turned.high, 1 / turned.estimate, 1 / turned.low))
+    assert (found.dataplane, found.against) == ("ebpf", "sidecar")
