@@ -74,7 +74,7 @@ def _own() -> Iterator[str]:
 def _taken(port: int, spared: Sequence[str]) -> Iterator[str]:
     """The end of a chain: TCP is Envoy's but for what ``spared`` accepts, new connections by its listener on ``port``."""
     yield f"{_MASKED} != syn socket transparent 1 meta mark set {MARK} accept"
-    yield f"meta l4proto {{ icmp, ipv6-icmp }} socket transparent 1 meta mark set {MARK} accept"
+    yield f"meta l4proto {{ icmp, icmpv6 }} socket transparent 1 meta mark set {MARK} accept"
     yield "meta l4proto != tcp accept"
     yield from spared
     for family in (4, 6):
