@@ -38,13 +38,16 @@ def pids(attachment: Attachment) -> dict[str, tuple[int, ...]]:
 
 
 def state(lab: Lab) -> list[str]:
-    """All that the plane could leave in the nodes' namespaces, and its files."""
+    """All that the plane could leave in the nodes' namespaces, and its files.
+
+    Without the kernel's own routes: it makes those of a wire's end a moment after that is up.
+    """
     commands = [
         "nft list ruleset",
         "ip rule",
         "ip -6 rule",
-        "ip route show table all",
-        "ip -6 route show table all",
+        "ip route show table all | grep -v 'proto kernel' || true",
+        "ip -6 route show table all | grep -v 'proto kernel' || true",
         "ss -Hltn",
     ]
     found = [node.run(["sh", "-c", command]).stdout for node in lab.nodes for command in commands]
