@@ -4,7 +4,7 @@
 #pragma once
 
 #include "conntrack.h"
-#include "http.h"
+#include "reading.h"
 #include "stream.h"
 
 /*
