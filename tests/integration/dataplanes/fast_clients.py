@@ -1,5 +1,7 @@
 """Clients of the fast path, and what became of their requests."""
 
+import socket
+import struct
 import time
 from http.client import HTTPConnection
 from typing import Any
@@ -22,6 +24,11 @@ class Connection(HTTPConnection):
         self.auto_open = 0
         self.sock = connected(client, server, family, PORT, 10)
         self._held: bytes | None = None
+
+    def abort(self) -> None:
+        """Close, and have the kernel forget what did not arrive: else it sends that again once policies allow it, in another test."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
         if self.pieces or not message_body:

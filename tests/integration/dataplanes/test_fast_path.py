@@ -83,7 +83,7 @@ def test_an_open_connection_is_judged_by_the_policy_in_force(
     with pytest.raises(TimeoutError):
         ask(connection, "/public/revoked")
     assert b"/public/revoked" not in [each.target for each in backend.seen]
-    connection.close()
+    connection.abort()
 
 
 def test_long_answers_arrive_whole(
