@@ -78,6 +78,25 @@ enum l7_rest {
 	REST_CHUNKS, /* the size of a chunk */
 };
 
+/* Where in a chunk's size the next byte stands. */
+enum size_state {
+	SIZE_DIGIT,
+	SIZE_LINE_FEED,
+	SIZE_LAST_LINE_FEED, /* of the size 0 */
+	SIZE_NO_TRAILER,
+	SIZE_END_LINE_FEED,
+	SIZE_READ, /* the chunk follows */
+	SIZE_OVER, /* that was the last one */
+	SIZE_ODD, /* not of this grammar */
+};
+
+/* The size of a chunk, as far as it has been read. */
+struct chunk_size {
+	__u32 value;
+	__u8 digits;
+	__u8 state; /* enum size_state */
+};
+
 struct l7_connection {
 	__u64 socket; /* the proxy's struct tcp_sock */
 	__u64 cookie; /* of that socket */
@@ -98,6 +117,8 @@ struct l7_connection {
 	__u32 relayed; /* the agent writes the answer, and says when it has */
 	__u32 head_request; /* the answer has no body */
 	__u32 slow; /* enum l7_count: why, where it is not allowed */
+	struct chunk_size size; /* of the request's next chunk */
+	struct chunk_size answer_size;
 	struct head head; /* as far as it has been read, while there is more of it */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Dual BSD/GPL
- * Where bodies end that come in chunks (RFC 9112, section 7.1): the sizes are read, wherever in the stream they stand.
+ * Where bodies end that come in chunks (RFC 9112, section 7.1): the sizes are read, wherever in the stream they stand, and
+ * however it is cut.
  *
- * Extensions, trailers and sizes that are cut in two are not read; then nobody here knows the end.
+ * Extensions and trailers are not read; then nobody here knows the end.
  */
 #pragma once
 
@@ -14,8 +15,9 @@
 /* A piece of a stream in which chunks begin. */
 struct chunks {
 	void *context;
+	struct chunk_size *size; /* the next one, as far as it has been read */
 	__u32 payload; /* where in it the piece begins */
-	__u32 next; /* where in the piece the next size stands, or the message has ended */
+	__u32 next; /* where in the piece what follows of that size stands, or the message has ended */
 	__u32 bytes; /* of the piece */
 	__u8 over; /* the last chunk has been read */
 	__u8 odd; /* a size is not where it should be */
@@ -26,29 +28,50 @@ static __always_inline __u32 hexadecimal(__u8 c)
 	return is_digit(c) ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : 16;
 }
 
-/* Reads the size of which `have` bytes are in `line`, and goes on to the next; whether there is none to be read any more. */
+/* Where in a size the byte after `c` stands. */
+static __always_inline __u8 next_of_size(struct chunk_size *size, __u8 c)
+{
+	__u32 digit;
+
+	switch (size->state) {
+	case SIZE_DIGIT:
+		digit = hexadecimal(c);
+		if (c == '\r' && size->digits)
+			return size->value ? SIZE_LINE_FEED : size->digits == 1 ? SIZE_LAST_LINE_FEED : SIZE_ODD;
+		if (digit > 15 || size->digits >= SIZE_DIGITS)
+			return SIZE_ODD;
+		size->value = size->value << 4 | digit;
+		size->digits += 1;
+		return SIZE_DIGIT;
+	case SIZE_LINE_FEED:
+		return c == '\n' ? SIZE_READ : SIZE_ODD;
+	case SIZE_LAST_LINE_FEED:
+		return c == '\n' ? SIZE_NO_TRAILER : SIZE_ODD;
+	case SIZE_NO_TRAILER:
+		return c == '\r' ? SIZE_END_LINE_FEED : SIZE_ODD;
+	case SIZE_END_LINE_FEED:
+		return c == '\n' ? SIZE_OVER : SIZE_ODD;
+	}
+	return SIZE_ODD;
+}
+
+/* Reads on in a size of which the next `have` bytes are in `line`, and goes on to the next; whether there is none to be read any more. */
 static __always_inline long next_chunk(struct chunks *at, const __u8 line[SIZE_BYTES], __u32 have)
 {
-	__u32 size = 0;
+	struct chunk_size size = *at->size;
+	__u32 read = 0;
 
-	if (have >= 5 && line[0] == '0' && line[1] == '\r' && line[2] == '\n' && line[3] == '\r' && line[4] == '\n') {
-		at->next += 5;
-		at->over = 1;
-		return 1;
-	}
-	for (__u32 i = 0; i <= SIZE_DIGITS && i + 1 < have; i++) {
-		__u32 digit = hexadecimal(line[i]);
-
-		if (size && line[i] == '\r' && line[i + 1] == '\n') {
-			at->next += i + 2 + size + 2;
-			return 0;
-		}
-		if (digit > 15)
-			break;
-		size = size << 4 | digit;
-	}
-	at->odd = 1;
-	return 1;
+	while (read < have && read < SIZE_BYTES && size.state < SIZE_READ)
+		size.state = next_of_size(&size, line[read++]);
+	at->next += read;
+	at->odd = size.state == SIZE_ODD;
+	at->over = size.state == SIZE_OVER;
+	if (size.state == SIZE_READ)
+		at->next += size.value + 2;
+	if (size.state >= SIZE_READ)
+		__builtin_memset(&size, 0, sizeof(size));
+	*at->size = size;
+	return at->odd || at->over;
 }
 
 static __always_inline __u32 size_bytes(const struct chunks *at)

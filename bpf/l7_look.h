@@ -45,6 +45,7 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 		slow = judge_read(r, tuple, connection, read, bytes, &whole, &means);
 	connection->request_bytes = whole;
 	connection->rest = REST_NOTHING;
+	__builtin_memset(&connection->size, 0, sizeof(connection->size));
 	if (slow == L7_SLOW_IN_PIECES && r->head.state < HEAD_READ) {
 		connection->rest = REST_HEAD;
 		connection->head = r->head;
@@ -103,7 +104,7 @@ static __noinline int go_on_with_head(struct __sk_buff *skb, struct l7_connectio
 /* More of the request in progress, of which it is not known yet where it ends: whether it will be. */
 static __noinline bool go_on(struct __sk_buff *skb, struct l7_connection *connection, const struct segment *segment)
 {
-	struct chunks at = {.context = skb, .payload = segment->offset, .bytes = segment->bytes};
+	struct chunks at = {.context = skb, .size = &connection->size, .payload = segment->offset, .bytes = segment->bytes};
 
 	at.next = connection->request + connection->request_bytes - segment->sequence;
 	if (connection->rest == REST_HEAD) {

@@ -125,7 +125,8 @@ static __noinline int follow_answer(struct sk_msg_md *msg, struct l7_connection 
 {
 	struct chunks at = {.context = msg, .bytes = msg->size};
 
-	if (!connection || before(connection->answered, begins))
+	at.size = connection ? &connection->answer_size : NULL;
+	if (!at.size || before(connection->answered, begins))
 		return 0; /* what stood there was not shown to this program */
 	at.next = connection->answered - begins;
 	bpf_loop(CHUNKS, chunk_of_message, &at, 0);
@@ -148,6 +149,7 @@ static __always_inline bool frame(struct l7_connection *connection, struct readi
 	connection->answered = begins + total;
 	if (r->head.chunked && !bare) {
 		connection->chunked = 1;
+		__builtin_memset(&connection->answer_size, 0, sizeof(connection->answer_size));
 		return true;
 	}
 	if ((!bare && !r->head.lengths) || bytes > total)

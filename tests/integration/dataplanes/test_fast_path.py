@@ -115,6 +115,7 @@ def test_a_backend_that_ends_its_connections_loses_only_what_was_in_flight(
 
 
 CHUNKS = b"".join(b"%x\r\n%s\r\n" % (size, b"c" * size) for size in (5, 70_000, 1, 300)) + b"0\r\n\r\n"
+SHORT_CHUNKS = b"1a\r\n%s\r\n001\r\n:\r\n0\r\n\r\n" % (b"c" * 26)
 LEFT_TO_THE_PROXY = {
     "odd header": (b"GET /public/odd HTTP/1.1\r\nHost: b\r\nTE: trailers\r\n\r\n",),
     "odd header and a body": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nX-Envoy-A: b\r\nContent-Length: 3\r\n\r\nabc",),
@@ -131,6 +132,10 @@ LEFT_TO_THE_PROXY = {
         b"POST /public/odd HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: Chunked\r\n\r\n",
         CHUNKS[:30_000],
         CHUNKS[30_000:],
+    ),
+    "chunks byte by byte": (
+        b"POST /public/odd HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n",
+        *(SHORT_CHUNKS[at : at + 1] for at in range(len(SHORT_CHUNKS))),
     ),
     "head in pieces, and chunks": (b"POST /public/odd HTTP/1.1\r\nHost: b\r\nTransfer-Enc", b"oding: chunked\r\n\r\n" + CHUNKS),
     "answer in chunks": (
