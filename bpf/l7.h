@@ -51,7 +51,7 @@ static __always_inline void l7_count(__u32 what)
 	__u64 *count = bpf_map_lookup_elem(&l7_counts, &what);
 
 	if (count)
-		*count += 1;
+		__sync_fetch_and_add(count, 1); /* programs of sockets are interrupted by those of packets */
 }
 
 /* A connection from its client to the backend that it means. */

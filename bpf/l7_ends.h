@@ -96,7 +96,7 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole, &means);
 	/* What is not allowed l7_look counts. */
 	cookie = slow == L7_FAST ? claim(&end->tuple, connection, &means, end->cookie, true, r, &slow) : 0;
-	reading_end();
+	reading_end(r);
 	if (!cookie)
 		return L7_COUNTS;
 	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
@@ -131,7 +131,7 @@ static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *e
 		read = load_message(msg, r);
 		if (read)
 			understood = judge_response(r, upstream, read, bytes);
-		reading_end();
+		reading_end(r);
 		if (!understood)
 			return;
 		if (bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS)

@@ -52,7 +52,7 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 	} else if (slow == L7_SLOW_ODD && r->head.chunked) {
 		connection->rest = REST_CHUNKS;
 	}
-	reading_end();
+	reading_end(r);
 	return slow;
 }
 
@@ -88,7 +88,7 @@ static __noinline int go_on_with_head(struct __sk_buff *skb, struct l7_connectio
 	at.reading->head = *head;
 	bpf_loop(HEAD_PIECES, piece_of_head, &at, 0);
 	*head = at.reading->head;
-	reading_end();
+	reading_end(at.reading);
 	if (head->state < HEAD_READ) {
 		connection->request_bytes += left;
 		return !at.left;

@@ -57,7 +57,7 @@ static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_
 		return L7_SLOW_STRANGE;
 	slow = judge_received(skb, r, tuple, connection, &means);
 	cookie = slow == L7_FAST ? claim(tuple, connection, &means, connection->cookie, false, r, &slow) : 0;
-	reading_end();
+	reading_end(r);
 	if (!cookie)
 		return slow;
 	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
@@ -76,7 +76,7 @@ static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstr
 		return false;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
 		understood = judge_response(r, upstream, read, skb->len);
-	reading_end();
+	reading_end(r);
 	return understood;
 }
 
@@ -178,7 +178,7 @@ static __always_inline bool may_say(struct sk_msg_md *msg, struct l7_connection 
 			return false;
 		read = load_message(msg, r);
 		known = read && frame(connection, r, read, msg->size, own->write_seq);
-		reading_end();
+		reading_end(r);
 	}
 	return known && (!connection->chunked || follow_answer(msg, connection, own->write_seq));
 }

@@ -88,19 +88,16 @@ struct l7_means {
 	__u32 count;
 };
 
-__noinline int note_header(__u32 end)
+__noinline int note_header(__u32 place, __u32 end)
 {
-	__u32 first = 0, depth, bytes, begin;
+	__u32 first = 0, bytes, begin;
 	struct readings *all = bpf_map_lookup_elem(&readings, &first);
 	struct reading *r;
 	__u64 *bits;
 
-	if (!all)
+	if (!all || place >= READINGS)
 		return 0;
-	depth = all->depth - 1;
-	if (depth >= READING_DEPTH)
-		return 0;
-	r = &all->at[depth];
+	r = &all->at[place];
 	r->header.table = r->asked;
 	r->header.bytes = HEADER_THERE;
 	__builtin_memcpy(r->header.name, r->head.name, sizeof(r->header.name));

@@ -5,8 +5,9 @@
 
 #include "http.h"
 
-/* A head that is being read, and its bytes. Programs interrupt each other, so there is one for each depth. */
+/* A head that is being read, and its bytes. */
 struct reading {
+	__u32 place; /* in `readings` */
 	struct head head;
 	struct rule_key key; /* what rules are asked about it */
 	struct header_key header; /* what routes are asked about one of its headers */
@@ -16,12 +17,15 @@ struct reading {
 	__u8 bytes[HEAD_BYTES];
 };
 
-#define READING_DEPTH 4
+/*
+ * Programs interrupt each other on a processor, and those that sockets run are preempted there too where the kernel's tasks
+ * are (preempt=full, lazy): whoever begins takes a place that is free, and gives back that one.
+ */
+#define READINGS 8
 
 struct readings {
-	__u32 depth;
-	__u32 pad;
-	struct reading at[READING_DEPTH];
+	__u32 taken[READINGS];
+	struct reading at[READINGS];
 };
 
 struct {
@@ -32,51 +36,50 @@ struct {
 } readings SEC(".maps");
 
 /* Room to read a head in, until reading_end(); NULL where too many programs have interrupted each other. */
-static __always_inline struct reading *reading_begin(void)
-{
-	__u32 first = 0, depth;
-	struct readings *all = bpf_map_lookup_elem(&readings, &first);
-
-	if (!all)
-		return NULL;
-	depth = all->depth;
-	if (depth >= READING_DEPTH)
-		return NULL;
-	all->depth = depth + 1;
-	all->at[depth].asked = all->at[depth].twice = 0;
-	all->at[depth].told = 0;
-	return &all->at[depth];
-}
-
-static __always_inline void reading_end(void)
+static __noinline struct reading *reading_begin(void)
 {
 	__u32 first = 0;
 	struct readings *all = bpf_map_lookup_elem(&readings, &first);
 
-	if (all)
-		all->depth -= 1;
+	for (__u32 i = 0; all && i < READINGS; i++) {
+		struct reading *r = &all->at[i];
+
+		if (__sync_val_compare_and_swap(&all->taken[i], 0, 1))
+			continue;
+		r->place = i;
+		r->asked = r->twice = 0;
+		r->told = 0;
+		return r;
+	}
+	return NULL;
+}
+
+static __always_inline void reading_end(struct reading *r)
+{
+	__u32 first = 0;
+	struct readings *all = bpf_map_lookup_elem(&readings, &first);
+
+	if (all && r->place < READINGS)
+		all->taken[r->place] = 0;
 }
 
 /* A header's value ends before the byte at `end` of the head that is being read, for which routes ask (l7_route.h). */
-__noinline int note_header(__u32 end);
+__noinline int note_header(__u32 place, __u32 end);
 
-static long read_byte(__u32 index, struct reading *unused)
+static long read_byte(__u32 index, const __u32 *place)
 {
-	__u32 first = 0, depth;
+	__u32 first = 0;
 	struct readings *all = bpf_map_lookup_elem(&readings, &first);
 	struct reading *r;
 	__u8 c;
 
-	if (!all || index >= HEAD_BYTES)
+	if (!all || index >= HEAD_BYTES || *place >= READINGS)
 		return 1;
-	depth = all->depth - 1;
-	if (depth >= READING_DEPTH)
-		return 1;
-	r = &all->at[depth];
+	r = &all->at[*place];
 	c = r->bytes[index];
 	r->head.state = next_state(&r->head, r->head.before + index, c);
 	if (c == '\r' && r->asked && r->head.state == HEAD_LINE_FEED && r->head.headers)
-		note_header(index);
+		note_header(*place, index);
 	r->head.last = c;
 	return r->head.state >= HEAD_READ;
 }
@@ -84,7 +87,9 @@ static long read_byte(__u32 index, struct reading *unused)
 /* Goes on reading a head with `r`'s first `size` bytes; whether that was the rest of it. */
 static __always_inline bool read_on(struct reading *r, __u32 size)
 {
-	bpf_loop(size > HEAD_BYTES ? HEAD_BYTES : size, read_byte, NULL, 0);
+	__u32 place = r->place;
+
+	bpf_loop(size > HEAD_BYTES ? HEAD_BYTES : size, read_byte, &place, 0);
 	if (r->head.state < HEAD_READ)
 		r->head.before += size;
 	return r->head.state == HEAD_READ;

@@ -40,7 +40,7 @@ int route(struct __sk_buff *skb)
 	r->asked = setup->headers ? setup->table : 0;
 	if (!bpf_skb_load_bytes(skb, 0, r->bytes, read) && read_head(r, read, HEAD_METHOD) && !r->head.odd)
 		found = route_request(r, setup->table, &means);
-	reading_end();
+	reading_end(r);
 	setup->means = means;
 	return found;
 }
