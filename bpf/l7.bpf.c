@@ -162,6 +162,8 @@ int l7_sockops(struct bpf_sock_ops *ops)
 				l7_tell(L7_CLOSE, &upstream->pair, connection->upstream);
 			}
 		}
+		forgive(&connection->owed);
+		forgive(&connection->owed_direct);
 		bpf_map_delete_elem(&l7_connections, &tuple);
 		return 0;
 	}
@@ -175,6 +177,11 @@ int l7_sockops(struct bpf_sock_ops *ops)
 	fresh.cookie = cookie;
 	fresh.request = own->rcv_nxt;
 	fresh.answered = own->write_seq;
+	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
+	if (connection) { /* of a socket whose end was not seen */
+		forgive(&connection->owed);
+		forgive(&connection->owed_direct);
+	}
 	if (bpf_map_update_elem(&l7_connections, &tuple, &fresh, BPF_ANY))
 		return 0;
 	if (bpf_sock_hash_update(ops, &l7_sockets, &cookie, BPF_NOEXIST)) {
@@ -291,6 +298,17 @@ int l7_finish(struct l7_errand *errand)
 	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq;
 	connection->state = L7_IDLE;
 	errand->answer = 1;
+	return 0;
+}
+
+/* Has all connections looked through for answers that were read, where much is owed. */
+SEC("syscall")
+int l7_settle(struct l7_errand *errand)
+{
+	__u64 *all = all_owed();
+
+	if (all && *all > owed_bytes / 2)
+		bpf_for_each_map_elem(&l7_connections, settle_owed, NULL, 0);
 	return 0;
 }
 

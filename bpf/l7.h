@@ -36,6 +36,7 @@ enum l7_count {
 	L7_SLOW_ROUTE_LARGE = 21, /* to the proxy: its path, or its route, is larger than the kernel takes */
 	L7_SLOW_ODD = 22, /* to the proxy: it has something that the kernel does not judge, as chunks, TE, or escapes in its path */
 	L7_FLOWS_LOST = 23, /* flow events that found their ring full */
+	L7_RELAYED_FULL = 24, /* responses that the agent passed on since clients had not read as much of others as a node may hold */
 	L7_COUNTS
 };
 
@@ -117,6 +118,10 @@ struct l7_connection {
 	__u32 relayed; /* the agent writes the answer, and says when it has */
 	__u32 head_request; /* the answer has no body */
 	__u32 slow; /* enum l7_count: why, where it is not allowed */
+	__u32 owed; /* bytes of answers that went into the proxy's socket, and are not known to have come out of it */
+	__u32 owed_direct; /* ... into the client's own, and are not known to be read */
+	__u64 asker; /* the client's own struct tcp_sock, 0 until it has asked directly */
+	__u64 asker_cookie;
 	struct chunk_size size; /* of the request's next chunk */
 	struct chunk_size answer_size;
 	struct head head; /* as far as it has been read, while there is more of it */

@@ -56,6 +56,29 @@ static __always_inline bool has_read_all(const struct tcp_sock *tcp)
 	return !sk->sk_backlog.rmem_alloc.counter && !psock->ingress_skb.qlen && tcp->copied_seq == tcp->rcv_nxt;
 }
 
+static __always_inline bool is_socket(const struct tcp_sock *tcp, __u64 cookie)
+{
+	return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter == cookie;
+}
+
+/* Forgives what a connection's answers are not known to have left, where they have: their client has read them, or is gone. */
+static long settle_owed(struct bpf_map *connections, const struct l7_tuple *tuple, struct l7_connection *connection, void *unused)
+{
+	const struct tcp_sock *own, *asker;
+
+	if (connection->owed) {
+		own = KERNEL(struct tcp_sock, connection->socket);
+		if (!is_socket(own, connection->cookie) || !before(own->snd_una, connection->answered))
+			forgive(&connection->owed);
+	}
+	if (connection->owed_direct) {
+		asker = KERNEL(struct tcp_sock, connection->asker);
+		if (!is_socket(asker, connection->asker_cookie) || has_read_all(asker))
+			forgive(&connection->owed_direct);
+	}
+	return 0;
+}
+
 /* Whether all that the agent sent by TCP has been read by the backend's socket, which is still the one that entered. */
 static __always_inline bool server_ready(const struct l7_upstream *upstream)
 {
@@ -65,7 +88,7 @@ static __always_inline bool server_ready(const struct l7_upstream *upstream)
 		return false;
 	server = KERNEL(struct tcp_sock, upstream->server);
 	own = KERNEL(struct tcp_sock, upstream->socket);
-	return server->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter == upstream->server_cookie &&
+	return is_socket(server, upstream->server_cookie) &&
 	       server->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_ESTABLISHED &&
 	       nonblocking(&server->inet_conn.icsk_inet.sk) && server->rcv_nxt == own->write_seq && has_read_all(server);
 }
@@ -88,6 +111,9 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	if (tcp->copied_seq != connection->answered || tcp->write_seq != connection->request + connection->request_bytes ||
 	    !has_read_all(tcp) || !nonblocking(&tcp->inet_conn.icsk_inet.sk))
 		return L7_COUNTS;
+	connection->asker = (__u64)tcp;
+	connection->asker_cookie = end->cookie;
+	forgive(&connection->owed_direct);
 	r = reading_begin();
 	if (!r)
 		return L7_COUNTS;
@@ -118,7 +144,7 @@ static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *e
 	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &end->upstream);
 	__u32 read, bytes = msg->size;
 	struct reading *r;
-	bool understood = false;
+	bool understood = false, full;
 	__u64 client;
 
 	if (!upstream || !upstream->to_client)
@@ -130,7 +156,7 @@ static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *e
 			return;
 		read = load_message(msg, r);
 		if (read)
-			understood = judge_response(r, upstream, read, bytes);
+			understood = judge_response(r, upstream, read, bytes, &full);
 		reading_end(r);
 		if (!understood)
 			return;

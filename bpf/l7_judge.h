@@ -4,6 +4,7 @@
 #pragma once
 
 #include "l7_flow.h"
+#include "l7_owed.h"
 #include "l7_route.h"
 #include "verdict.h"
 
@@ -18,6 +19,7 @@ static __always_inline void settle_answered(struct l7_connection *connection, __
 	if (connection->framed && !connection->rest &&
 	    (connection->state == L7_PROXIED || connection->state == L7_FORWARDED) &&
 	    !before(seen, connection->answered)) {
+		forgive(&connection->owed);
 		connection->framed = 0;
 		connection->state = L7_IDLE;
 	}

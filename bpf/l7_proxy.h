@@ -66,7 +66,7 @@ static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_
 	return L7_SLOW_NO_UPSTREAM;
 }
 
-static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstream *upstream)
+static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstream *upstream, bool *full)
 {
 	struct reading *r = reading_begin();
 	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len;
@@ -75,7 +75,7 @@ static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstr
 	if (!r)
 		return false;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
-		understood = judge_response(r, upstream, read, skb->len);
+		understood = judge_response(r, upstream, read, skb->len, full);
 	reading_end(r);
 	return understood;
 }
@@ -85,14 +85,15 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 	struct l7_connection *connection;
 	__u64 client = upstream->cookie;
 	__u32 bytes = skb->len, to_client;
+	bool full = false;
 
 	if (!bytes)
 		return SK_PASS; /* the backend has ended the connection: the agent hears of it */
 	if (upstream->state == UPSTREAM_ASKED) {
-		if (!read_response(skb, upstream)) {
+		if (!read_response(skb, upstream, &full)) {
 			upstream->state = UPSTREAM_RELAYED;
 			flow_answered(upstream, WAY_RELAYED);
-			l7_count(L7_RELAYED);
+			l7_count(full ? L7_RELAYED_FULL : L7_RELAYED);
 			connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 			if (connection && connection->upstream == cookie)
 				connection->relayed = 1;

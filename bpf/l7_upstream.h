@@ -117,8 +117,8 @@ static __always_inline int complete(struct l7_upstream *upstream, __u64 cookie)
 	return 0;
 }
 
-/* Whether the kernel can pass a response on whose first bytes are in `r`: it knows its end, and that is near. */
-static __always_inline bool judge_response(struct reading *r, struct l7_upstream *upstream, __u32 read, __u32 bytes)
+/* Whether the kernel can pass a response on whose first bytes are in `r`: it knows its end, that is near, and the node is not full. */
+static __always_inline bool judge_response(struct reading *r, struct l7_upstream *upstream, __u32 read, __u32 bytes, bool *full)
 {
 	bool read_whole = read_head(r, read, HEAD_STATUS_VERSION), bare;
 	__u32 body;
@@ -130,5 +130,10 @@ static __always_inline bool judge_response(struct reading *r, struct l7_upstream
 	body = bare ? 0 : r->head.length;
 	upstream->total = r->head.bytes + body;
 	upstream->left = upstream->total;
-	return (bare || r->head.lengths) && body <= answer_bytes && bytes <= upstream->total;
+	if ((!bare && !r->head.lengths) || body > answer_bytes || bytes > upstream->total)
+		return false;
+	if (owe(upstream))
+		return true;
+	*full = true;
+	return false;
 }

@@ -119,9 +119,13 @@ class FastPath:
         return {name: sum(int.from_bytes(v, "little") for v in counts.per_cpu(U32.pack(n))) for n, name in enumerate(names())}
 
     def held(self) -> dict[str, int]:
-        """How many connections of clients and to backends, and sockets of pods, the programs know of at this moment."""
+        """How many connections of clients and to backends, and sockets of pods, the programs know of at this moment.
+
+        ``owed``: bytes of long answers that clients are not known to have read (bpf/l7_owed.h).
+        """
         tables = ("l7_connections", "l7_upstreams", "l7_named", "l7_sockets", "l7_ends")
-        return {name.removeprefix("l7_"): len(list(self.maps[name].keys())) for name in tables}
+        owed = int.from_bytes(self.maps["l7_owed"].get(U32.pack(0)) or b"", "little")
+        return {name.removeprefix("l7_"): len(list(self.maps[name].keys())) for name in tables} | {"owed": owed}
 
     def close(self) -> None:
         """No request takes the path any more, and no socket joins."""

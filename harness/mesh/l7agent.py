@@ -39,6 +39,9 @@ DRAIN_SECONDS = 1.0
 
 READ_BYTES = 1 << 16
 
+SETTLE_SECONDS = 0.1
+"""At most so often are all connections looked through for what clients have read."""
+
 
 class Agent:
     """Everything is done in one thread, but the relays: each of them has one."""
@@ -62,6 +65,7 @@ class Agent:
         self._upstreams = Upstreams(tables, self._poll)
         self._relayed: deque[tuple[Upstream, bool]] = deque()
         self._ending = self._troubled = False
+        self._settle_at = 0.0
 
     def run(self) -> None:
         """Serve until ``end``, or until the harness has gone; then let answers under way come to their end, for a while."""
@@ -161,8 +165,16 @@ class Agent:
         elif (upstream := self._upstreams.by_cookie(about)) is not None:
             if kind is EventKind.RELAY:
                 self._begin_relay(upstream)
+                self._settle(upstream.pair)
             else:
                 self._upstreams.drop(upstream)
+
+    def _settle(self, pair: Pair) -> None:
+        """Have the kernel see who has read what was owed, now and then: there may have been no room for an answer to relay."""
+        now = time.monotonic()
+        if now >= self._settle_at:
+            self._settle_at = now + SETTLE_SECONDS
+            self._tables.errand("l7_settle", pair)
 
     def _closed_by_backend(self, upstream: Upstream) -> None:
         if self._upstreams.withdraw(upstream):

@@ -40,7 +40,7 @@ MAPS = ("l7_events", "l7_named", "l7_rules", "l7_sockets", "l7_targets", "l7_ups
 FLOW_MAPS = ("l7_counts", "l7_flows")
 """The second is there where flow events are asked for."""
 
-ERRANDS = ("l7_abandon", "l7_adopt", "l7_evict", "l7_finish", "l7_inform", "l7_take_over")
+ERRANDS = ("l7_abandon", "l7_adopt", "l7_evict", "l7_finish", "l7_inform", "l7_settle", "l7_take_over")
 
 
 class FastPathTables:

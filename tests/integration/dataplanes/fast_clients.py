@@ -26,7 +26,7 @@ class Connection(HTTPConnection):
         self._held: bytes | None = None
 
     def abort(self) -> None:
-        """Close, and have the kernel forget what did not arrive: else it sends that again once policies allow it, in another test."""
+        """Close, and have the kernel forget what did not arrive: else that arrives once policies allow it, in another test."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 

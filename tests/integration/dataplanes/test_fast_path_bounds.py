@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from accepting import Accepting, accepting, listening
 from fast_clients import PORT, Connection, counted, settled
+from generous_backend import Answers, Generous
 from halting_backend import LONG, Halting
 from http_ends import SECONDS, ask
 from records import recorded
@@ -103,27 +104,6 @@ def test_clients_that_do_not_read_hold_no_more_than_by_envoy_and_no_more_than_4_
             assert each.getresponse().read() == LONG
 
 
-class Generous(Accepting):
-    """Answers each request with its target and 100 kB; ``seen`` are the targets."""
-
-    def __init__(self, listener: socket.socket) -> None:
-        super().__init__(listener)
-        self.seen: list[bytes] = []
-
-    def talk(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        heads = b""
-        with suppress(OSError):
-            while said := read(connection):
-                heads += said
-                while b"\r\n\r\n" in heads:
-                    head, _, heads = heads.partition(b"\r\n\r\n")
-                    target = head.split(b" ", 2)[1]
-                    self.seen.append(target)
-                    body = target + LONG[:100_000]
-                    write(connection, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-
-
 def test_a_client_that_asks_on_and_does_not_read_is_held_back_and_gets_all_answers(
     plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, server: LabPod
 ) -> None:
@@ -143,25 +123,12 @@ def test_a_client_that_asks_on_and_does_not_read_is_held_back_and_gets_all_answe
         assert asked < most, "nothing that is asked is held back"
         assert (asked - 1) * 100_000 <= 4 * MIB
         assert steady(places) - before <= 4 * MIB
-        left = b""
+        answers = Answers(connection.sock)
         for number in range(asked):
-            while b"\r\n\r\n" not in left:
-                left += received(connection.sock)
-            head, _, left = left.partition(b"\r\n\r\n")
-            size = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
-            while len(left) < size:
-                left += received(connection.sock)
-            assert left[:size] == b"/public/%d" % number + LONG[:100_000]
-            left = left[size:]
+            assert answers.body() == backend.body(b"/public/%d" % number)
         assert backend.seen[began:] == [b"/public/%d" % number for number in range(asked)]
         settled(plane, connection)
         connection.close()
-
-
-def received(connection: socket.socket) -> bytes:
-    piece = connection.recv(65536)
-    assert piece, "the connection ended"
-    return piece
 
 
 def test_a_blocking_client_with_uploads_and_signals_never_sees_that_it_should_try_again(
