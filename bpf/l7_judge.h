@@ -4,7 +4,6 @@
 #pragma once
 
 #include "l7_flow.h"
-#include "l7_owed.h"
 #include "l7_route.h"
 #include "verdict.h"
 
@@ -12,18 +11,6 @@
 const volatile __u32 answer_bytes = 256 << 10;
 /* Longer requests go to the proxy. */
 const volatile __u32 request_bytes = 64 << 10;
-
-/* The client has `seen` so much of what the proxy's socket sent: whether that ends its request. */
-static __always_inline void settle_answered(struct l7_connection *connection, __u32 seen)
-{
-	if (connection->framed && !connection->rest &&
-	    (connection->state == L7_PROXIED || connection->state == L7_FORWARDED) &&
-	    !before(seen, connection->answered)) {
-		forgive(&connection->owed);
-		connection->framed = 0;
-		connection->state = L7_IDLE;
-	}
-}
 
 /* Whether one of the rules of `set` takes a request. */
 static __always_inline bool takes(__u32 set, __u64 method, struct rule_key *key)

@@ -39,6 +39,18 @@ static __always_inline void forgive(__u32 *owed)
 		__sync_fetch_and_sub(all, bytes);
 }
 
+/* The client has `seen` so much of what the proxy's socket sent: whether that ends its request. */
+static __always_inline void settle_answered(struct l7_connection *connection, __u32 seen)
+{
+	if (connection->framed && !connection->rest &&
+	    (connection->state == L7_PROXIED || connection->state == L7_FORWARDED) &&
+	    !before(seen, connection->answered)) {
+		forgive(&connection->owed);
+		connection->framed = 0;
+		connection->state = L7_IDLE;
+	}
+}
+
 /* An answer of `total` bytes is to come, for the client's own socket or by the proxy's; whether there is room for it. */
 static __noinline int owe(const struct l7_upstream *upstream)
 {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "l7_judge.h"
+#include "l7_owed.h"
 
 /* A free connection to the backend, now taken; 0 where there is none. */
 static __always_inline __u64 take_upstream(struct l7_target *target)

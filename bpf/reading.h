@@ -66,30 +66,57 @@ static __always_inline void reading_end(struct reading *r)
 /* A header's value ends before the byte at `end` of the head that is being read, for which routes ask (l7_route.h). */
 __noinline int note_header(__u32 place, __u32 end);
 
-static long read_byte(__u32 index, const __u32 *place)
+/* Bytes that are read in turn: so many in a place of `readings`. */
+struct reading_bytes {
+	__u32 place;
+	__u32 size;
+};
+
+/* Bytes that one turn of the loop reads: a turn costs as much as several bytes. */
+#define READING_STRIDE 32
+
+static long read_bytes(__u32 index, struct reading_bytes *at)
 {
 	__u32 first = 0;
 	struct readings *all = bpf_map_lookup_elem(&readings, &first);
 	struct reading *r;
-	__u8 c;
 
-	if (!all || index >= HEAD_BYTES || *place >= READINGS)
+	if (!all || at->place >= READINGS)
 		return 1;
-	r = &all->at[*place];
-	c = r->bytes[index];
-	r->head.state = next_state(&r->head, r->head.before + index, c);
-	if (c == '\r' && r->asked && r->head.state == HEAD_LINE_FEED && r->head.headers)
-		note_header(*place, index);
-	r->head.last = c;
-	return r->head.state >= HEAD_READ;
+	r = &all->at[at->place];
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < READING_STRIDE; i++) {
+		__u32 read = index * READING_STRIDE + i;
+		__u8 c;
+
+		barrier_var(r); /* else addresses of its fields, kept for all turns, fill the stack */
+		barrier_var(read); /* else what is compared is not what is added */
+		if (read >= at->size || read >= HEAD_BYTES)
+			return 1;
+		c = r->bytes[read];
+		r->head.state = next_state(&r->head, r->head.before + read, c);
+		if (c == '\r' && r->asked && r->head.state == HEAD_LINE_FEED && r->head.headers)
+			note_header(at->place, read);
+		r->head.last = c;
+		if (r->head.state >= HEAD_READ)
+			return 1;
+	}
+	return 0;
+}
+
+/* Goes on reading a head in a place, with its first `size` bytes. Global, so that the verifier goes through it once. */
+__noinline int read_place(__u32 place, __u32 size)
+{
+	struct reading_bytes at = {.place = place, .size = size};
+
+	bpf_loop(HEAD_BYTES / READING_STRIDE, read_bytes, &at, 0);
+	return 0;
 }
 
 /* Goes on reading a head with `r`'s first `size` bytes; whether that was the rest of it. */
 static __always_inline bool read_on(struct reading *r, __u32 size)
 {
-	__u32 place = r->place;
-
-	bpf_loop(size > HEAD_BYTES ? HEAD_BYTES : size, read_byte, &place, 0);
+	read_place(r->place, size);
 	if (r->head.state < HEAD_READ)
 		r->head.before += size;
 	return r->head.state == HEAD_READ;

@@ -1,11 +1,12 @@
 """What clients do not read is bounded for all of a node together; beyond it the agent passes answers on, and none is lost."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from accepting import accepting, listening
 from fast_clients import PORT, Connection, counted, settled
 from generous_backend import Answers, Generous
+from http_ends import ask
 from request_policies import http, ingress, rule
 
 from harness.dataplanes.ebpf_l7 import EbpfL7, EbpfL7Attachment
@@ -42,29 +43,28 @@ def test_a_node_holds_256_mib_of_what_is_not_read_and_relays_the_rest(pair_lab: 
         fit = BOUND // (ANSWER + 100)
         clients = []
         for _ in range(fit + BEYOND):
-            each = Connection(client, server)
-            stack.callback(each.close)
-            settled(plane, each)
+            each = stack.enter_context(closing(Connection(client, server)))
             clients.append(each)
+        settled(plane, clients[0])
+        for each in clients:  # its socket joins
+            assert ask(each, "/public/short").status == 200
         before, began = plane.path_counts(), len(backend.seen)
         for number, each in enumerate(clients):
             each.sock.sendall(b"GET /public/%d HTTP/1.1\r\nHost: b\r\n\r\n" % number)
             heard(backend, began + number + 1)
         found = counted(plane, before)
-        assert found["fast"] == len(clients)
-        assert found.get("relayed", 0) == 0
-        assert abs(found["relayed_full"] - BEYOND) <= 5
+        assert found["fast"] + found.get("slow_no_upstream", 0) == len(clients), "relays keep their connections to the backend"
+        assert abs(found["relayed_full"] - (found["fast"] - fit)) <= 3
         assert BOUND - 2 * ANSWER < plane.path_held()["owed"] <= BOUND
         for number, each in enumerate(clients):
             assert Answers(each.sock).body() == backend.body(b"/public/%d" % number)
-        late = Connection(client, server)
-        stack.callback(late.close)
-        settled(plane, late)
-        forgotten(plane, 2 * ANSWER)
         before = plane.path_counts()
-        for each in (late, *clients):
-            settled(plane, each)
-        assert "relayed_full" not in counted(plane, before), "there is room again"
-        for each in (late, *clients):
+        while plane.path_held()["owed"] > BOUND // 2:
+            assert len(clients) < 2 * fit, "it is not seen that all was read"
+            each = stack.enter_context(closing(Connection(client, server)))
+            clients.append(each)
+            assert ask(each, "/public/late").status == 200
+        assert counted(plane, before)["relayed_full"] <= 3, "the first that finds no room makes it, of what was read"
+        for each in clients:
             each.close()
         forgotten(plane, 0)
