@@ -22,8 +22,8 @@ enum l7_count {
 	L7_HELD = 7, /* packets held back until the request before them was answered */
 	L7_RELAYED = 8, /* responses that the agent passed on */
 	L7_LOST = 9, /* requests whose backend, or agent, went away before it was answered whole */
-	L7_DIRECT_ASKED = 10, /* requests that went from socket to socket */
-	L7_DIRECT_ANSWERED = 11, /* answers that went from socket to socket */
+	L7_DIRECT_ASKED = 10, /* requests that went into the backend's own socket */
+	L7_DIRECT_ANSWERED = 11, /* answers that the backend's own socket sent to the client's, or to the proxy's */
 	L7_ENTERED = 12, /* sockets of pods that joined */
 	L7_SLOW_IN_PIECES = 13, /* to the proxy: it was sent in several pieces, or is long */
 	L7_ROUTED = 14, /* requests to Services, of the fast ones */
@@ -209,12 +209,19 @@ struct l7_flow {
 	__u8 path[L7_FLOW_PATH];
 };
 
+/* How the answer in progress comes from its backend. */
+enum l7_answer {
+	ANSWER_UNKNOWN, /* it has not begun */
+	ANSWER_DIRECT, /* the backend's socket sends it on */
+	ANSWER_BY_TCP, /* ... or it comes to the agent's, at least its end */
+};
+
 struct l7_upstream {
 	struct l7_tuple client;
 	__u64 cookie; /* of the proxy's socket that the answer is for */
 	__u32 state; /* enum l7_upstream_state */
 	__u32 left; /* bytes of the body */
-	__u32 direct; /* the answer has begun to go from the backend's socket */
+	__u32 direct; /* enum l7_answer */
 	__u32 total; /* bytes of the answer */
 	struct l7_pair pair;
 	__u32 head_request;

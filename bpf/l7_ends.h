@@ -139,38 +139,70 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	return L7_COUNTS;
 }
 
+/* Room that has to be in the proxy's socket for what kernels add to bytes: what does not fit a send would be cut short. */
+#define SEND_ROOM 8192
+
+/* Sends what a backend says to where its answer is for; whether that could be. */
+static __always_inline bool answer_directly(struct sk_msg_md *msg, struct l7_upstream *upstream)
+{
+	struct l7_connection *connection;
+	const struct tcp_sock *own;
+	const struct sock *sk;
+	__u64 client = upstream->cookie;
+
+	if (upstream->to_client)
+		return bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) == SK_PASS;
+	connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
+	if (!connection || connection->cookie != client)
+		return false;
+	own = KERNEL(struct tcp_sock, connection->socket);
+	sk = &own->inet_conn.icsk_inet.sk;
+	if (!is_socket(own, client) || sk->sk_wmem_queued + (int)msg->size + SEND_ROOM > sk->sk_sndbuf)
+		return false;
+	if (upstream->state == UPSTREAM_ASKED) { /* these are the answer's first bytes */
+		connection->answered = own->write_seq + upstream->total;
+		connection->framed = 1;
+	}
+	return bpf_msg_redirect_hash(msg, &l7_sockets, &client, 0) == SK_PASS;
+}
+
+/* Whether what a backend says can be its answer, or more of an answer that went directly so far. */
+static __always_inline bool goes_on_directly(struct sk_msg_md *msg, struct l7_upstream *upstream)
+{
+	bool understood = false, full;
+	struct reading *r;
+	__u32 read;
+
+	if (upstream->direct == ANSWER_DIRECT)
+		return upstream->state == UPSTREAM_ANSWERS && msg->size <= upstream->left;
+	r = reading_begin();
+	if (!r)
+		return false;
+	read = load_message(msg, r);
+	if (read)
+		understood = judge_response(r, upstream, read, msg->size, &full);
+	reading_end(r);
+	return understood;
+}
+
 static __always_inline void server_sends(struct sk_msg_md *msg, struct l7_end *end)
 {
 	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &end->upstream);
-	__u32 read, bytes = msg->size;
-	struct reading *r;
-	bool understood = false, full;
-	__u64 client;
 
-	if (!upstream || !upstream->to_client)
+	if (!upstream || upstream->direct == ANSWER_BY_TCP ||
+	    (upstream->direct == ANSWER_UNKNOWN && upstream->state != UPSTREAM_ASKED))
 		return;
-	client = upstream->cookie;
-	if (upstream->state == UPSTREAM_ASKED && !upstream->direct) {
-		r = reading_begin();
-		if (!r)
-			return;
-		read = load_message(msg, r);
-		if (read)
-			understood = judge_response(r, upstream, read, bytes, &full);
-		reading_end(r);
-		if (!understood)
-			return;
-		if (bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS)
-			return;
-		upstream->direct = 1;
+	if (!goes_on_directly(msg, upstream) || !answer_directly(msg, upstream)) {
+		upstream->direct = ANSWER_BY_TCP; /* all that follows, too: nothing may overtake it */
+		return;
+	}
+	if (upstream->direct == ANSWER_UNKNOWN) {
+		upstream->direct = ANSWER_DIRECT;
 		upstream->state = UPSTREAM_ANSWERS;
 		flow_answered(upstream, WAY_ANSWERED);
 		l7_count(L7_DIRECT_ANSWERED);
-	} else if (upstream->state != UPSTREAM_ANSWERS || !upstream->direct || bytes > upstream->left ||
-		   bpf_msg_redirect_hash(msg, &l7_ends, &client, BPF_F_INGRESS) != SK_PASS) {
-		return;
 	}
-	upstream->left -= bytes;
+	upstream->left -= msg->size;
 	if (!upstream->left)
 		complete(upstream, end->upstream);
 }

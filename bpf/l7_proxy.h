@@ -4,7 +4,7 @@
 #pragma once
 
 #include "l7_chunks.h"
-#include "l7_upstream.h"
+#include "l7_ends.h"
 
 /* The connection of one of the proxy's sockets, whose own end is the backend's address. */
 #define NAME_OF(tuple, context)                                                                                        \
@@ -46,6 +46,7 @@ static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_
 					 struct l7_connection *connection)
 {
 	__u32 slow = connection->slow;
+	struct l7_upstream *upstream;
 	struct l7_means means = {};
 	struct reading *r;
 	__u64 cookie;
@@ -60,6 +61,13 @@ static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_
 	reading_end(r);
 	if (!cookie)
 		return slow;
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (upstream && server_ready(upstream) &&
+	    bpf_sk_redirect_hash(skb, &l7_ends, &upstream->server_cookie, BPF_F_INGRESS) == SK_PASS) {
+		flow_way(upstream, WAY_ASKED);
+		l7_count(L7_DIRECT_ASKED);
+		return L7_FAST;
+	}
 	if (bpf_sk_redirect_hash(skb, &l7_sockets, &cookie, 0) == SK_PASS)
 		return L7_FAST;
 	unclaim(tuple, connection, cookie);

@@ -66,7 +66,7 @@ static __always_inline __u64 claim(const struct l7_tuple *tuple, struct l7_conne
 		upstream->cookie = answer_to;
 		upstream->head_request = connection->head_request;
 		upstream->to_client = to_client;
-		upstream->direct = 0;
+		upstream->direct = ANSWER_UNKNOWN;
 		flow_asked(upstream, r);
 		upstream->state = UPSTREAM_ASKED;
 		connection->upstream = cookie;
