@@ -12,8 +12,8 @@
 /* How a request went that the proxy did not see. One a line, its comment is what users read: harness/mesh/l7flows.py. */
 enum l7_way {
 	WAY_CLIENT = 1, /* the client's own socket takes part */
-	WAY_ASKED = 2, /* the request went from socket to socket */
-	WAY_ANSWERED = 4, /* the answer does */
+	WAY_ASKED = 2, /* the request went into the backend's own socket */
+	WAY_ANSWERED = 4, /* the answer comes from there */
 	WAY_RELAYED = 8, /* the agent passes the answer on */
 	WAY_LOST = 16, /* the backend, or the agent, went away before an answer */
 	WAY_GONE = 32, /* the client went away before an answer */

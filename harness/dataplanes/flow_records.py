@@ -81,7 +81,7 @@ class Reasons:
 def seen_record(seen: SeenRequest, names: Names) -> Record:
     """Of a request that the proxy did not see."""
     pair = seen.pair
-    fast = Way.ASKED in seen.ways
+    fast = Way.CLIENT | Way.ASKED in seen.ways
     own: Record = {"path": "fast" if fast else "past"}
     if not fast:
         own["why"] = "backend-socket" if Way.CLIENT in seen.ways else "client-socket"

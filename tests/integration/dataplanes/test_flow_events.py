@@ -75,7 +75,7 @@ def test_a_mixed_sequence_over_one_connection_has_one_record_each(
     found = told.until("/public/end")
     fast = {"fast"} if app == "neighbour" else {"past"}
     assert {each["meshproof"]["path"] for each in found} == {*fast, "slow"}
-    quick = ("fast", None, "socket") if app == "neighbour" else ("past", "client-socket", "tcp")
+    quick = ("fast", None, "socket") if app == "neighbour" else ("past", "client-socket", "socket")
     denied = ("slow", "slow_not_allowed", None)
     expected = [
         ("GET", "/public/1", 200, "FORWARDED", *quick),
@@ -138,7 +138,7 @@ def test_a_blocking_client_goes_past_the_proxy(plane: EbpfL7Attachment, client: 
     ask(connection, "/public/end/1")
     ask(connection, "/public/end")
     (found,) = told.until("/public/end")
-    assert brief(found) == ("GET", "/public/end/1", 200, "FORWARDED", "past", "client-socket", "tcp")
+    assert brief(found) == ("GET", "/public/end/1", 200, "FORWARDED", "past", "client-socket", "socket")
     connection.close()
 
 
