@@ -199,6 +199,7 @@ struct l7_errand {
 	__u32 sets[2];
 	__u32 known; /* enum l7_knowledge */
 	__u32 answer;
+	__u32 left; /* bytes of an answer */
 	struct l7_pair pair;
 };
 
@@ -284,7 +285,7 @@ int l7_take_over(struct l7_errand *errand)
 	return 0;
 }
 
-/* The answer that a connection was to bring has been written by the agent, to its end: the client may ask on. */
+/* The agent writes the last bytes of the answer that a connection was to bring: the client may ask on when it has them. */
 SEC("syscall")
 int l7_finish(struct l7_errand *errand)
 {
@@ -294,9 +295,8 @@ int l7_finish(struct l7_errand *errand)
 		return 0;
 	connection->upstream = 0;
 	connection->relayed = 0;
-	connection->framed = 0;
-	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq;
-	connection->state = L7_IDLE;
+	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq + errand->left;
+	connection->framed = 1;
 	errand->answer = 1;
 	return 0;
 }

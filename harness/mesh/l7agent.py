@@ -21,6 +21,7 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -201,16 +202,18 @@ class Agent:
             client = None if described is None else proxy_socket(self._proxy, described)
             if described is not None and client is not None:
                 with client:
-                    passed = relay(upstream.socket, client, head=described.head, instead=answer)
+                    ending = partial(self._answer_ends, upstream)
+                    passed = relay(upstream.socket, client, head=described.head, ending=ending, instead=answer)
                     reusable = passed is Passed.BOTH_GO_ON
-                    if passed is not Passed.NEITHER:
-                        self._tables.errand("l7_finish", upstream.pair, cookie=upstream.cookie)
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN):
                 raise
         finally:
             self._relayed.append((upstream, reusable))
             os.eventfd_write(self._wake, 1)
+
+    def _answer_ends(self, upstream: Upstream, left: int) -> None:
+        self._tables.errand("l7_finish", upstream.pair, cookie=upstream.cookie, left=left)
 
     def _relay_ended(self, upstream: Upstream, reusable: bool) -> None:
         if reusable and self._upstreams.by_cookie(upstream.cookie) is upstream:

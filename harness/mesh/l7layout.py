@@ -10,7 +10,9 @@ PAIR = struct.Struct("=16s16s2sH")  # client, backend, backend's port, family
 U32 = struct.Struct("=I")  # as in layout.py, whose imports would be most of the agent's memory
 TUPLE = struct.Struct("=16s16s2s2sI")  # client, backend, client's port, backend's port, family
 COOKIE = struct.Struct("=Q")
-ERRAND = struct.Struct(f"=QIIIII{PAIR.size}s")  # cookie, generation, sets of egress and ingress, knowledge, answer, pair
+ERRAND = struct.Struct(f"=QIIIIII{PAIR.size}s4x")
+"""Cookie, generation, sets of egress and ingress, knowledge, answer, bytes left, pair."""
+
 EVENT = struct.Struct(f"={PAIR.size}sIQ")  # pair, kind, cookie of the agent's socket or generation
 PATH_BYTES = 232
 """Of a rule's path in the kernel, its end included."""

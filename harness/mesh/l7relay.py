@@ -2,6 +2,8 @@
 
 import select
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 import h11
@@ -29,31 +31,61 @@ class Passed(Enum):
     NEITHER = "it ended too early, and so did the client's connection"
 
 
-def relay(backend: socket.socket, client: socket.socket, *, head: bool, instead: Answer | None = None) -> Passed:
+@dataclass(slots=True)
+class _Outgoing:
+    """What is written to a client, the latest piece last: that it is an answer's end has to be known before it is written."""
+
+    client: socket.socket
+    ending: Callable[[int], object]
+    piece: bytes = b""
+
+    def put(self, piece: bytes) -> None:
+        self.flush()
+        self.piece = piece
+
+    def flush(self) -> None:
+        _write(self.client, self.piece)
+        self.piece = b""
+
+    def end(self, piece: bytes = b"") -> None:
+        self.piece += piece
+        self.ending(len(self.piece))
+        self.flush()
+
+
+def relay(
+    backend: socket.socket,
+    client: socket.socket,
+    *,
+    head: bool,
+    ending: Callable[[int], object],
+    instead: Answer | None = None,
+) -> Passed:
     """Write the answer that ``backend`` gives to one request, of method HEAD or another, to ``client``.
 
     Its framing is made anew where it was the end of the connection (RFC 9112 section 6.3); bodies pass unchanged. Where it
-    ends too early, ``client`` is shut down. ``instead`` of reading anything, says what has become of the backend. Raises
-    OSError where the client has gone.
+    ends too early, ``client`` is shut down. ``ending`` is told how many bytes are left before the last of an answer are
+    written: as soon as the client has them, it may ask again. ``instead`` of reading anything, says what has become of the
+    backend. Raises OSError where the client has gone.
     """
+    outgoing = _Outgoing(client, ending)
     if instead is UNANSWERED:
-        _write(
-            client,
+        outgoing.end(
             b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: %d\r\ncontent-type: text/plain\r\n\r\n%s"
-            % (len(_UNANSWERED), b"" if head else _UNANSWERED),
+            % (len(_UNANSWERED), b"" if head else _UNANSWERED)
         )
         return Passed.CLIENT_GOES_ON
     if instead is BROKEN:
         client.shutdown(socket.SHUT_RDWR)
         return Passed.NEITHER
     try:
-        return _passed_on(backend, client, head)
+        return _passed_on(backend, outgoing, head)
     except h11.RemoteProtocolError:
         client.shutdown(socket.SHUT_RDWR)
         return Passed.NEITHER
 
 
-def _passed_on(backend: socket.socket, client: socket.socket, head: bool) -> Passed:
+def _passed_on(backend: socket.socket, outgoing: _Outgoing, head: bool) -> Passed:
     state = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     state.send(h11.Request(method="HEAD" if head else "GET", target="/", headers=[("Host", "any")]))
     state.send(h11.EndOfMessage())
@@ -61,23 +93,23 @@ def _passed_on(backend: socket.socket, client: socket.socket, head: bool) -> Pas
     while True:
         event = state.next_event()
         if event is h11.NEED_DATA:
+            outgoing.flush()
             data = backend.recv(READ_BYTES)
             ended = not data
             state.receive_data(data)
         elif isinstance(event, h11.InformationalResponse):
-            _write(client, _head(event, chunked=False))
+            outgoing.put(_head(event, chunked=False))
         elif isinstance(event, h11.Response):
             chunked = not head and not _bodiless(event.status_code) and not _has_length(event)
-            _write(client, _head(event, chunked=chunked))
+            outgoing.put(_head(event, chunked=chunked))
         elif isinstance(event, h11.Data):
             piece = bytes(event.data)
-            _write(client, b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            outgoing.put(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
         elif isinstance(event, h11.EndOfMessage):
-            if chunked:
-                _write(client, b"0\r\n%s\r\n" % _lines(event.headers.raw_items()))
+            outgoing.end(b"0\r\n%s\r\n" % _lines(event.headers.raw_items()) if chunked else b"")
             return Passed.BOTH_GO_ON if state.their_state is h11.DONE and not ended else Passed.CLIENT_GOES_ON
         else:  # the connection ended, and no answer has come
-            client.shutdown(socket.SHUT_RDWR)
+            outgoing.client.shutdown(socket.SHUT_RDWR)
             return Passed.NEITHER
 
 

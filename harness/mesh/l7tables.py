@@ -133,10 +133,10 @@ class FastPathTables:
 
     def errand(
         self, program: str, pair: Pair, *, cookie: int = 0, generation: int = 0, sets: tuple[int, int] = (0, 0),
-        knowledge: Knowledge = Knowledge.ASKED,
+        knowledge: Knowledge = Knowledge.ASKED, left: int = 0,
     ) -> bool:  # fmt: skip
         """Have one of the programs change a table as no other can: between two steps of those that read it."""
-        context = bytearray(ERRAND.pack(cookie, generation, *sets, knowledge, 0, pair.pack()))
+        context = bytearray(ERRAND.pack(cookie, generation, *sets, knowledge, 0, left, pair.pack()))
         given = (ctypes.c_char * len(context)).from_buffer(context)
         options = TestRunOptions(sz=ctypes.sizeof(TestRunOptions), ctx_in=ctypes.addressof(given), ctx_size_in=len(context))
         checked(library().bpf_prog_test_run_opts(self._errands[program].fd, ctypes.byref(options)), f"run {program}")

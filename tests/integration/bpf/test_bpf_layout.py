@@ -28,7 +28,7 @@ C = {
 L7 = {
     "l7_pair": (l7layout.PAIR, ["client", "backend", "backend_port", "family"]),
     "l7_tuple": (l7layout.TUPLE, ["client", "backend", "client_port", "backend_port", "family"]),
-    "l7_errand": (l7layout.ERRAND, ["cookie", "generation", "sets", None, "known", "answer", "pair"]),
+    "l7_errand": (l7layout.ERRAND, ["cookie", "generation", "sets", None, "known", "answer", "left", "pair"]),
     "rule_key": (l7layout.RULE_KEY, ["prefix", "set", "method", "path"]),
     "header_key": (l7layout.HEADER_KEY, ["table", "bytes", "name", "value"]),
     "l7_place": (l7layout.PLACE, ["list", "index"]),

@@ -99,6 +99,21 @@ def test_long_answers_arrive_whole(
     connection.close()
 
 
+def test_a_client_may_ask_again_as_soon_as_it_has_an_answer_that_the_agent_passed_on(
+    plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, app: str
+) -> None:
+    """What is held back is lost to TCP, and comes 200 ms later."""
+    connection = Connection(client, pair_lab.pod(f"shop/{app}"))
+    settled(plane, connection)
+    before = plane.path_counts()
+    for _ in range(100):
+        assert ask(connection, "/public/chunked") == Answer(200, b"/public/chunked ")
+    found = counted(plane, before)
+    assert found["fast"] == found["relayed"] == 100
+    assert "held" not in found
+    connection.close()
+
+
 def test_a_backend_that_ends_its_connections_loses_only_what_was_in_flight(
     plane: EbpfL7Attachment, pair_lab: Lab, client: LabPod, backend: StrictBackend, app: str
 ) -> None:

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import h11
 import pytest
@@ -45,6 +46,10 @@ def read(client: socket.socket, *, head: bool = False) -> tuple[int, dict[str, s
             raise AssertionError(event)
 
 
+def ignored(left: int) -> None:
+    """Who relays an answer may be told when its last bytes are left."""
+
+
 LONG = b"x" * 3_000_000
 ANSWERS = {
     "length": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc", True),
@@ -74,7 +79,7 @@ def test_an_answer_arrives_whole(ends: tuple[socket.socket, ...], said: bytes, b
     results: list[Passed] = []
     threads = [
         threading.Thread(target=speak),
-        threading.Thread(target=lambda: results.append(relay(upstream, proxy, head=False))),
+        threading.Thread(target=lambda: results.append(relay(upstream, proxy, ending=ignored, head=False))),
     ]
     for each in threads:
         each.start()
@@ -87,10 +92,29 @@ def test_an_answer_arrives_whole(ends: tuple[socket.socket, ...], said: bytes, b
     assert before == ([103] if b" 103 " in said else [])
 
 
+@pytest.mark.parametrize("kind", ["length", "chunks", "204", "early"])
+def test_what_is_left_of_an_answer_is_told_before_it_is_written(ends: tuple[socket.socket, ...], kind: str) -> None:
+    """Else a client that has all of it asks again before anybody knows that it may."""
+    backend, upstream, proxy, client = ends
+    told: list[int] = []
+
+    def ending(left: int) -> None:
+        told.append(left)
+        client.setblocking(False)
+        with suppress(BlockingIOError):
+            while client.recv(65536):
+                pass
+
+    backend.sendall(ANSWERS[kind][0])
+    assert relay(upstream, proxy, ending=ending, head=False) is Passed.BOTH_GO_ON
+    assert told == [len(client.recv(65536))]
+    assert told[0] > 0
+
+
 def test_the_answer_to_head_has_no_body(ends: tuple[socket.socket, ...]) -> None:
     backend, upstream, proxy, client = ends
     backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
-    assert relay(upstream, proxy, head=True) is Passed.BOTH_GO_ON
+    assert relay(upstream, proxy, ending=ignored, head=True) is Passed.BOTH_GO_ON
     assert read(client, head=True)[:2] == (200, {"content-length": "3"})
 
 
@@ -101,7 +125,7 @@ def test_an_answer_that_ends_too_early_ends_the_clients_connection(ends: tuple[s
     backend, upstream, proxy, client = ends
     backend.sendall(said)
     backend.close()
-    assert relay(upstream, proxy, head=False) is Passed.NEITHER
+    assert relay(upstream, proxy, ending=ignored, head=False) is Passed.NEITHER
     rest = b""
     while piece := client.recv(65536):
         rest += piece
@@ -110,13 +134,13 @@ def test_an_answer_that_ends_too_early_ends_the_clients_connection(ends: tuple[s
 
 def test_a_backend_that_went_away_is_said(ends: tuple[socket.socket, ...]) -> None:
     _, upstream, proxy, client = ends
-    assert relay(upstream, proxy, head=False, instead=UNANSWERED) is Passed.CLIENT_GOES_ON
+    assert relay(upstream, proxy, ending=ignored, head=False, instead=UNANSWERED) is Passed.CLIENT_GOES_ON
     status, _, body, _ = read(client)
     assert (status, body[:22]) == (503, b"upstream connect error")
 
 
 def test_half_an_answer_is_no_answer(ends: tuple[socket.socket, ...]) -> None:
     _, upstream, proxy, client = ends
-    assert relay(upstream, proxy, head=False, instead=Answer.BROKEN) is Passed.NEITHER
+    assert relay(upstream, proxy, ending=ignored, head=False, instead=Answer.BROKEN) is Passed.NEITHER
     assert BROKEN is Answer.BROKEN
     assert client.recv(10) == b""
