@@ -3,12 +3,13 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 from fast_clients import counted
+from kernel_routes import match, routing, to, when
 from request_policies import egress, http, ingress, rule
 from scipy.stats import binomtest
 from service_clients import Answer, ask, connection
@@ -19,7 +20,6 @@ from harness.dataplanes.ebpf_l7 import EbpfL7, EbpfL7Attachment
 from harness.lab.port import Lab
 from harness.model.cilium import Policy
 from harness.model.route import (
-    BackendObject,
     BackendRef,
     HeaderChanges,
     HTTPHeader,
@@ -52,25 +52,6 @@ def plane(routed_lab: Lab, strict: Backends) -> Iterator[EbpfL7Attachment]:
     with EbpfL7().attach(routed_lab) as attachment:
         assert isinstance(attachment, EbpfL7Attachment)
         yield attachment
-
-
-def to(*names: str, weights: Sequence[int] = ()) -> tuple[BackendRef, ...]:
-    given = weights or [1] * len(names)
-    return tuple(BackendRef(BackendObject(HERE, name, port=80), weight) for name, weight in zip(names, given, strict=True))
-
-
-def match(path: str | None = None, kind: str = "PathPrefix", method: str | None = None, **headers: str) -> HTTPRouteMatch:
-    asked = tuple(ValueMatch(name.replace("_", "-"), value) for name, value in headers.items())
-    return HTTPRouteMatch(HERE, PathMatch(kind, path) if path else None, asked or None, None, method)
-
-
-def routing(*rules: HTTPRouteRule) -> Routing:
-    route = HTTPRoute(HERE, "r", "shop", (ParentReference(HERE, "web", "", "Service"),), None, rules)
-    return Routing(SERVICES, http_routes=(route,) if rules else ())
-
-
-def when(asked: HTTPRouteMatch, *names: str) -> HTTPRouteRule:
-    return HTTPRouteRule(HERE, matches=(asked,), backend_refs=to(*names))
 
 
 @pytest.fixture
