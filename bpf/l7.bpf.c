@@ -50,31 +50,34 @@ int l7_look(struct __sk_buff *skb)
 	return look(skb, &p, &tuple, &segment);
 }
 
-/* What one of these sockets has received. */
+/* Where in an skb of a listening socket begins what is to be read: the kernel's parser does not cut off what was read before. */
+static __always_inline __u32 unread_offset(struct __sk_buff *skb)
+{
+	return KERNEL(struct sk_skb_cb, &KERNEL(struct sk_buff, skb)->cb)->strp.strp.offset;
+}
+
+/* A listening socket takes each skb for itself: it is a request, or nothing that l7_look has let by. */
+SEC("sk_skb/stream_parser")
+int l7_parse(struct __sk_buff *skb)
+{
+	return skb->len - unread_offset(skb);
+}
+
+/* What has come to a listening socket of the proxy's. */
 SEC("sk_skb/stream_verdict")
 int l7_receive(struct __sk_buff *skb)
 {
+	__u32 offset = unread_offset(skb), slow;
 	struct l7_connection *connection;
-	struct l7_upstream *upstream;
 	struct l7_tuple tuple = {};
-	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct bpf_sock *sk = skb->sk;
 	struct tcp_skb_cb *segment;
-	__u32 slow, repeated;
 
-	repeated = trim_repeated(skb);
-	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
-	if (upstream) {
-		if (!upstream->socket && sk)
-			upstream->socket = (__u64)bpf_skc_to_tcp_sock(sk);
-		return respond(skb, upstream, cookie);
-	}
 	NAME_OF(&tuple, skb);
 	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
 	if (!connection || connection->state != L7_ASKED)
 		return SK_PASS;
 	segment = KERNEL(struct tcp_skb_cb, &KERNEL(struct sk_buff, skb)->cb);
-	if (repeated || segment->seq != connection->request || skb->len != connection->request_bytes) {
+	if (offset || segment->seq != connection->request || skb->len != connection->request_bytes) {
 		connection->state = L7_UNFRAMED;
 		went_slow(&tuple, L7_SLOW_STRANGE);
 		return SK_PASS;
@@ -90,6 +93,23 @@ int l7_receive(struct __sk_buff *skb)
 	else
 		connection->state = L7_PROXIED;
 	return SK_PASS;
+}
+
+/* What a backend has sent to one of the agent's sockets. */
+SEC("sk_skb/stream_verdict")
+int l7_respond(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct bpf_sock *sk = skb->sk;
+	struct l7_upstream *upstream;
+
+	trim_repeated(skb);
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (!upstream)
+		return SK_PASS;
+	if (!upstream->socket && sk)
+		upstream->socket = (__u64)bpf_skc_to_tcp_sock(sk);
+	return respond(skb, upstream, cookie);
 }
 
 /* What the proxy sends to a client. */

@@ -117,7 +117,7 @@ struct l7_connection {
 	__u32 judged; /* generation by which the connection itself is allowed, or 0 */
 	__u32 relayed; /* the agent writes the answer, and says when it has */
 	__u32 head_request; /* the answer has no body */
-	__u32 slow; /* enum l7_count: why, where it is not allowed */
+	__u32 listens; /* the proxy's socket is in l7_listening */
 	__u32 owed; /* bytes of answers that went into the proxy's socket, and are not known to have come out of it */
 	__u32 owed_direct; /* ... into the client's own, and are not known to be read */
 	__u64 asker; /* the client's own struct tcp_sock, 0 until it has asked directly */
@@ -135,13 +135,32 @@ struct {
 	__type(value, struct l7_connection);
 } l7_connections SEC(".maps");
 
-/* The proxy's sockets towards clients, and the agent's towards backends, by cookie. */
+/* The proxy's sockets towards clients, and the agent's towards backends, by cookie: what goes into them is followed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
 	__uint(max_entries, 1 << 16);
 	__type(key, __u64);
 	__type(value, __u64);
 } l7_sockets SEC(".maps");
+
+/* The agent's: what comes to them is read before it is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, __u64);
+} l7_answering SEC(".maps");
+
+/*
+ * Of the proxy's, those whose requests the kernel sends on: what comes to them does not wake the proxy. What is to be read
+ * by the proxy must not come to a socket that is here, so that it leaves before (l7_listen.h).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, __u64);
+} l7_listening SEC(".maps");
 
 /* Whose requests the kernel may judge: clients of a backend. */
 struct l7_pair {

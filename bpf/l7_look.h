@@ -4,7 +4,7 @@
 #pragma once
 
 #include "l7_chunks.h"
-#include "l7_ends.h"
+#include "l7_listen.h"
 
 #define TCX_NEXT (-1)
 #define HEAD_PIECES 64 /* 1 KiB each, in one packet */
@@ -124,12 +124,19 @@ static __noinline bool go_on(struct __sk_buff *skb, struct l7_connection *connec
 	return followed(&at);
 }
 
+/* Has TCP send a packet again, later. */
+static __always_inline int hold(void)
+{
+	l7_count(L7_HELD);
+	return TC_ACT_SHOT;
+}
+
 /* Nobody here knows any more where a request begins. */
 static __always_inline int give_up(const struct l7_tuple *tuple, struct l7_connection *connection, __u32 why)
 {
 	connection->state = L7_UNFRAMED;
 	went_slow(tuple, why);
-	return TCX_NEXT;
+	return leave_to_proxy(connection) ? TCX_NEXT : hold();
 }
 
 /* Nobody else's packets may change what is known of a connection; those the mesh's own programs drop. */
@@ -147,8 +154,10 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	__u32 end = segment->sequence + segment->bytes;
 	int slow;
 
-	if (!connection || connection->state == L7_UNFRAMED || !sent_by_source(skb, p))
+	if (!connection || (connection->state == L7_UNFRAMED && !connection->listens) || !sent_by_source(skb, p))
 		return TCX_NEXT;
+	if (connection->state == L7_UNFRAMED)
+		return leave_to_proxy(connection) ? TCX_NEXT : hold();
 	/* What was lost behind this program may be sent again together with what follows it. */
 	if (connection->state == L7_ASKED && segment->sequence == connection->request) {
 		connection->request_bytes = 0;
@@ -161,25 +170,26 @@ static __always_inline int look(struct __sk_buff *skb, const struct packet *p, c
 	settle_answered(connection, segment->acknowledged);
 	if (connection->state == L7_PROXIED && !connection->rest) /* the proxy keeps the order of what it is asked */
 		return give_up(tuple, connection, L7_SLOW_UNFRAMED);
-	if (connection->state != L7_IDLE || before(segment->acknowledged, connection->answered)) {
-		l7_count(L7_HELD);
-		return TC_ACT_SHOT;
-	}
+	if (connection->state != L7_IDLE || before(segment->acknowledged, connection->answered) ||
+	    (connection->listens && !proxy_has_read(connection)))
+		return hold();
 	enter(skb, p, tuple, ROLE_CLIENT, 0);
 	if (segment->sequence != connection->request + connection->request_bytes)
 		return give_up(tuple, connection, L7_SLOW_STRANGE);
 	connection->allowed = 0;
 	slow = ask(skb, tuple, connection, segment->offset, segment->bytes);
 	connection->request = segment->sequence;
-	connection->slow = slow;
 	connection->framed = 0;
 	connection->chunked = 0;
 	if (slow == L7_SLOW_STRANGE || (connection->rest && !go_on(skb, connection, segment)))
 		return give_up(tuple, connection, L7_SLOW_STRANGE);
 	connection->state = L7_ASKED;
-	if (slow == L7_SLOW_IN_PIECES || slow == L7_SLOW_ODD) { /* l7_receive does not send it on */
+	if (slow == L7_FAST && !listen_to(skb, p, tuple, connection))
+		slow = L7_SLOW_UNACCEPTED;
+	if (slow != L7_FAST) {
 		connection->state = L7_PROXIED;
 		went_slow(tuple, slow);
+		leave_to_proxy(connection); /* it can: see above */
 	}
 	return TCX_NEXT;
 }

@@ -45,14 +45,12 @@ static __always_inline __u32 judge_received(struct __sk_buff *skb, struct readin
 static __always_inline __u32 send_direct(struct __sk_buff *skb, const struct l7_tuple *tuple,
 					 struct l7_connection *connection)
 {
-	__u32 slow = connection->slow;
 	struct l7_upstream *upstream;
 	struct l7_means means = {};
 	struct reading *r;
+	__u32 slow;
 	__u64 cookie;
 
-	if (slow != L7_FAST)
-		return slow;
 	r = reading_begin();
 	if (!r)
 		return L7_SLOW_STRANGE;

@@ -285,12 +285,16 @@ static __always_inline int parse_v6(struct __sk_buff *skb, struct packet *packet
 	return parse_transport(skb, packet);
 }
 
-/* Makes the headers that are read directly part of the linear data. */
+/*
+ * Makes the headers that are read directly part of the linear data. They mostly are, and no more than they: of a packet that
+ * TCP sends, the payload is not. Pulling a byte of that would have all headers copied, for each packet.
+ */
 static __always_inline void pull_headers(struct __sk_buff *skb)
 {
+	__u32 network = skb->protocol == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	__u32 linear = packet_end(skb) - packet_begin(skb);
 
-	if (unlikely(linear < ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr) && linear < skb->len))
+	if (unlikely(linear < ETH_HLEN + network + sizeof(struct tcphdr) && linear < skb->len))
 		bpf_skb_pull_data(skb, skb->len < 128 ? skb->len : 128);
 }
 

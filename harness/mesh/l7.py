@@ -20,6 +20,7 @@ from harness.mesh.libbpf import (
     BPF_CGROUP_SOCK_OPS,
     BPF_F_ALLOW_MULTI,
     BPF_SK_MSG_VERDICT,
+    BPF_SK_SKB_STREAM_PARSER,
     BPF_SK_SKB_STREAM_VERDICT,
     checked,
     library,
@@ -75,8 +76,10 @@ class FastPath:
     def _attach(self, proxy: Path, undo: ExitStack) -> None:
         programs = self._object.programs
         for table, program, kind in (
-            ("l7_sockets", "l7_receive", BPF_SK_SKB_STREAM_VERDICT),
             ("l7_sockets", "l7_reply", BPF_SK_MSG_VERDICT),
+            ("l7_listening", "l7_parse", BPF_SK_SKB_STREAM_PARSER),
+            ("l7_listening", "l7_receive", BPF_SK_SKB_STREAM_VERDICT),
+            ("l7_answering", "l7_respond", BPF_SK_SKB_STREAM_VERDICT),
             ("l7_ends", "l7_send", BPF_SK_MSG_VERDICT),
         ):
             status = library().bpf_prog_attach(programs[program].fd, self.maps[table].fd, kind, 0)
@@ -123,7 +126,7 @@ class FastPath:
 
         ``owed``: bytes of long answers that clients are not known to have read (bpf/l7_owed.h).
         """
-        tables = ("l7_connections", "l7_upstreams", "l7_named", "l7_sockets", "l7_ends")
+        tables = ("l7_connections", "l7_upstreams", "l7_named", "l7_sockets", "l7_listening", "l7_ends")
         owed = int.from_bytes(self.maps["l7_owed"].get(U32.pack(0)) or b"", "little")
         return {name.removeprefix("l7_"): len(list(self.maps[name].keys())) for name in tables} | {"owed": owed}
 

@@ -36,7 +36,17 @@ from harness.mesh.maps import Map
 from harness.mesh.objects import Program
 from harness.mesh.rcu import wait_for_running_programs
 
-MAPS = ("l7_events", "l7_named", "l7_rules", "l7_sockets", "l7_targets", "l7_upstreams", "mesh_config", *ROUTE_MAPS)
+MAPS = (
+    "l7_answering",
+    "l7_events",
+    "l7_named",
+    "l7_rules",
+    "l7_sockets",
+    "l7_targets",
+    "l7_upstreams",
+    "mesh_config",
+    *ROUTE_MAPS,
+)
 FLOW_MAPS = ("l7_counts", "l7_flows")
 """The second is there where flow events are asked for."""
 

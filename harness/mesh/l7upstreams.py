@@ -130,7 +130,8 @@ class Upstreams:
             self.drop(upstream)
             raise
         try:
-            self._tables.maps["l7_sockets"].put(cookie, COOKIE.pack(upstream.socket.fileno()))
+            for table in ("l7_answering", "l7_sockets"):
+                self._tables.maps[table].put(cookie, COOKIE.pack(upstream.socket.fileno()))
         except BpfError:  # it has been closed meanwhile
             self.drop(upstream)
             return
