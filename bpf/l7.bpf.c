@@ -153,11 +153,14 @@ int l7_send(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
+/* What is known of a connection at first; too large for the stack. */
+static const struct l7_connection fresh;
+
 /* The proxy's sockets, from the end of the handshake to the end of the connection. */
 SEC("sockops")
 int l7_sockops(struct bpf_sock_ops *ops)
 {
-	struct l7_connection fresh = {}, *connection;
+	struct l7_connection *connection;
 	struct l7_upstream *upstream;
 	struct l7_tuple tuple = {};
 	struct bpf_sock *sk;
@@ -193,10 +196,6 @@ int l7_sockops(struct bpf_sock_ops *ops)
 	own = bpf_skc_to_tcp_sock(sk);
 	if (!own)
 		return 0;
-	fresh.socket = (__u64)own;
-	fresh.cookie = cookie;
-	fresh.request = own->rcv_nxt;
-	fresh.answered = own->write_seq;
 	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
 	if (connection) { /* of a socket whose end was not seen */
 		forgive(&connection->owed);
@@ -204,6 +203,13 @@ int l7_sockops(struct bpf_sock_ops *ops)
 	}
 	if (bpf_map_update_elem(&l7_connections, &tuple, &fresh, BPF_ANY))
 		return 0;
+	connection = bpf_map_lookup_elem(&l7_connections, &tuple);
+	if (!connection)
+		return 0;
+	connection->socket = (__u64)own;
+	connection->cookie = cookie;
+	connection->request = own->rcv_nxt;
+	connection->answered = own->write_seq;
 	if (bpf_sock_hash_update(ops, &l7_sockets, &cookie, BPF_NOEXIST)) {
 		bpf_map_delete_elem(&l7_connections, &tuple);
 		return 0;

@@ -98,6 +98,8 @@ struct chunk_size {
 	__u8 state; /* enum size_state */
 };
 
+#define SEEN_BYTES 256
+
 struct l7_connection {
 	__u64 socket; /* the proxy's struct tcp_sock */
 	__u64 cookie; /* of that socket */
@@ -125,6 +127,8 @@ struct l7_connection {
 	struct chunk_size size; /* of the request's next chunk */
 	struct chunk_size answer_size;
 	struct head head; /* as far as it has been read, while there is more of it */
+	__u32 seen_bytes; /* of the request that l7_look has allowed, where these are all of `seen`; else 0 */
+	__u64 seen[SEEN_BYTES / 8];
 };
 
 struct {

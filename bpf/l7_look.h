@@ -29,6 +29,14 @@ static __always_inline bool read_segment(struct __sk_buff *skb, const struct pac
 	return true;
 }
 
+/* Has l7_receive know a request of `bytes` again, 0 for none. */
+static __always_inline void keep_seen(struct l7_connection *connection, const struct reading *r, __u32 bytes)
+{
+	connection->seen_bytes = 0;
+	if (bytes && bytes <= SEEN_BYTES && !bpf_probe_read_kernel(connection->seen, bytes, r->bytes))
+		connection->seen_bytes = bytes;
+}
+
 /* A request that begins where the one before has been answered. */
 static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, struct l7_connection *connection,
 			  __u32 payload, __u32 bytes)
@@ -43,6 +51,7 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 		return slow;
 	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
 		slow = judge_read(r, tuple, connection, read, bytes, &whole, &means);
+	keep_seen(connection, r, slow == L7_FAST && !means.table ? bytes : 0);
 	connection->request_bytes = whole;
 	connection->rest = REST_NOTHING;
 	__builtin_memset(&connection->size, 0, sizeof(connection->size));

@@ -14,7 +14,7 @@ struct reading {
 	__u64 told; /* of the headers that routes ask for, the bits of those that are there */
 	__u32 asked; /* the table of these routes; 0: none asks for headers */
 	__u32 twice; /* one of them comes more than once */
-	__u8 bytes[HEAD_BYTES];
+	__u8 bytes[HEAD_BYTES] __attribute__((aligned(8)));
 };
 
 /*

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -248,8 +249,30 @@ def test_nobody_else_can_speak_on_a_clients_connection_or_as_the_proxy(
         connection.close()
 
 
-def forge(pod: LabPod, victim: socket.socket, payload: bytes) -> None:
-    """Send ``payload`` from ``pod`` as if it were the next bytes of ``victim``, twice."""
+def test_a_client_cannot_show_the_kernel_one_request_and_ask_another(
+    plane: EbpfL7Attachment, client: LabPod, server: LabPod
+) -> None:
+    """What is allowed has a wrong checksum, so that TCP does not take it; what TCP then takes in its place is as long."""
+    with strict_backend(server, PORT) as backend:
+        connection = Connection(client, server)
+        settled(plane, connection)
+        backend.seen.clear()
+        for turn in range(10):
+            shown, asked = (b"GET /%s/%d HTTP/1.1\r\nHost: b\r\n\r\n" % (name, turn) for name in (b"public", b"secret"))
+            forge(client, connection.sock, shown, spoiled=True)
+            connection.sock.sendall(asked)
+            response = HTTPResponse(connection.sock)
+            response.begin()
+            assert (response.status, response.read()) == (403, b"Access denied\r\n")
+        assert backend.seen == []
+        before = plane.path_counts()
+        assert ask(connection, "/public/own").body == b"/public/own "
+        assert counted(plane, before)["fast"] == 1
+        connection.close()
+
+
+def forge(pod: LabPod, victim: socket.socket, payload: bytes, *, spoiled: bool = False) -> None:
+    """Send ``payload`` from ``pod`` as if it were the next bytes of ``victim``, twice; ``spoiled``: with a wrong checksum."""
     victim.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     numbers = []
     for queue in (2, 1):  # what it sends, and what it has received
@@ -266,7 +289,7 @@ def forge(pod: LabPod, victim: socket.socket, payload: bytes) -> None:
     check = sum(struct.unpack(f">{len(data) // 2}H", data))
     while check >> 16:
         check = (check & 0xFFFF) + (check >> 16)
-    segment = segment[:16] + struct.pack(">H", ~check & 0xFFFF) + segment[18:]
+    segment = segment[:16] + struct.pack(">H", (check if spoiled else ~check) & 0xFFFF) + segment[18:]
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment) + len(payload), 0, 0, 64, 6, 0) + ends
     with pod.entered(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         for _ in range(2):
