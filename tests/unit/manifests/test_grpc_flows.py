@@ -3,34 +3,18 @@
 from pathlib import Path
 
 import pytest
+from request_cases import HEAD, case_file, refusal
 
 from harness.manifests.case import load_cases
-from harness.manifests.errors import ManifestError
 from harness.model.bench import Opened
 from harness.model.call import CallKind, GRPCCall
 
-TOPOLOGY = """\
-namespaces: {shop: {}}
-pods: [{name: a, namespace: shop}, {name: b, namespace: shop}]
-"""
-HEAD = "title: T\nwhy: W\ntopology: ../../topology.yaml\n"
 ENDS = "from: shop/a, to: shop/b, port: 80, family: 4"
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    folder = tmp_path / "grpc" / "first"
-    folder.mkdir(parents=True)
-    (tmp_path / "topology.yaml").write_text(TOPOLOGY)
-    return folder / "scenario.yaml"
-
-
-def refusal(file: Path, text: str) -> str:
-    file.write_text(HEAD + text)
-    with pytest.raises(ManifestError) as refused:
-        load_cases([file.parents[1]])
-    (fault,) = refused.value.faults
-    return str(fault).removeprefix(f"{file}:")
+    return case_file(tmp_path)
 
 
 def test_a_call_is_read_as_it_is_written(file: Path) -> None:

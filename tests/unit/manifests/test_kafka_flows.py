@@ -3,34 +3,19 @@
 from pathlib import Path
 
 import pytest
+from request_cases import HEAD, case_file, refusal
 
 from harness.manifests.case import load_cases
-from harness.manifests.errors import ManifestError
 from harness.model.bench import Opened
 from harness.model.exchange import Sends
 from harness.model.kafka import KafkaAsk
 
-TOPOLOGY = """\
-namespaces: {shop: {}}
-pods: [{name: a, namespace: shop}, {name: b, namespace: shop}]
-"""
-HEAD = "title: T\nwhy: W\ntopology: ../../topology.yaml\n"
 ENDS = "from: shop/a, to: shop/b, port: 9092, family: 4"
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    folder = tmp_path / "kafka" / "first"
-    folder.mkdir(parents=True)
-    (tmp_path / "topology.yaml").write_text(TOPOLOGY)
-    return folder / "scenario.yaml"
-
-
-def refusal(file: Path, text: str) -> str:
-    file.write_text(HEAD + text)
-    with pytest.raises(ManifestError) as refused:
-        load_cases([file.parents[1]])
-    return str(refused.value.faults[0]).removeprefix(f"{file}:")  # of a field with alternatives there is one for each
+    return case_file(tmp_path)
 
 
 def test_a_request_is_read_as_it_is_written(file: Path) -> None:
