@@ -3,8 +3,8 @@
  *
  * The client's connection ends at the proxy's socket. l7_look runs before the mesh's own programs: it reads each request on
  * its way to that socket, and holds back what follows until the answer is written. l7_receive sends an allowed request on
- * from the proxy's socket to a connection that the agent keeps to the backend, and its answer back; l7_send does the same
- * between the own sockets of a client and a backend that take part; l7_reply sees where the proxy's own answers end.
+ * from the proxy's socket to a connection that the agent keeps to the backend, l7_respond its answer back; l7_send does the
+ * same between the own sockets of a client and a backend that take part; l7_reply sees where the proxy's own answers end.
  */
 #include "l7_look.h"
 #include "l7_proxy.h"
@@ -56,7 +56,7 @@ static __always_inline __u32 unread_offset(struct __sk_buff *skb)
 	return KERNEL(struct sk_skb_cb, &KERNEL(struct sk_buff, skb)->cb)->strp.strp.offset;
 }
 
-/* A listening socket takes each skb for itself: it is a request, or nothing that l7_look has let by. */
+/* A listening socket takes each skb for itself: what l7_look has let by there is a request. */
 SEC("sk_skb/stream_parser")
 int l7_parse(struct __sk_buff *skb)
 {
