@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 
-MINIMUM_BLOCKS = 6  # fewer give no 95 % interval of a median
 DEFAULT_BLOCKS = 10  # from 9 on the interval leaves out the most extreme block at each end, and one may be void
 
 

@@ -14,6 +14,7 @@ from harness.campaign.plan import Mode, Plan
 from harness.campaign.run import SURVEY
 from harness.campaign.samples import Samples, gather
 from harness.dataplanes.port import DataPlane, Feature, NamesPaths, No, Support, Yes
+from harness.judge.effects import effects
 from harness.judge.estimates import Pair, Place, absolute, across, ratios
 from harness.judge.noise import NoiseFloor, noise_floors
 from harness.judge.targets import Judged, judge
@@ -41,8 +42,12 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
     samples = gather(journal)
     figures = samples.figures
     names = list(dict.fromkeys(arm.dataplane for arm in plan.arms))
-    estimates = [*absolute(figures), *ratios(figures, list(_pairs(names, planes)))]
     floors = [] if plan.mode is Mode.QUICK else list(noise_floors(figures, names[0], f"{names[0]}#2"))
+    pairs = list(_pairs(names, planes))
+    compared = (
+        [each.estimate for each in ratios(figures, pairs)] if plan.mode is Mode.QUICK else effects(figures, pairs, floors)
+    )
+    estimates = [*absolute(figures), *compared]
     judged = [] if plan.mode is Mode.QUICK else _judged(targets, plan, figures, estimates, floors)
     surveys = list(journal.records("survey"))
     record = planned(journal)

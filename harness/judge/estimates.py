@@ -53,7 +53,15 @@ def absolute(figures: pd.DataFrame) -> Iterator[Estimate]:
         )  # fmt: skip
 
 
-def ratios(figures: pd.DataFrame, pairs: Sequence[Pair]) -> Iterator[Estimate]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A paired ratio, and the ratio of each block behind it."""
+
+    estimate: Estimate
+    blocks: Sequence[float]
+
+
+def ratios(figures: pd.DataFrame, pairs: Sequence[Pair]) -> Iterator[Compared]:
     """The median over blocks of dataplane/against, for whole-cell metrics of each pair."""
     voids = void_blocks(figures)
     whole = by_block(figures[figures["component"] == ""])
@@ -67,10 +75,11 @@ def ratios(figures: pd.DataFrame, pairs: Sequence[Pair]) -> Iterator[Estimate]:
             if len(paired) == 0:
                 continue
             found = median_interval(list(paired))
-            yield Estimate(
+            row = Estimate(
                 f"{scenario}/{load}", scenario, pair.dataplane, metric, "ratio", found.estimate, found.low, found.high,
                 found.level, pair.against, found.blocks, voids.get((scenario, load), 0), "", pair.equal,
             )  # fmt: skip
+            yield Compared(row, list(paired))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,15 @@ from scipy.stats import binom, quantile_test
 
 LEVEL = 0.95
 
+MINIMUM_BLOCKS = 6
+"""Fewer have no interval of 95 % for a median, whatever the distribution."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A median over ``blocks`` and the interval that holds the true one with confidence ``level``.
 
-    With fewer blocks than ``LEVEL`` takes (six), ``low`` and ``high`` are NaN and ``level`` is 0.
+    With fewer blocks than the level takes (six for ``LEVEL``), ``low`` and ``high`` are NaN and ``level`` is 0.
     """
 
     estimate: float
@@ -24,8 +27,8 @@ class Interval:
     blocks: int
 
 
-def median_interval(values: Sequence[float]) -> Interval:
-    """Median and its order-statistic interval of at least 95 %, whatever the distribution.
+def median_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Median and its order-statistic interval of at least ``level``, whatever the distribution.
 
     Source: W. J. Conover, Practical Nonparametric Statistics (3rd ed.), section 3.2, as in ``scipy.stats.quantile_test``.
     """
@@ -34,13 +37,13 @@ def median_interval(values: Sequence[float]) -> Interval:
     if count == 0:
         return Interval(nan, nan, nan, 0.0, 0)
     # ranks, not values, decide the interval; with infinite values (unanswered requests) only ranks can be tested
-    ranks = quantile_test(np.arange(count, dtype=float), q=(count - 1) / 2, p=0.5).confidence_interval(LEVEL)
+    ranks = quantile_test(np.arange(count, dtype=float), q=(count - 1) / 2, p=0.5).confidence_interval(level)
     middle = _median(ordered)
     if np.isnan(ranks.low) or np.isnan(ranks.high):
         return Interval(middle, nan, nan, 0.0, count)
     low, high = int(ranks.low), int(ranks.high)
-    level = float(binom.cdf(high, count, 0.5) - binom.cdf(low, count, 0.5))
-    return Interval(middle, float(ordered[low]), float(ordered[high]), level, count)
+    reached = float(binom.cdf(high, count, 0.5) - binom.cdf(low, count, 0.5))
+    return Interval(middle, float(ordered[low]), float(ordered[high]), reached, count)
 
 
 def _median(ordered: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:

@@ -7,7 +7,6 @@ import pandas as pd
 
 from harness.judge.estimates import paired_ratios
 from harness.judge.interval import median_interval
-from harness.model.result import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,3 @@ def noise_floors(figures: pd.DataFrame, arm: str, twin: str) -> Iterator[NoiseFl
         found = median_interval(list(paired_ratios(table[twin], table[arm])))
         floor = max(found.high - 1, 1 - found.low) if found.level else float("nan")
         yield NoiseFloor(scenario, load, metric, floor, found.level)
-
-
-def distinguishable(ratio: Estimate, floor: NoiseFloor | None) -> bool:
-    """Whether a ratio is an effect: its interval leaves out 1, and it is farther from 1 than the noise floor."""
-    if floor is None or not floor.level or not ratio.level:
-        return False
-    return not ratio.low <= 1 <= ratio.high and abs(ratio.estimate - 1) > floor.floor

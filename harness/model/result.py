@@ -40,6 +40,11 @@ class Estimate:
 
     ``against`` is None for an absolute value in ``unit``; otherwise the value is the median over blocks of
     the ratio dataplane/against, ``unit`` is "ratio", and ``level`` is the confidence actually reached.
+
+    ``family_low`` to ``family_high`` is the ratio's interval of a family: all of the campaign's comparisons hold together with
+    confidence ``family_level``. ``different`` is the verdict: whether that interval leaves out 1, beyond the noise floor.
+    ``family_level`` is 0, and there is no verdict, where a ratio is not of the family or has too few blocks; None where
+    nothing is judged: of absolute values, and of quick runs.
     """
 
     cell: str
@@ -56,3 +61,7 @@ class Estimate:
     void: int
     component: str = ""
     equal_features: bool | None = None
+    family_low: float | None = None
+    family_high: float | None = None
+    family_level: float | None = None
+    different: bool | None = None

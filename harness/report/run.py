@@ -129,7 +129,9 @@ class EstimateRow(_Interval):
     """One metric of one cell over all blocks (``against`` null), or its paired ratio to another plane.
 
     ``cell`` is ``scenario/load``. ``level`` is 0 or null where the blocks are too few for an interval. ``estimate`` is null
-    where it is infinite: the latency of requests that were never answered.
+    where it is infinite: the latency of requests that were never answered. ``family_low`` to ``family_high`` is the interval
+    that holds together with those of all other comparisons with confidence ``family_level``; ``different`` is the verdict.
+    ``family_level`` is 0 for a ratio that is not judged, null in older runs, whose verdicts follow from ``low`` and ``high``.
     """
 
     cell: str
@@ -142,6 +144,10 @@ class EstimateRow(_Interval):
     void: int
     component: str = ""
     equal_features: bool | None = None
+    family_low: Number = None
+    family_high: Number = None
+    family_level: Number = None
+    different: bool | None = None
 
     @property
     def value(self) -> float | None:

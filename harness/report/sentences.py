@@ -49,7 +49,12 @@ def equality(equal: bool | None) -> str:
 
 
 def distinguishable(row: EstimateRow, noise: NoiseRow | None) -> bool:
-    """Whether a paired ratio may be printed as an effect; without a noise floor, none may. As in harness.judge.noise."""
+    """Whether a paired ratio may be printed as an effect: the judge's verdict, where the run holds one.
+
+    Older runs hold none: in them an effect is one whose own interval leaves out 1, beyond the noise floor.
+    """
+    if row.family_level is not None:
+        return bool(row.different)
     bounds, value = row.bounds, row.value
     if bounds is None or value is None or noise is None or noise.floor is None:
         return False

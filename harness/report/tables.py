@@ -73,7 +73,7 @@ class Effect:
 
 def effect(row: EstimateRow, noise: NoiseRow | None, *, indicative: bool) -> Effect:
     """What a paired ratio says, and whether it may be called an effect."""
-    word = "" if indicative else "not distinguishable"
+    word = "" if indicative or row.family_level == 0 else "not distinguishable"
     if not indicative and row.value is not None and distinguishable(row, noise):
         word = "better" if (row.value < 1) == metric_text(row.metric).lower_is_better else "worse"
     return Effect(ratio(row.value), ratio_interval(row.bounds), word, row.estimate)

@@ -1,10 +1,8 @@
-import itertools
-from math import inf, isnan, nan
+from math import inf
 
 import pytest
 from example_run import EQUAL
 
-from harness.judge import noise
 from harness.model.result import Estimate
 from harness.report import sentences, tables
 from harness.report.lookup import Figures
@@ -58,20 +56,22 @@ def paired(estimate: float, low: float, high: float, level: float = 0.97) -> tup
     return told, EstimateRow.model_validate({field: getattr(told, field) for field in Estimate.__slots__})
 
 
-def test_an_effect_is_what_the_judge_calls_one():
-    ends = (0.7, 0.96, 0.99, 1.0, 1.01, 1.04, 1.3, inf)
-    for low, estimate, high in itertools.combinations_with_replacement(ends, 3):
-        for level, floor in itertools.product((0.0, 0.97), (0.0, 0.03, nan, None)):
-            told, row = paired(estimate, low, high, level)
-            judged = None if floor is None else noise.NoiseFloor("s", "l", "latency_p50", floor, 0.0 if isnan(floor) else 0.97)
-            said = None if floor is None else NoiseRow(scenario="s", load="l", metric="latency_p50", floor=floor, level=0.97)
-            assert sentences.distinguishable(row, said) == noise.distinguishable(told, judged), (
-                low,
-                estimate,
-                high,
-                level,
-                floor,
-            )
+def judged(estimate: float, low: float, high: float, *, different: bool | None, family_level: float) -> EstimateRow:
+    row = paired(estimate, low, high)[1]
+    return row.model_copy(update={"different": different, "family_level": family_level})
+
+
+def test_the_judges_verdict_is_what_is_told_not_a_rule_of_the_reports_own():
+    floor = NoiseRow(scenario="s", load="l", metric="latency_p50", floor=0.02, level=0.97)
+    assert not sentences.distinguishable(judged(3.1, 3.0, 3.2, different=False, family_level=0.95), floor)
+    assert sentences.distinguishable(judged(1.01, 0.9, 1.2, different=True, family_level=0.95), floor)
+    assert not sentences.distinguishable(judged(3.1, 3.0, 3.2, different=None, family_level=0.0), floor)
+
+
+def test_a_ratio_that_was_not_judged_has_no_word():
+    floor = NoiseRow(scenario="s", load="l", metric="latency_p50", floor=0.02, level=0.97)
+    told = tables.effect(judged(3.1, 3.0, 3.2, different=None, family_level=0.0), floor, indicative=False)
+    assert told.word == ""
 
 
 def phrase(estimate: float, low: float, high: float, floor: float = 0.02, *, indicative: bool = False) -> str:
