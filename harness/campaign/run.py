@@ -3,14 +3,13 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.campaign.cell import Outcome, measure
 from harness.campaign.journal import Journal
 from harness.campaign.observer import Observer
-from harness.campaign.plan import LONGER, Arm, Plan, Row
+from harness.campaign.plan import Arm, Plan, Row
 from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
 from harness.campaign.rig import Rig, asked_at, attached, labs, put_in_force
@@ -164,8 +163,6 @@ class Campaign:
         return outcome
 
     def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, plane: DataPlane, attachment: Attachment) -> Outcome:
-        longer = LONGER[self.plan.mode]
-        point = replace(point, seconds=point.seconds * longer)
         rate = point.rate if not point.half_of_slowest else self._rates[scenario.name]
         subject = Subject(
             lab, lab.pod(scenario.client), lab.pod(scenario.server), attachment.components(),

@@ -7,6 +7,7 @@ from harness.traffic.generator import generate
 from harness.traffic.port import Gauge, LoadFailed, LoadResult
 
 SPIN = 100e-6  # seconds before a send that are polled, not slept: what is polled is taken from who could use the processor
+POLLED = 0.4  # of the time, at most: under half of it the generator runs as a real-time task (openloop.c), and stays punctual
 
 
 class OpenLoop:
@@ -29,7 +30,7 @@ class OpenLoop:
     ) -> LoadResult:
         if rate <= 0:
             raise LoadFailed(f"load {point.name}: an open loop needs a rate; it was given {rate:g} requests a second")
-        polled = SPIN if self._punctual else 0.0
+        polled = min(SPIN, POLLED / rate) if self._punctual else 0.0
         run = generate(client, address or server.pod.ip(point.family), port, point, rate, gauge, spin=polled)
         metrics = [
             Metric("throughput", run.answered / run.seconds, "1/s"),

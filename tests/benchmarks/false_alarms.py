@@ -3,7 +3,7 @@
     python tests/benchmarks/false_alarms.py simulated [--from results/reference] [--campaigns 200]
     python tests/benchmarks/false_alarms.py real [--campaigns 20] [--blocks 6]      # root; about a minute each
 
-``simulated`` draws campaigns of five planes that are all alike from the noise that a run's A/A pair recorded: a block's noise is
+``simulated`` draws campaigns of five planes that are all alike from the noise that a run's A/A pair recorded: a block's is
 taken as a whole, so that cells that were disturbed together stay so. ``real`` measures three attachments of the control as if
 the third were another plane. Both ask the judge of every campaign; ``alarms`` counts those with at least one effect.
 ``half_width`` is the median, over comparisons, of half of the family's interval.

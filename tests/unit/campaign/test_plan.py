@@ -99,6 +99,19 @@ def test_a_scenario_is_measured_on_the_planes_that_can_do_it_alone() -> None:
 
 
 def test_what_is_not_measured_takes_no_time() -> None:
-    whole = plan([scenario("a")], ["p0", "p1"], Mode.FULL, blocks=None, seed=1)
-    less = plan([scenario("a")], ["p0", "p1"], Mode.FULL, blocks=None, seed=1, unsupported=[Unsupported("a", "p1", "no")])
+    whole = plan([scenario("a")], ["p0", "p1"], Mode.DEFAULT, blocks=None, seed=1)
+    less = plan([scenario("a")], ["p0", "p1"], Mode.DEFAULT, blocks=None, seed=1, unsupported=[Unsupported("a", "p1", "no")])
     assert less.seconds == pytest.approx(whole.seconds * 2 / 3)
+
+
+def test_a_full_campaign_measures_what_is_noisy_in_every_block_and_the_rest_as_often_as_a_default_one() -> None:
+    full, default = (plan([scenario()], [], mode, blocks=None, seed=1) for mode in (Mode.FULL, Mode.DEFAULT))
+    counts = Counter(row.load.name for block in range(1, full.blocks + 1) for row in full.rows_of(block, full.scenarios[0]))
+    assert (counts["latency"], counts["half"]) == (full.blocks, full.blocks)
+    assert {counts["maximum"] - default.blocks, counts["bulk"] - default.blocks} <= {0, 1}
+    assert full.blocks > 2 * default.blocks
+
+
+def test_a_full_campaign_of_few_blocks_leaves_nothing_out() -> None:
+    few = plan([scenario()], [], Mode.FULL, blocks=7, seed=1)
+    assert all(len(few.rows_of(block, few.scenarios[0])) == 4 for block in range(1, 8))
