@@ -109,7 +109,7 @@ class DaskCrew:
 
     def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
         _, said = event
-        self._events.put(Said(said["number"], said["worker"], said["kind"], said["text"]))
+        self._events.put(Said(said["number"], said["by"], said["kind"], said["text"]))
 
     def _ended(self, number: int) -> None:
         future = self._futures.pop(number, None)
@@ -175,7 +175,7 @@ def work(job: Job) -> tuple[str, Delivered]:
     key = worker.get_current_task()
 
     def say(kind: str, text: str) -> None:
-        worker.log_event(topic(job), {"number": job.number, "worker": str(worker.name), "kind": kind, "text": text})
+        worker.log_event(topic(job), {"number": job.number, "by": str(worker.name), "kind": kind, "text": text})
 
     def wanted() -> bool:
         task = worker.state.tasks.get(key)

@@ -128,6 +128,8 @@ def _body(pipe: Connection, job: Job, folder: Path) -> None:
         message = ("failed", f"{job.part}: {error}" if str(error) else f"{job.part}: {error!r}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)  # nothing is left to stop, and the worker ends the pipe next
     with suppress(BrokenPipeError):
         pipe.send(message)
 
