@@ -115,7 +115,7 @@ def test_blocks_of_two_workers_make_one_run_and_a_killed_worker_loses_none(
     campaign = subprocess.Popen(
         [MESHPROOF, *asked, "--blocks", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )  # fmt: skip
-    until(lambda: records(folder, "rates"))  # both are surveyed, and both have been given a block
+    until(lambda: records(folder, "rates") and {each["worker"] for each in records(folder, "survey")} == {"a", "b"})
     time.sleep(1)
     killed = workers["a"]
     for path in Path("/proc").glob("[0-9]*/stat"):  # its measuring process too, as when the machine loses power
