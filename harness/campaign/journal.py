@@ -46,9 +46,9 @@ class Journal:
                 "make room, then go on with `meshproof bench --resume`"
             ) from error
 
-    def records(self, kind: str) -> Iterator[Record]:
-        """Records of one kind, oldest first. Raises CampaignError naming a line that is not a record."""
-        return (record for record in self._all() if record["kind"] == kind)
+    def records(self, *kinds: str) -> Iterator[Record]:
+        """Records of one kind or of several, oldest first. Raises CampaignError naming a line that is not a record."""
+        return (record for record in self._all() if record["kind"] in kinds)
 
     def _all(self) -> Iterator[Record]:
         for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):

@@ -1,15 +1,20 @@
 """Runs a plan: a survey, the blocks in their order, load by load on every arm in turn, and voided rows once more."""
 
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.campaign.cell import Outcome, measure
+from harness.campaign.folder import planned
 from harness.campaign.journal import Journal
+from harness.campaign.machines import digest
 from harness.campaign.observer import Observer
+from harness.campaign.parts import HERE, Part, Standing, by_topology, cells, standings, throw_away, worker_of
+from harness.campaign.parts import rows as rows_of_part
 from harness.campaign.plan import Arm, Plan, Row
+from harness.campaign.rates import digests, half_of_slowest
 from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
 from harness.campaign.rig import Rig, asked_at, attached, labs, put_in_force
@@ -20,7 +25,6 @@ from harness.model.bench import BenchScenario, LoadPoint
 from harness.model.result import CellKey
 from harness.traffic.port import Load, LoadFailed
 
-TICK_RATE = 250.0  # CONFIG_HZ of Debian's and most distributions' kernels
 SURVEY = 0  # the block that checks the matrices and measures maxima, before any block that counts
 FAILURES = (LoadFailed, MeterError, LabError, DataPlaneError)
 
@@ -52,25 +56,46 @@ class Campaign:
 
     def run(self) -> None:
         """Measure what is not in the journal yet. Raises CampaignError; a failed cell is journalled, not raised."""
+        self._leave_halves_of_others()
         self.observer.planned(self.plan.cells, len(self._done(1)), self.plan.seconds)
-        for scenarios in self._by_topology():
-            topology = scenarios[0].topology
-            self.observer.began(f"labs {topology.name}: {len(self.plan.arms)} of {len(topology.pods)} pods")
-            with labs(self.plan.arms, scenarios) as made:
+        for scenarios in by_topology(self.plan).values():
+            with self._labs(scenarios) as made:
                 self._survey(made, scenarios)
+                here = planned(self.journal)["fingerprint"]
+                known = digests(self.journal, here)
+                self._rates |= {each.name: half_of_slowest(self.journal, each.name, digest(here), known) for each in scenarios}
                 for block in range(1, self.plan.blocks + 1):
                     self._block(made, block, 1, [row for each in scenarios for row in self.plan.rows_of(block, each)])
-                self._rerun(made, scenarios)
+                self._rerun(made, scenarios, range(1, self.plan.blocks + 1))
 
-    def _by_topology(self) -> Sequence[Sequence[BenchScenario]]:
-        groups: dict[str, list[BenchScenario]] = defaultdict(list)
-        for scenario in self.plan.scenarios:
-            groups[scenario.topology.name].append(scenario)
-        return list(groups.values())
+    def measure(self, part: Part, rates: Mapping[str, float]) -> None:
+        """Measure one part alone, void loads once more with it: what a worker does. ``rates`` are by scenario."""
+        scenarios = by_topology(self.plan)[part.topology]
+        self._rates |= rates
+        with self._labs(scenarios) as made:
+            if part.block == SURVEY:
+                self._survey(made, scenarios)
+                return
+            self._block(made, part.block, 1, rows_of_part(self.plan, part))
+            self._rerun(made, scenarios, [part.block])
+
+    @contextmanager
+    def _labs(self, scenarios: Sequence[BenchScenario]) -> Iterator[Mapping[str, Lab]]:
+        topology = scenarios[0].topology
+        self.observer.began(f"labs {topology.name}: {len(self.plan.arms)} of {len(topology.pods)} pods")
+        with labs(self.plan.arms, scenarios) as made:
+            yield made
+
+    def _leave_halves_of_others(self) -> None:
+        """A block that a worker has only half measured is measured here as a whole: two machines in one are not paired."""
+        for part, (standing, worker) in standings(self.plan, self.journal).items():
+            if standing is Standing.HALF and worker != HERE:
+                count = throw_away(self.plan, self.journal, part, worker, "half measured by a worker, measured anew here")
+                self.observer.noted(f"{part}: {count} cells of worker {worker} thrown away; it is measured here as a whole")
 
     def _survey(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
         """Once an arm: is every policy enforced, and what is the most that each scenario's pair can do?"""
-        surveyed = {(r["scenario"], r["arm"]) for r in self.journal.records("survey")}
+        surveyed = {(r["scenario"], r["arm"]) for r in self.journal.records("survey") if worker_of(r) == HERE}
         for arm in self.plan.arms_of(SURVEY):
             wanted = [
                 scenario for scenario in scenarios
@@ -96,8 +121,6 @@ class Campaign:
                         "survey", scenario=scenario.name, arm=arm.name, dataplane=arm.dataplane, matrix=[], maximum=None,
                         error=str(error),
                     )  # fmt: skip
-        for scenario in scenarios:
-            self._rates[scenario.name] = self._half_of_slowest(scenario)
 
     def _maximum(self, lab: Lab, scenario: BenchScenario, plane: DataPlane, attachment: Attachment) -> float | None:
         point = self.plan.needs_maximum(scenario)
@@ -105,13 +128,6 @@ class Campaign:
             return None
         outcome = self._once(lab, scenario, point, plane, attachment)
         return next(metric.value for metric in outcome.metrics if metric.name == "throughput")
-
-    def _half_of_slowest(self, scenario: BenchScenario) -> float:
-        maxima = [
-            record["maximum"] for record in self.journal.records("survey")
-            if record["scenario"] == scenario.name and record["maximum"]
-        ]  # fmt: skip
-        return whole_ticks(min(maxima) / 2) if maxima else 0.0
 
     def _block(self, made: Mapping[str, Lab], block: int, attempt: int, rows: Sequence[Row]) -> None:
         """Attach every arm and measure those cells of ``rows`` that the journal does not hold.
@@ -141,7 +157,7 @@ class Campaign:
     def _void(self, block: int, attempt: int) -> set[tuple[str, str]]:
         """The scenario and load of every void row of a block."""
         return {
-            (record["scenario"], record["load"]) for record in self.journal.records("cell")
+            (record["scenario"], record["load"]) for record in cells(self.journal)
             if record["void"] and (record["block"], record["attempt"]) == (block, attempt)
         }  # fmt: skip
 
@@ -184,13 +200,17 @@ class Campaign:
         self.observer.finished(str(key))
 
     def _done(self, attempt: int) -> set[CellKey]:
-        return {_key(record) for record in self.journal.records("cell") if record["attempt"] == attempt}
+        return {_key(record) for record in cells(self.journal) if record["attempt"] == attempt}
 
-    def _rerun(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
-        """The void loads of each block once more, on all arms, while there is time."""
-        for block in range(1, self.plan.blocks + 1):
+    def _rerun(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario], blocks: Iterable[int]) -> None:
+        """The void loads of each block once more, on all arms, while there is time. Not of blocks that workers measured."""
+        names = [scenario.name for scenario in scenarios]
+        elsewhere = {
+            record["block"] for record in cells(self.journal) if record["scenario"] in names and worker_of(record) != HERE
+        }
+        for block in blocks:
             loads = self._void(block, 1)
-            if not loads:
+            if not loads or block in elsewhere:
                 continue
             if time.monotonic() > self._rerun_until:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
@@ -200,15 +220,6 @@ class Campaign:
             again = [row for row in rows if (row.scenario.name, row.load.name) in loads]
             self.observer.added(sum(len(row.arms) for row in again))
             self._block(made, block, 2, again)
-
-
-def whole_ticks(rate: float) -> float:
-    """``rate`` rounded down to a multiple of the kernel's usual tick, if it is that high.
-
-    At other rates evenly spaced sends drift through the ticks, each of which delays the send that it meets: the p99 lag was
-    20 to 37 µs at half of the maximum, 0.5 µs at 1,000 a second, beside a p50 of 150 µs.
-    """
-    return rate - rate % TICK_RATE if rate > TICK_RATE else rate
 
 
 def _cell(block: int, row: Row, arm: Arm) -> CellKey:

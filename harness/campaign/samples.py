@@ -5,15 +5,17 @@ block (that scenario and load, on every arm): its figures stay in the table, mar
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from harness.campaign.journal import Journal, Record
+from harness.campaign.parts import cells, worker_of
 
 COLUMNS = (
     "block", "order", "attempt", "scenario", "load", "kind", "arm", "dataplane", "metric", "component", "unit", "value", "void",
+    "worker",
 )  # fmt: skip
 Row = tuple[int, str, str]  # block, scenario, load: what is paired
 
@@ -43,10 +45,10 @@ def _row(record: Record) -> Row:
     return record["block"], record["scenario"], record["load"]
 
 
-def gather(journal: Journal) -> Samples:
-    """Read the cells of a journal."""
+def gather(journal: Journal, pooled: Container[str] | None = None) -> Samples:
+    """Read the cells of a journal. ``pooled`` are the workers whose rates are the run's, where not all are."""
     attempts: dict[Row, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in journal.records("cell"):
+    for record in cells(journal):
         attempts[_row(record)][record["attempt"]].append(record)
     figures, histograms, voids, rates = [], [], [], {}
     for row, by_attempt in attempts.items():
@@ -59,12 +61,15 @@ def gather(journal: Journal) -> Samples:
         for order, record in enumerate(by_attempt[last]):
             what = (record["block"], order, last, record["scenario"], record["load"], record["load_kind"], record["arm"],
                     record["dataplane"])  # fmt: skip
-            figures += [(*what, name, component, unit, value, reason) for name, component, unit, value in record["metrics"]]
+            worker = worker_of(record)
+            figures += [
+                (*what, name, component, unit, value, reason, worker) for name, component, unit, value in record["metrics"]
+            ]
             if "histogram" in record["attachments"]:
                 histograms.append(
                     (row[0], row[1], row[2], record["arm"], record["dataplane"], record["attachments"]["histogram"])
                 )
-            if record["rate"]:
+            if record["rate"] and (pooled is None or worker_of(record) in pooled):
                 rates[row[1], row[2]] = record["rate"]
     return Samples(
         pd.DataFrame(figures, columns=list(COLUMNS)),

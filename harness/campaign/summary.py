@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.campaign.folder import planned
 from harness.campaign.journal import CampaignError, Journal, Record
+from harness.campaign.machines import as_records, machines
 from harness.campaign.plan import Mode, Plan
 from harness.campaign.run import SURVEY
 from harness.campaign.samples import Samples, gather
@@ -39,18 +40,20 @@ class Ending:
 
 def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Target], planes: Mapping[str, DataPlane]) -> Ending:
     """Write ``samples.parquet``, ``histograms.parquet`` and ``run.json``. Raises CampaignError on a full disk."""
-    samples = gather(journal)
+    record = planned(journal)
+    found = machines(plan, journal, record["fingerprint"])
+    samples = gather(journal, found.pooled)
     figures = samples.figures
+    figures["pooled"] = samples.figures["worker"].isin(found.pooled)
     names = list(dict.fromkeys(arm.dataplane for arm in plan.arms))
     floors = [] if plan.mode is Mode.QUICK else list(noise_floors(figures, names[0], f"{names[0]}#2"))
     pairs = list(_pairs(names, planes))
     compared = (
         [each.estimate for each in ratios(figures, pairs)] if plan.mode is Mode.QUICK else effects(figures, pairs, floors)
     )
-    estimates = [*absolute(figures), *compared]
+    estimates = [*absolute(figures[figures["pooled"]]), *compared]
     judged = [] if plan.mode is Mode.QUICK else _judged(targets, plan, figures, estimates, floors)
     surveys = list(journal.records("survey"))
-    record = planned(journal)
     run = {
         "format": FORMAT,
         "title": TITLE,
@@ -59,7 +62,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         "mode": str(plan.mode),
         "indicative": plan.mode is Mode.QUICK,
         "command": _shown(record["command"]),
-        "fingerprint": {**record["fingerprint"], "seed": str(plan.seed)},
+        "fingerprint": {**found.fingerprint, "seed": str(plan.seed)},
         "dataplanes": [_plane(name, plan, planes[name]) for name in names],
         "scenarios": [_scenario(scenario, plan, samples) for scenario in plan.scenarios],
         "estimates": [asdict(row) for row in estimates],
@@ -74,6 +77,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         ],
         "conformance": [row for survey in surveys for row in _probes(survey, plan)],
         "targets": [_target(each) for each in judged],
+        "machines": list(as_records(found)),
         "claims": [],
         "decision": None,
     }  # fmt: skip

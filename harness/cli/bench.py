@@ -15,6 +15,8 @@ from harness.campaign.folder import begin, default_folder, newest, resume
 from harness.campaign.journal import Journal
 from harness.campaign.plan import PLACEMENT, Mode, Plan, plan
 from harness.campaign.run import Campaign
+from harness.campaign.spread import Spread
+from harness.cli.hired import Hired, hired
 from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say, say_not_judged
 from harness.dataplanes import find
@@ -22,6 +24,7 @@ from harness.dataplanes.port import DataPlane
 from harness.lab.build import ROOT
 from harness.lab.idle import kept_awake, waiting
 from harness.lab.machine import fingerprint
+from harness.lab.turns import turn
 from harness.manifests.bench import load_bench
 from harness.manifests.targets import load_targets
 from harness.model.bench import BenchScenario
@@ -51,6 +54,12 @@ def bench(
     go_on: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")] = False,
     blocks: Annotated[int | None, typer.Option(min=1, help="Blocks to measure; fewer than 6 give no intervals.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the order in which arms and loads are measured.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="TCP://HOST:PORT", help="Measure on the workers of this Dask scheduler, not here.")
+    ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed-machines", help="Let workers differ in their machines: ratios over all, figures of most.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json on standard output at the end.")] = False,
 ) -> int:
     """Compare data planes on this machine and write a report.
@@ -67,6 +76,7 @@ def bench(
       sudo meshproof bench --out results/mine
       sudo meshproof bench --resume --out results/mine
       sudo meshproof bench my/scenario.yaml --dataplane plain --dataplane ebpf
+      meshproof bench --scheduler tcp://10.0.0.1:8786   # after `meshproof worker` on each machine
     """
 
     def command() -> int:
@@ -76,15 +86,16 @@ def bench(
         folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
         known = load_bench(scenarios or [])
         say_not_judged(scenario.not_judged for scenario in known)
-        machine = {**fingerprint(), "CPU placement": PLACEMENT, "idle processors": waiting()}
-        if go_on:
-            journal, campaign = resume(folder, known, machine, sys.argv)
-        else:
-            campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
-            journal = begin(folder, campaign, machine, sys.argv)
-        for each in campaign.unsupported:
-            say(f"meshproof: {each.scenario} is not measured on {each.dataplane}: {each.reason}")
-        _measure(campaign, folder, journal)
+        with hired(scheduler, mixed=mixed, begun=folder if go_on else None) as hands:
+            machine = hands.fingerprint if hands else _here()
+            if go_on:
+                journal, campaign = resume(folder, known, machine, sys.argv)
+            else:
+                campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
+                journal = begin(folder, campaign, machine, sys.argv)
+            for each in campaign.unsupported:
+                say(f"meshproof: {each.scenario} is not measured on {each.dataplane}: {each.reason}")
+            _measure(campaign, folder, journal, hands)
         from harness.campaign.summary import summarise  # noqa: PLC0415 -- a second of pandas and scipy, not for --help
 
         status = summarise(folder, campaign, journal, load_targets(), _planes(campaign))
@@ -110,12 +121,35 @@ def _planned(
     return replace(campaign, unsupported=unsupported(campaign.scenarios, planes))
 
 
+def _here() -> dict[str, str]:
+    return {**fingerprint(), "CPU placement": PLACEMENT, "idle processors": waiting()}
+
+
 def _planes(campaign: Plan) -> Mapping[str, DataPlane]:
     return {arm.dataplane: find(arm.dataplane) for arm in campaign.arms}
 
 
-def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
+def _measure(campaign: Plan, folder: Path, journal: Journal, hands: Hired | None) -> None:
     """Run the campaign with its progress shown; Ctrl-C says how to go on."""
+    longest = max(BOUND.get(campaign.mode, 0.0) - RERUN_MARGIN, LONGER * campaign.seconds)
+    until = time.monotonic() + (QUICK_RERUNS if campaign.mode is Mode.QUICK else longest)
+    try:
+        with interruptible(), Display() as display:
+            if hands is None:
+                _measure_here(campaign, folder, journal, display, until)
+            else:
+                Spread(
+                    campaign, folder, journal, display, hands.crew, here=hands.here, fingerprint=hands.fingerprint,
+                    mixed=hands.mixed, rerun_until=until,
+                ).run()  # fmt: skip
+    except KeyboardInterrupt:
+        again = f" --scheduler {hands.address}" if hands else ""
+        raise KeyboardInterrupt(
+            f"finished cells are kept; go on with: meshproof bench --resume --out {folder}{again}"
+        ) from None
+
+
+def _measure_here(campaign: Plan, folder: Path, journal: Journal, display: Display, until: float) -> None:
     usable = []
     for meter in meters.registered().values():
         lacking = meter.available()
@@ -124,13 +158,8 @@ def _measure(campaign: Plan, folder: Path, journal: Journal) -> None:
         else:
             journal.append("unmeasured", meter=meter.name, reason=lacking)
             say(f"meshproof: without {meter.name}: {lacking}")
-    longest = max(BOUND.get(campaign.mode, 0.0) - RERUN_MARGIN, LONGER * campaign.seconds)
-    until = time.monotonic() + (QUICK_RERUNS if campaign.mode is Mode.QUICK else longest)
-    try:
-        with interruptible(), kept_awake(), Display() as display:
-            Campaign(
-                campaign, folder, journal, display, planes=_planes(campaign), loads=traffic.registered(),
-                meters=usable, rerun_until=until,
-            ).run()  # fmt: skip
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"finished cells are kept; go on with: meshproof bench --resume --out {folder}") from None
+    with turn(alone=False), kept_awake():
+        Campaign(
+            campaign, folder, journal, display, planes=_planes(campaign), loads=traffic.registered(),
+            meters=usable, rerun_until=until,
+        ).run()  # fmt: skip

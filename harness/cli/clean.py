@@ -6,6 +6,7 @@ import typer
 
 from harness.cli.status import guarded
 from harness.lab import netns
+from harness.lab.turns import clean_workplaces
 
 
 def clean(
@@ -21,7 +22,7 @@ def clean(
     """
 
     def command() -> None:
-        removed = netns.clean(all_labs=every)
+        removed = [*netns.clean(all_labs=every), *clean_workplaces()]
         for line in removed:
             typer.echo(line)
         if not removed:

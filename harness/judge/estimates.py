@@ -28,7 +28,7 @@ class Pair:
 def by_block(figures: pd.DataFrame) -> pd.DataFrame:
     """One row a block and plane: the mean of the plane's arms (the A/A pair has two). Void blocks are left out."""
     counted = figures[figures["void"].isna()]
-    keys = [*CELL, "dataplane", "block"]
+    keys = [*CELL, "dataplane", "block", *(["worker"] if "worker" in counted else [])]  # a block is of one worker
     return counted.groupby(keys, sort=False, observed=True)["value"].mean().reset_index()
 
 
@@ -94,13 +94,14 @@ class Place:
 def across(figures: pd.DataFrame, above: Place, below: Place, metric: str, equal: bool | None) -> Estimate | None:
     """The median over blocks of ``above``'s metric over ``below``'s, which are of different loads or scenarios.
 
-    None where no block has both. A block that is void in either does not count.
+    None where no block has both. A block that is void in either does not count, nor one whose halves are of two machines.
     """
     whole = by_block(figures[(figures["component"] == "") & (figures["metric"] == metric)])
 
     def values(place: Place) -> "pd.Series[float]":
         rows = whole[(whole["scenario"] == place.scenario) & (whole["load"] == place.load)]
-        return rows[rows["dataplane"] == place.dataplane].set_index("block")["value"]
+        rows = rows[rows["dataplane"] == place.dataplane]
+        return rows.set_index(["block", "worker"] if "worker" in rows else "block")["value"]
 
     one, other = values(above).align(values(below))
     paired = paired_ratios(one, other)

@@ -240,6 +240,22 @@ class TargetRow(_Interval):
     against_load: str | None = None
 
 
+class MachineRow(_Row):
+    """A worker of a campaign on several machines. Blocks are never split over machines.
+
+    ``fingerprint`` is a digest; ``differs`` has the facts in which it is not the run's. ``absolute`` says whether figures in
+    their own units are estimated over its blocks, which is so of one fingerprint alone; ratios are over all blocks. Blocks
+    in ``lost`` it had begun when it was lost; their results were thrown away, and another machine measured them anew.
+    """
+
+    worker: str
+    fingerprint: str
+    blocks: list[int]
+    absolute: bool = True
+    differs: dict[str, str] = {}
+    lost: list[int] = []
+
+
 class Run(_Row):
     """``run.json``."""
 
@@ -260,6 +276,7 @@ class Run(_Row):
     unsupported: list[UnsupportedRow] = []
     conformance: list[ConformanceRow] = []
     targets: list[TargetRow] = []
+    machines: list[MachineRow] = []
     claims: list[dict[str, Any]] = []
     decision: dict[str, Any] | None = None
 

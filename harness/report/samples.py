@@ -31,6 +31,9 @@ class Samples:
         """Read ``samples.parquet`` and ``histograms.parquet``. Raises RunError."""
         samples = _read(folder / "samples.parquet", SAMPLE_COLUMNS)
         histograms = _read(folder / "histograms.parquet", HISTOGRAM_COLUMNS)
+        # of a machine unlike the run's: it enters ratios only, so that no absolute figure is drawn from it
+        if "pooled" in samples.columns:
+            samples.loc[~samples["pooled"], "void"] = "another machine"
         void = samples.loc[samples["void"].notna(), _CELL].drop_duplicates()
         marked = histograms.merge(void, on=_CELL, how="left", indicator="valid")
         kept = samples[samples["void"].isna()]
