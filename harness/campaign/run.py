@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.campaign.cell import Outcome, measure
 from harness.campaign.journal import Journal
+from harness.campaign.known_effects import KnownEffects
 from harness.campaign.observer import Observer
 from harness.campaign.plan import LONGER, Arm, Plan, Row
 from harness.campaign.reachability import check
@@ -50,18 +51,25 @@ class Campaign:
         self._meters = meters
         self._rerun_until = rerun_until
         self._rates: dict[str, float] = {}
+        self._known = KnownEffects(plan, loads, meters)
 
     def run(self) -> None:
         """Measure what is not in the journal yet. Raises CampaignError; a failed cell is journalled, not raised."""
-        self.observer.planned(self.plan.cells, len(self._done(1)), self.plan.seconds)
+        self.observer.planned(
+            self.plan.cells + self._known.cells, len(self._done(1)), self.plan.seconds + self._known.seconds
+        )
         for scenarios in self._by_topology():
             topology = scenarios[0].topology
             self.observer.began(f"labs {topology.name}: {len(self.plan.arms)} of {len(topology.pods)} pods")
             with labs(self.plan.arms, scenarios) as made:
                 self._survey(made, scenarios)
                 for block in range(1, self.plan.blocks + 1):
-                    self._block(made, block, 1, [row for each in scenarios for row in self.plan.rows_of(block, each)])
+                    self._block(made, block, 1, self._rows(block, scenarios))
                 self._rerun(made, scenarios)
+
+    def _rows(self, block: int, scenarios: Sequence[BenchScenario]) -> Sequence[Row]:
+        rows = [row for each in scenarios for row in self.plan.rows_of(block, each)]
+        return [*self._known.rows(block, scenarios), *rows]
 
     def _by_topology(self) -> Sequence[Sequence[BenchScenario]]:
         groups: dict[str, list[BenchScenario]] = defaultdict(list)
@@ -97,8 +105,20 @@ class Campaign:
                         "survey", scenario=scenario.name, arm=arm.name, dataplane=arm.dataplane, matrix=[], maximum=None,
                         error=str(error),
                     )  # fmt: skip
+        self._survey_known(made, scenarios)
         for scenario in scenarios:
             self._rates[scenario.name] = self._half_of_slowest(scenario)
+
+    def _survey_known(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
+        known, arm = self._known.scenario, self.plan.arms[0]
+        if known is None or not self._known.rows(SURVEY, scenarios):
+            return
+        try:
+            with self._planes[arm.dataplane].attach(made[arm.name]) as attachment:
+                put_in_force(attachment, known, self._planes[arm.dataplane])
+                self._known.survey(_subject(made[arm.name], known, attachment), self.journal)
+        except FAILURES as error:
+            self.observer.noted(f"known effects: {error}")
 
     def _maximum(self, lab: Lab, scenario: BenchScenario, plane: DataPlane, attachment: Attachment) -> float | None:
         point = self.plan.needs_maximum(scenario)
@@ -130,7 +150,7 @@ class Campaign:
             applied = None
             for row, arms in left:
                 if applied is not row.scenario:
-                    rig.apply(row.scenario, self.plan.arms_for(row.scenario), self._planes)
+                    rig.apply(row.scenario, row.arms, self._planes)
                     applied = row.scenario
                 for number, arm in enumerate(arms):
                     if (row.scenario.name, row.load.name) in void:
@@ -164,14 +184,12 @@ class Campaign:
         return outcome
 
     def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, plane: DataPlane, attachment: Attachment) -> Outcome:
+        subject = _subject(lab, scenario, attachment)
+        if scenario is self._known.scenario:
+            return self._known.measure(point, subject)
         longer = LONGER[self.plan.mode]
         point = replace(point, seconds=point.seconds * longer)
         rate = point.rate if not point.half_of_slowest else self._rates[scenario.name]
-        subject = Subject(
-            lab, lab.pod(scenario.client), lab.pod(scenario.server), attachment.components(),
-            backends=tuple(lab.pod(ref) for ref in scenario.front.backends) if scenario.front is not None else (),
-            path_counts=attachment.path_counts if isinstance(attachment, CountsPaths) else None, port=scenario.port,
-        )  # fmt: skip
         address, port = asked_at(lab, scenario, plane, point.family)
         return measure(self._loads[point.kind], self._meters, subject, (address, port), point, rate or 0.0)
 
@@ -199,8 +217,7 @@ class Campaign:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
             self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
-            rows = [row for each in scenarios for row in self.plan.rows_of(block, each)]
-            again = [row for row in rows if (row.scenario.name, row.load.name) in loads]
+            again = [row for row in self._rows(block, scenarios) if (row.scenario.name, row.load.name) in loads]
             self.observer.added(sum(len(row.arms) for row in again))
             self._block(made, block, 2, again)
 
@@ -212,6 +229,14 @@ def whole_ticks(rate: float) -> float:
     20 to 37 µs at half of the maximum, 0.5 µs at 1,000 a second, beside a p50 of 150 µs.
     """
     return rate - rate % TICK_RATE if rate > TICK_RATE else rate
+
+
+def _subject(lab: Lab, scenario: BenchScenario, attachment: Attachment) -> Subject:
+    return Subject(
+        lab, lab.pod(scenario.client), lab.pod(scenario.server), attachment.components(),
+        backends=tuple(lab.pod(ref) for ref in scenario.front.backends) if scenario.front is not None else (),
+        path_counts=attachment.path_counts if isinstance(attachment, CountsPaths) else None, port=scenario.port,
+    )  # fmt: skip
 
 
 def _cell(block: int, row: Row, arm: Arm) -> CellKey:

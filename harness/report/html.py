@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import paths, sentences, tables, verdicts
+from harness.report import known_effects, paths, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -27,6 +27,7 @@ class Page:
             "noise": tables.noise_lines(run),
             "support": verdicts.support_table(run),
             "missing": missing(run),
+            "known_effects": known_effects.told(run),
             "scenarios": [
                 {
                     "scenario": scenario,
