@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.campaign.cell import Outcome, measure
-from harness.judge.known_effects import BASE, BURN, DELAYS, EFFECTS, LOSS, SERVER
+from harness.judge.known_effects import BURN, DELAYS, EFFECTS, LOSS, SERVER
 from harness.meters.alternating import Alternating
 from harness.meters.forms import Forms
 from harness.meters.port import Meter, Subject
@@ -15,27 +15,29 @@ from harness.traffic.delayed import after, serve_delayed
 from harness.traffic.lossy import losing
 from harness.traffic.port import Load, LoadFailed
 
-RESTED = 200e-6
-"""Seconds that every answer of the delays' cell waits. A path that nobody used for a while is some microseconds slower: without
-this wait that would be part of what a delay seems to add."""
+RESTS = {"delay-100us": 200e-6, "delay-1ms": 1e-3}
+"""Seconds that every answer waits, delayed or not. A path that nobody used for a while is some microseconds slower; without this
+wait that would be part of what a delay seems to add. So it is the longer, the longer the delay."""
 
 EVERY = 100  # packets, of which one is lost
 SLICE = 10 * PERIOD  # seconds in which processor time is burnt, or not
 METERS = ("latency", "cpu")
 
 _DELAYED = [effect for effect in EFFECTS if effect.load == DELAYS]
-_FORMS = (BASE, *(effect.form for effect in _DELAYED))
+_WAITS = {
+    form: RESTS[effect.id] + added for effect in _DELAYED for form, added in ((effect.base, 0.0), (effect.form, effect.truth))
+}
 _BURNT = next(effect.truth for effect in EFFECTS if effect.load == BURN)
 
 LOADS = (
-    # At this rate no answer of the three forms is due while another one is, or a request is sent, or the timer ticks.
+    # At this rate no answer falls together with the sending of a request, or with a tick of the kernel's timer.
     LoadPoint(
-        DELAYS, LoadKind.LATENCY, 0.7, 0.1, rate=1250, arrivals="fixed", path=after(RESTED),
-        mix=tuple(MixPart(100 / len(_FORMS), after(RESTED + effect.truth)) for effect in _DELAYED),
+        DELAYS, LoadKind.LATENCY, 0.8, 0.1, rate=1250, arrivals="fixed", path=after(next(iter(_WAITS.values()))),
+        mix=tuple(MixPart(100 / len(_WAITS), after(wait)) for wait in list(_WAITS.values())[1:]),
     ),
     LoadPoint(BURN, LoadKind.COST, 2.05, 0.1, rate=4000, arrivals="fixed"),
     # 990 requests and 10 losses; what is sent again, 0.2 s later, falls in the middle between two losses.
-    LoadPoint(LOSS, LoadKind.LATENCY, 0.792, 0.0, rate=1250, arrivals="fixed", path=after(RESTED)),
+    LoadPoint(LOSS, LoadKind.LATENCY, 0.792, 0.0, rate=1250, arrivals="fixed", path=after(RESTS["delay-1ms"])),
 )  # fmt: skip
 
 
@@ -52,7 +54,12 @@ def server_share(subject: Subject, port: int, loads: Mapping[str, Load], meters:
 
 
 def inject(
-    point: LoadPoint, subject: Subject, ports: tuple[int, int], share: float | None, loads: Mapping[str, Load], meters: Sequence[Meter]
+    point: LoadPoint,
+    subject: Subject,
+    ports: tuple[int, int],
+    share: float | None,
+    loads: Mapping[str, Load],
+    meters: Sequence[Meter],
 ) -> Outcome:
     """One cell. ``ports`` are the server's own and one that is free; ``share`` is what ``server_share`` gave.
 
@@ -62,9 +69,8 @@ def inject(
     address, chosen = server.pod.ip(4), _chosen(meters)
     if point.name == DELAYS:
         with serve_delayed(server, free) as delays:
-            outcome = measure(load, [*chosen, Forms(_FORMS)], subject, (address, free), point, rate)
-        waits = zip(_FORMS, (RESTED, *(RESTED + effect.truth for effect in _DELAYED)), strict=True)
-        told = [Metric("injected_wait", delays.waited(seconds), "s", form) for form, seconds in waits]
+            outcome = measure(load, [*chosen, Forms(list(_WAITS))], subject, (address, free), point, rate)
+        told = [Metric("injected_wait", delays.waited(wait), "s", form) for form, wait in _WAITS.items()]
     elif point.name == LOSS:
         with serve_delayed(server, free), losing(server, free, EVERY) as losses:
             outcome = measure(load, chosen, subject, (address, free), point, rate)

@@ -55,9 +55,7 @@ class Campaign:
 
     def run(self) -> None:
         """Measure what is not in the journal yet. Raises CampaignError; a failed cell is journalled, not raised."""
-        self.observer.planned(
-            self.plan.cells + self._known.cells, len(self._done(1)), self.plan.seconds + self._known.seconds
-        )
+        self.observer.planned(self.plan.cells + self._known.cells, len(self._done(1)), self.plan.seconds + self._known.seconds)
         for scenarios in self._by_topology():
             topology = scenarios[0].topology
             self.observer.began(f"labs {topology.name}: {len(self.plan.arms)} of {len(topology.pods)} pods")

@@ -85,7 +85,9 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
     except OSError as error:
         raise CampaignError(f"{folder}: {error}; make room, then `meshproof bench --resume` writes the summary") from error
     failed = sum(row["outcome"] in ("fail", "error") for survey in surveys for row in survey["matrix"])
-    return Ending(failed + sum("error" in survey for survey in surveys), is_void(plan, samples) or not all(row.recovered for row in known))
+    return Ending(
+        failed + sum("error" in survey for survey in surveys), is_void(plan, samples) or not all(row.recovered for row in known)
+    )
 
 
 def _pairs(names: Sequence[str], planes: Mapping[str, DataPlane]) -> Iterator[Pair]:

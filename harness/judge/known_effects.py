@@ -13,7 +13,6 @@ SCENARIO = "known-effects"
 """The scenario's name under which the cells of known effects are journalled."""
 
 DELAYS, BURN, LOSS = "delays", "burn", "loss"  # their loads
-BASE = "base"  # the form of request that nothing is added to
 SERVER = "server"  # the component beside which processor time is burnt
 LEVEL = 0.99  # of all intervals together
 ROUNDING = 1e-9  # of a ratio: figures without any spread have an interval of one point
@@ -21,7 +20,7 @@ ROUNDING = 1e-9  # of a ratio: figures without any spread have an interval of on
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What is injected. ``truth`` is in ``unit``; ``form`` is the form of request that a delay is for."""
+    """What is injected. ``truth`` is in ``unit``. A delay is of requests of one ``form``, and ``base`` are like them without it."""
 
     id: str
     text: str
@@ -30,11 +29,12 @@ class Effect:
     unit: str
     truth: float
     form: str = ""
+    base: str = ""
 
 
 EFFECTS = (
-    Effect("delay-100us", "each answer 100 µs later", DELAYS, "latency_p50", "s", 100e-6, "delay-100us"),
-    Effect("delay-1ms", "each answer 1 ms later", DELAYS, "latency_p50", "s", 1e-3, "delay-1ms"),
+    Effect("delay-100us", "each answer 100 µs later", DELAYS, "latency_p50", "s", 100e-6, "100us-later", "100us-base"),
+    Effect("delay-1ms", "each answer 1 ms later", DELAYS, "latency_p50", "s", 1e-3, "1ms-later", "1ms-base"),
     Effect("burn", "20 % more processor time in the server", BURN, "cpu_per_request_on", "s", 0.2),
     Effect("loss", "every 100th packet with a request lost", LOSS, "late_share", "1", 0.01),
 )
@@ -95,7 +95,7 @@ def _pairs(figures: pd.DataFrame, effect: Effect) -> list[tuple[float, float]]:
 
 def _pair(values: dict[tuple[str, str], float], effect: Effect) -> tuple[float, float]:
     if effect.load == DELAYS:
-        return values[effect.metric, effect.form], values[effect.metric, BASE] + effect.truth
+        return values[effect.metric, effect.form], values[effect.metric, effect.base] + effect.truth
     if effect.load == BURN:
         # of what the survey found that the server uses; in this block it may use more or less
         burnt = values["server_share", ""] * effect.truth * values["elapsed_per_request_on", ""]

@@ -39,7 +39,9 @@ def losing(pod: LabPod, port: int, every: int) -> Iterator[Losses]:
     try:
         yield losses
         listed = json.loads(pod.run(["nft", "-j", "list", "table", "ip", TABLE]).stdout)
-        counters = [part["counter"] for each in listed["nftables"] for part in each.get("rule", {}).get("expr", ()) if "counter" in part]
+        counters = [
+            part["counter"] for each in listed["nftables"] for part in each.get("rule", {}).get("expr", ()) if "counter" in part
+        ]
         losses.packets = counters[0]["packets"]
     finally:
         pod.run(["nft", "delete", "table", "ip", TABLE])

@@ -10,7 +10,7 @@ from harness.campaign.known_effects import KnownEffects, exempt
 from harness.campaign.plan import Mode, Plan, plan
 from harness.campaign.summary import Ending, summarise
 from harness.dataplanes import find
-from harness.judge.known_effects import BASE, BURN, DELAYS, EFFECTS, LOSS, SCENARIO, SERVER
+from harness.judge.known_effects import BURN, DELAYS, EFFECTS, LOSS, SCENARIO, SERVER
 from harness.model.bench import BenchScenario
 from harness.model.origin import Origin
 from harness.model.topology import Namespace, Pod, Topology
@@ -40,12 +40,16 @@ def test_every_block_injects_on_the_control_between_the_nodes_in_a_random_order(
         orders.append([row.load.name for row in rows])
     assert len({tuple(order) for order in orders}) > 1
     again = KnownEffects(asked(), {}, ())
-    assert [[row.load.name for row in again.rows(block, campaign.scenarios)] for block in range(1, campaign.blocks + 1)] == orders
+    assert [
+        [row.load.name for row in again.rows(block, campaign.scenarios)] for block in range(1, campaign.blocks + 1)
+    ] == orders
     assert known.cells == campaign.blocks * len(LOADS)
     assert known.seconds < 60
 
 
-@pytest.mark.parametrize(("blocks", "mode", "why"), [(None, Mode.QUICK, "quick"), (10, Mode.QUICK, "quick"), (5, Mode.DEFAULT, "blocks")])
+@pytest.mark.parametrize(
+    ("blocks", "mode", "why"), [(None, Mode.QUICK, "quick"), (10, Mode.QUICK, "quick"), (5, Mode.DEFAULT, "blocks")]
+)
 def test_quick_runs_and_those_of_few_blocks_are_exempt_and_say_so(blocks: int | None, mode: Mode, why: str) -> None:
     campaign = asked(blocks, mode)
     assert why in (exempt(campaign) or "")
@@ -69,7 +73,10 @@ def ended(folder: Path, found: Sequence[float], *, mode: Mode = Mode.DEFAULT, bl
     journal = begin(folder, campaign, {}, ["meshproof", "bench"])
     for block, times in enumerate(found, 1):
         cells = {
-            DELAYS: [["latency_p50", BASE, "s", 3e-4], ["latency_p50", "delay-100us", "s", 4e-4], ["latency_p50", "delay-1ms", "s", 13e-4]],
+            DELAYS: [
+                ["latency_p50", "100us-base", "s", 3e-4], ["latency_p50", "100us-later", "s", 4e-4],
+                ["latency_p50", "1ms-base", "s", 11e-4], ["latency_p50", "1ms-later", "s", 21e-4],
+            ],
             BURN: [
                 ["cpu_per_request_off", SERVER, "s", 25e-6], ["cpu_per_request_on", SERVER, "s", 30e-6],
                 ["elapsed_per_request_on", "", "s", 1 / 4000], ["server_share", "", "1", 0.1],

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.judge.known_effects import BASE, BURN, DELAYS, EFFECTS, LOSS, SCENARIO, SERVER, Effect, known_effects
+from harness.judge.known_effects import BURN, DELAYS, EFFECTS, LOSS, SCENARIO, SERVER, Effect, known_effects
 
 COLUMNS = ["block", "scenario", "load", "metric", "component", "value", "void"]
 Cells = Mapping[str, Mapping[tuple[str, str], float]]
@@ -17,9 +17,10 @@ def cells(noise: float = 0.0, *, delayed: float = 1.0, burnt: float = 1.0, lost:
     late = 10 / 990
     return {
         DELAYS: {
-            ("latency_p50", BASE): 280e-6,
-            ("latency_p50", "delay-100us"): (280e-6 + delayed * 100e-6) * (1 + noise),
-            ("latency_p50", "delay-1ms"): (280e-6 + delayed * 1e-3) * (1 + noise),
+            ("latency_p50", "100us-base"): 280e-6,
+            ("latency_p50", "100us-later"): (280e-6 + delayed * 100e-6) * (1 + noise),
+            ("latency_p50", "1ms-base"): 1.08e-3,
+            ("latency_p50", "1ms-later"): (1.08e-3 + delayed * 1e-3) * (1 + noise),
         },
         BURN: {
             ("cpu_per_request_off", SERVER): 25e-6,
@@ -49,7 +50,7 @@ def test_what_was_injected_is_recovered() -> None:
     rows = {row.id: row for row in known_effects(noisy())}
     assert list(rows) == [effect.id for effect in EFFECTS]
     assert all(row.recovered and row.blocks == 10 and row.level == 0.99 for row in rows.values())
-    assert rows["delay-1ms"].expected == pytest.approx(1.28e-3)
+    assert rows["delay-1ms"].expected == pytest.approx(2.08e-3)
     assert rows["burn"].expected == pytest.approx(30e-6)
     assert rows["loss"].expected == pytest.approx(1 / 99)
     assert rows["loss"].estimate == pytest.approx(1.0)
@@ -57,7 +58,12 @@ def test_what_was_injected_is_recovered() -> None:
 
 @pytest.mark.parametrize(
     ("found", "lost"),
-    [({"delayed": 0.8}, {"delay-100us", "delay-1ms"}), ({"burnt": 0.0}, {"burn"}), ({"burnt": 2.0}, {"burn"}), ({"lost": 0.5}, {"loss"})],
+    [
+        ({"delayed": 0.8}, {"delay-100us", "delay-1ms"}),
+        ({"burnt": 0.0}, {"burn"}),
+        ({"burnt": 2.0}, {"burn"}),
+        ({"lost": 0.5}, {"loss"}),
+    ],
 )
 def test_what_the_figures_do_not_show_is_not_recovered(found: dict[str, float], lost: set[str]) -> None:
     assert {row.id for row in known_effects(noisy(**found)) if not row.recovered} == lost
