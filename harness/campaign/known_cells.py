@@ -16,8 +16,8 @@ from harness.traffic.lossy import losing
 from harness.traffic.port import Load, LoadFailed
 
 RESTS = {"delay-100us": 200e-6, "delay-1ms": 1e-3}
-"""Seconds that every answer waits, delayed or not. A path that nobody used for a while is some microseconds slower; without this
-wait that would be part of what a delay seems to add. So it is the longer, the longer the delay."""
+"""Seconds that every answer waits, delayed or not. A path that nobody used for a while is some microseconds slower; without
+this wait that would be part of what a delay seems to add. So it is the longer, the longer the delay."""
 
 EVERY = 100  # packets, of which one is lost
 SLICE = 10 * PERIOD  # seconds in which processor time is burnt, or not

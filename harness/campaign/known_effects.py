@@ -1,12 +1,12 @@
-"""Where a campaign injects its known effects: in every block, on the control, between the nodes of a pair that it measures anyway."""
+"""Where a campaign injects its known effects: in every block, on the control, between a pair that it measures anyway."""
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.campaign.cell import Outcome
 from harness.campaign.journal import Journal
 from harness.campaign.known_cells import LOADS, inject, server_share
-from harness.campaign.cell import Outcome
 from harness.campaign.plan import MINIMUM_BLOCKS, Mode, Plan, Row
 from harness.judge.known_effects import SCENARIO
 from harness.meters.port import Meter, Subject

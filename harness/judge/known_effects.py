@@ -20,7 +20,7 @@ ROUNDING = 1e-9  # of a ratio: figures without any spread have an interval of on
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What is injected. ``truth`` is in ``unit``. A delay is of requests of one ``form``, and ``base`` are like them without it."""
+    """What is injected. ``truth`` is in ``unit``. A delay is of requests of one ``form``; ``base`` are like them without it."""
 
     id: str
     text: str
@@ -66,7 +66,7 @@ class KnownEffect:
 
 
 def known_effects(figures: pd.DataFrame, effects: Sequence[Effect] = EFFECTS) -> list[KnownEffect]:
-    """Each effect as the figures of a campaign have it. Void cells are left out; with fewer than six others none is recovered."""
+    """Each effect as a campaign's figures have it. Void cells are left out; with fewer than six others none is recovered."""
     counted = figures[figures["void"].isna() & (figures["scenario"] == SCENARIO)]
     pairs = [_pairs(counted[counted["load"] == effect.load], effect) for effect in effects]
     intervals = simultaneous([[found / expected for found, expected in each] for each in pairs], LEVEL)

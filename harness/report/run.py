@@ -237,8 +237,8 @@ class TargetRow(_Interval):
 class KnownEffectRow(_Interval):
     """What the campaign injected itself; ``estimate`` is found/expected, and ``level`` holds for all such rows together.
 
-    ``truth`` is what was injected, in ``unit``; ``found`` and ``expected`` are medians over blocks of ``metric``. ``recovered``: the
-    interval holds 1. A campaign in which one is not is void.
+    ``truth`` is what was injected, in ``unit``; ``found`` and ``expected`` are medians over blocks of ``metric``.
+    ``recovered``: the interval holds 1. A campaign in which one is not is void.
     """
 
     id: str

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/known_effects.py [--campaigns 25] [--blocks 8] [--json]
 
-Each campaign is one of `meshproof bench` that has nothing but the rows of known effects: the same labs, loads, meters, journal and
-judgement. Printed are, for each effect and for all, how many were recovered, the median of the intervals' half-widths (of the ratio
-found/expected, in %), the estimates' mean, and the void cells.
+Each campaign is one of `meshproof bench` that has nothing but the rows of known effects: the same labs, loads, meters, journal
+and judgement. Printed are, for each effect and for all, how many were recovered, the median of the intervals' half-widths (of
+the ratio found/expected, in %), the estimates' mean, and the void cells.
 """
 
 import argparse
@@ -97,8 +97,8 @@ def main() -> None:
     lines = [*(told(each, [row for row in every if row.id == each]) for each in ids), told("all", every)]
     seconds = time.monotonic() - began
     if options.json:
-        json.dump({"table": lines, "voids": voids, "seconds": seconds, "campaigns": [[asdict(row) for row in rows] for rows in runs]},
-                  sys.stdout, indent=1)  # fmt: skip
+        campaigns = [[asdict(row) for row in rows] for rows in runs]
+        json.dump({"table": lines, "voids": voids, "seconds": seconds, "campaigns": campaigns}, sys.stdout, indent=1)
         print()
         return
     print(f"{'effect':12}  {'recovered':>9}  {'of':>4}  {'half-width':>10}  {'mean':>7}")

@@ -13,7 +13,7 @@ Cells = Mapping[str, Mapping[tuple[str, str], float]]
 
 
 def cells(noise: float = 0.0, *, delayed: float = 1.0, burnt: float = 1.0, lost: float = 1.0) -> Cells:
-    """A block's figures; what was injected shows itself so many times as large as it is, and every figure is off by ``noise``."""
+    """A block's figures, off by ``noise``; what was injected shows itself so many times as large as it is."""
     late = 10 / 990
     return {
         DELAYS: {
