@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from harness.campaign.journal import Journal, Record
+from harness.campaign.known_effects import known_rows, known_scenario
 from harness.campaign.plan import Plan, Row
 from harness.model.bench import BenchScenario
 
@@ -49,7 +50,11 @@ def parts(plan: Plan) -> Sequence[Part]:
 
 def rows(plan: Plan, part: Part) -> Sequence[Row]:
     """What a part measures, in its order."""
-    return [row for scenario in by_topology(plan)[part.topology] for row in plan.rows_of(part.block, scenario)]
+    scenarios = by_topology(plan)[part.topology]
+    return [
+        *known_rows(plan, part.topology, part.block),
+        *(row for each in scenarios for row in plan.rows_of(part.block, each)),
+    ]
 
 
 def cells(journal: Journal) -> Sequence[Record]:
@@ -71,11 +76,17 @@ def worker_of(record: Record) -> str:
 
 def standings(plan: Plan, journal: Journal) -> Mapping[Part, tuple[Standing, str]]:
     """How much of each part the journal holds, and the worker that measured it (``HERE`` where none has)."""
-    topology_of = {scenario.name: scenario.topology.name for scenario in plan.scenarios}
+    topology_of = {scenario.name: scenario.topology.name for scenario in _measured(plan)}
     held: dict[Part, list[Record]] = {}
     for record in cells(journal):
         held.setdefault(Part(topology_of[record["scenario"]], record["block"]), []).append(record)
     return {part: _standing(rows(plan, part), held.get(part, [])) for part in parts(plan)}
+
+
+def _measured(plan: Plan) -> Sequence[BenchScenario]:
+    """The plan's scenarios, and that of the known effects."""
+    known = known_scenario(plan)
+    return plan.scenarios if known is None else [*plan.scenarios, known]
 
 
 def _standing(wanted: Sequence[Row], held: Sequence[Record]) -> tuple[Standing, str]:
@@ -97,7 +108,7 @@ def throw_away(plan: Plan, journal: Journal, part: Part, worker: str, reason: st
 
     ``unseen``: so many more were measured, and never reached the journal.
     """
-    names = [scenario.name for scenario in by_topology(plan)[part.topology]]
+    names = [scenario.name for scenario in _measured(plan) if scenario.topology.name == part.topology]
     held = [record for record in cells(journal) if record["block"] == part.block and record["scenario"] in names]
     count = unseen + len(held)
     journal.append("thrown away", block=part.block, scenarios=names, cells=count, worker=worker, reason=reason)

@@ -9,6 +9,7 @@ from typing import Any
 from harness.campaign.cell import Outcome, measure
 from harness.campaign.folder import planned
 from harness.campaign.journal import Journal
+from harness.campaign.known_effects import KnownEffects
 from harness.campaign.machines import digest
 from harness.campaign.observer import Observer
 from harness.campaign.parts import HERE, Part, Standing, by_topology, cells, standings, throw_away, worker_of
@@ -19,6 +20,7 @@ from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
 from harness.campaign.rig import Rig, asked_at, attached, labs, put_in_force
 from harness.dataplanes.port import Attachment, CountsPaths, DataPlane, DataPlaneError
+from harness.judge.known_effects import SCENARIO as KNOWN
 from harness.lab.port import Lab, LabError
 from harness.meters.port import Meter, MeterError, Subject
 from harness.model.bench import BenchScenario, LoadPoint
@@ -53,11 +55,12 @@ class Campaign:
         self._meters = meters
         self._rerun_until = rerun_until
         self._rates: dict[str, float] = {}
+        self._known = KnownEffects(plan, loads, meters)
 
     def run(self) -> None:
         """Measure what is not in the journal yet. Raises CampaignError; a failed cell is journalled, not raised."""
         self._leave_halves_of_others()
-        self.observer.planned(self.plan.cells, len(self._done(1)), self.plan.seconds)
+        self.observer.planned(self.plan.cells + self._known.cells, len(self._done(1)), self.plan.seconds + self._known.seconds)
         for scenarios in by_topology(self.plan).values():
             with self._labs(scenarios) as made:
                 self._survey(made, scenarios)
@@ -65,7 +68,7 @@ class Campaign:
                 known = digests(self.journal, here)
                 self._rates |= {each.name: half_of_slowest(self.journal, each.name, digest(here), known) for each in scenarios}
                 for block in range(1, self.plan.blocks + 1):
-                    self._block(made, block, 1, [row for each in scenarios for row in self.plan.rows_of(block, each)])
+                    self._block(made, block, 1, self._rows(scenarios, block))
                 self._rerun(made, scenarios, range(1, self.plan.blocks + 1))
 
     def measure(self, part: Part, rates: Mapping[str, float]) -> None:
@@ -76,6 +79,7 @@ class Campaign:
             if part.block == SURVEY:
                 self._survey(made, scenarios)
                 return
+            self._survey_known(made, scenarios)
             self._block(made, part.block, 1, rows_of_part(self.plan, part))
             self._rerun(made, scenarios, [part.block])
 
@@ -85,6 +89,9 @@ class Campaign:
         self.observer.began(f"labs {topology.name}: {len(self.plan.arms)} of {len(topology.pods)} pods")
         with labs(self.plan.arms, scenarios) as made:
             yield made
+
+    def _rows(self, scenarios: Sequence[BenchScenario], block: int) -> Sequence[Row]:
+        return rows_of_part(self.plan, Part(scenarios[0].topology.name, block))
 
     def _leave_halves_of_others(self) -> None:
         """A block that a worker has only half measured is measured here as a whole: two machines in one are not paired."""
@@ -121,6 +128,18 @@ class Campaign:
                         "survey", scenario=scenario.name, arm=arm.name, dataplane=arm.dataplane, matrix=[], maximum=None,
                         error=str(error),
                     )  # fmt: skip
+        self._survey_known(made, scenarios)
+
+    def _survey_known(self, made: Mapping[str, Lab], scenarios: Sequence[BenchScenario]) -> None:
+        known, arm = self._known.scenario, self.plan.arms[0]
+        if known is None or known.topology.name != scenarios[0].topology.name:
+            return
+        try:
+            with self._planes[arm.dataplane].attach(made[arm.name]) as attachment:
+                put_in_force(attachment, known, self._planes[arm.dataplane])
+                self._known.survey(_subject(made[arm.name], known, attachment), self.journal)
+        except FAILURES as error:
+            self.observer.noted(f"known effects: {error}")
 
     def _maximum(self, lab: Lab, scenario: BenchScenario, plane: DataPlane, attachment: Attachment) -> float | None:
         point = self.plan.needs_maximum(scenario)
@@ -145,7 +164,7 @@ class Campaign:
             applied = None
             for row, arms in left:
                 if applied is not row.scenario:
-                    rig.apply(row.scenario, self.plan.arms_for(row.scenario), self._planes)
+                    rig.apply(row.scenario, row.arms, self._planes)
                     applied = row.scenario
                 for number, arm in enumerate(arms):
                     if (row.scenario.name, row.load.name) in void:
@@ -179,12 +198,10 @@ class Campaign:
         return outcome
 
     def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, plane: DataPlane, attachment: Attachment) -> Outcome:
+        subject = _subject(lab, scenario, attachment)
+        if scenario.name == KNOWN:
+            return self._known.measure(point, subject)
         rate = point.rate if not point.half_of_slowest else self._rates[scenario.name]
-        subject = Subject(
-            lab, lab.pod(scenario.client), lab.pod(scenario.server), attachment.components(),
-            backends=tuple(lab.pod(ref) for ref in scenario.front.backends) if scenario.front is not None else (),
-            path_counts=attachment.path_counts if isinstance(attachment, CountsPaths) else None, port=scenario.port,
-        )  # fmt: skip
         address, port = asked_at(lab, scenario, plane, point.family)
         return measure(self._loads[point.kind], self._meters, subject, (address, port), point, rate or 0.0)
 
@@ -216,10 +233,17 @@ class Campaign:
                 self.observer.noted(f"block {block}: no time to run {len(loads)} void loads again")
                 continue
             self.observer.noted(f"block {block}: {len(loads)} void loads run again, on every arm")
-            rows = [row for each in scenarios for row in self.plan.rows_of(block, each)]
-            again = [row for row in rows if (row.scenario.name, row.load.name) in loads]
+            again = [row for row in self._rows(scenarios, block) if (row.scenario.name, row.load.name) in loads]
             self.observer.added(sum(len(row.arms) for row in again))
             self._block(made, block, 2, again)
+
+
+def _subject(lab: Lab, scenario: BenchScenario, attachment: Attachment) -> Subject:
+    return Subject(
+        lab, lab.pod(scenario.client), lab.pod(scenario.server), attachment.components(),
+        backends=tuple(lab.pod(ref) for ref in scenario.front.backends) if scenario.front is not None else (),
+        path_counts=attachment.path_counts if isinstance(attachment, CountsPaths) else None, port=scenario.port,
+    )  # fmt: skip
 
 
 def _cell(block: int, row: Row, arm: Arm) -> CellKey:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.campaign.folder import planned
 from harness.campaign.journal import CampaignError, Journal, Record
+from harness.campaign.known_effects import exempt
 from harness.campaign.machines import as_records, machines
 from harness.campaign.plan import Mode, Plan
 from harness.campaign.run import SURVEY
@@ -17,6 +18,8 @@ from harness.campaign.samples import Samples, gather
 from harness.dataplanes.port import DataPlane, Feature, NamesPaths, No, Support, Yes
 from harness.judge.effects import effects
 from harness.judge.estimates import Pair, Place, absolute, across, ratios
+from harness.judge.known_effects import SCENARIO as KNOWN
+from harness.judge.known_effects import known_effects
 from harness.judge.noise import NoiseFloor, noise_floors
 from harness.judge.targets import Judged, judge
 from harness.model.bench import BenchScenario
@@ -35,7 +38,7 @@ class Ending:
     """What a campaign's exit status follows from."""
 
     unexpected: int  # policy probes that failed, and planes that could not be surveyed
-    void: bool  # some load of some scenario has no block that counts
+    void: bool  # some load of some scenario has no block that counts, or a known effect was not recovered
 
 
 def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Target], planes: Mapping[str, DataPlane]) -> Ending:
@@ -43,8 +46,9 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
     record = planned(journal)
     found = machines(plan, journal, record["fingerprint"])
     samples = gather(journal, found.pooled)
-    figures = samples.figures
-    figures["pooled"] = samples.figures["worker"].isin(found.pooled)
+    samples.figures["pooled"] = samples.figures["worker"].isin(found.pooled)
+    known = [] if exempt(plan) else known_effects(samples.figures)
+    figures = samples.figures[samples.figures["scenario"] != KNOWN]
     names = list(dict.fromkeys(arm.dataplane for arm in plan.arms))
     floors = [] if plan.mode is Mode.QUICK else list(noise_floors(figures, names[0], f"{names[0]}#2"))
     pairs = list(_pairs(names, planes))
@@ -78,17 +82,21 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         "conformance": [row for survey in surveys for row in _probes(survey, plan)],
         "targets": [_target(each) for each in judged],
         "machines": list(as_records(found)),
+        "known_effects": [asdict(row) for row in known],
+        "known_effects_exempt": exempt(plan),
         "claims": [],
         "decision": None,
     }  # fmt: skip
     try:
-        figures.to_parquet(folder / "samples.parquet", index=False)
+        samples.figures.to_parquet(folder / "samples.parquet", index=False)
         samples.histograms.to_parquet(folder / "histograms.parquet", index=False)
         (folder / "run.json").write_text(json.dumps(_finite(run), indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise CampaignError(f"{folder}: {error}; make room, then `meshproof bench --resume` writes the summary") from error
     failed = sum(row["outcome"] in ("fail", "error") for survey in surveys for row in survey["matrix"])
-    return Ending(failed + sum("error" in survey for survey in surveys), is_void(plan, samples))
+    return Ending(
+        failed + sum("error" in survey for survey in surveys), is_void(plan, samples) or not all(row.recovered for row in known)
+    )
 
 
 def _pairs(names: Sequence[str], planes: Mapping[str, DataPlane]) -> Iterator[Pair]:

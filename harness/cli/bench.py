@@ -68,7 +68,8 @@ def bench(
     randomised blocks, and removes everything again. Needs root.
 
     Exit status: 0 all as expected, 1 a policy was not enforced as its plane claims, 2 bad input, 3 this machine cannot,
-    4 the campaign is void, 130 interrupted (finished cells are kept: go on with --resume).
+    4 the campaign is void (no block counts, or an effect that it injected itself was not found), 130 interrupted (finished
+    cells are kept: go on with --resume).
 
     \b
     Examples:

@@ -15,6 +15,7 @@ from harness.traffic.port import LoadResult, Requests
 LONGEST = 3_600_000_000_000  # ns; an hour, longer than any load
 DIGITS = 3  # significant decimal digits that the histogram keeps
 SLOT_BITS = 11  # binary digits that hold them: 2048 slots before the width of a slot doubles
+LATE = 100_000_000  # ns from send to answer: below TCP's shortest wait until it sends again (200 ms), far above what paths take
 PERCENTILES = {"latency_p50": 50.0, "latency_p90": 90.0, "latency_p99": 99.0, "latency_p999": 99.9}
 
 
@@ -64,6 +65,7 @@ class LatencyReading:
         metrics = [Metric(name, percentile(histogram, percent, failed), "s") for name, percent in PERCENTILES.items()]
         metrics.append(Metric("latency_max", percentile(histogram, 100, failed), "s"))
         metrics.append(Metric("latency_mean", math.inf if failed else histogram.get_mean_value() / 1e9, "s"))
+        metrics.append(Metric("late_share", _late_share(requests, answered), "1"))
         metrics.append(Metric("service_time_p50", _service_time(requests, answered, failed), "s"))
         return metrics
 
@@ -77,6 +79,12 @@ class LatencyReading:
 def _service_time(requests: Requests, answered: npt.NDArray[np.bool_], failed: int) -> float:
     """Median from send to answer: what the path itself takes, without the wait for a free connection."""
     return percentile(histogram_of(requests.done[answered] - requests.sent[answered]), 50, failed)
+
+
+def _late_share(requests: Requests, answered: npt.NDArray[np.bool_]) -> float:
+    """Share of requests whose answer took over ``LATE`` from send, or never came: those of which a packet was lost."""
+    taken = requests.done[answered] - requests.sent[answered]
+    return (len(answered) - int(np.count_nonzero(taken <= LATE))) / len(answered)
 
 
 class Latency:

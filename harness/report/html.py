@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import machines, paths, sentences, tables, verdicts
+from harness.report import known_effects, machines, paths, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -28,6 +28,7 @@ class Page:
             "support": verdicts.support_table(run),
             "missing": missing(run),
             "machines": machines.machine_lines(run),
+            "known_effects": known_effects.told(run),
             "scenarios": [
                 {
                     "scenario": scenario,

@@ -19,6 +19,7 @@ METRICS: dict[str, MetricText] = {
     "latency_p999": MetricText("Latency p99.9", "p99.9 latency"),
     "latency_max": MetricText("Latency maximum", "longest latency"),
     "latency_mean": MetricText("Latency mean", "mean latency"),
+    "late_share": MetricText("Answers over 100 ms late", "share of answers that took over 100 ms"),
     "service_time_p50": MetricText("Service time p50", "p50 service time"),
     "cpu_per_request": MetricText("CPU per request", "CPU per request"),
     "cpu_user_per_request": MetricText("User CPU per request", "user CPU per request"),

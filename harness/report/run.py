@@ -256,8 +256,28 @@ class MachineRow(_Row):
     lost: list[int] = []
 
 
+class KnownEffectRow(_Interval):
+    """What the campaign injected itself; ``estimate`` is found/expected, and ``level`` holds for all such rows together.
+
+    ``truth`` is what was injected, in ``unit``; ``found`` and ``expected`` are medians over blocks of ``metric``.
+    ``recovered``: the interval holds 1. A campaign in which one is not is void.
+    """
+
+    id: str
+    text: str
+    scenario: str
+    load: str
+    metric: str
+    unit: str
+    truth: float
+    found: Number = None
+    expected: Number = None
+    blocks: int
+    recovered: bool
+
+
 class Run(_Row):
-    """``run.json``."""
+    """``run.json``. ``known_effects_exempt`` says why nothing was injected, where that was so."""
 
     format: Literal[1]
     title: str
@@ -277,6 +297,8 @@ class Run(_Row):
     conformance: list[ConformanceRow] = []
     targets: list[TargetRow] = []
     machines: list[MachineRow] = []
+    known_effects: list[KnownEffectRow] = []
+    known_effects_exempt: str | None = None
     claims: list[dict[str, Any]] = []
     decision: dict[str, Any] | None = None
 

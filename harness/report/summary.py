@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.report import sentences, tables
 from harness.report.conformance_run import FILE, read_conformance
 from harness.report.conformance_text import plane_lines
+from harness.report.known_effects import known_effects_sentence
 from harness.report.lookup import Figures
 from harness.report.maturity import maturity_lines
 from harness.report.paths import NONE, Shares, path_shares
@@ -23,7 +24,8 @@ def summary_text(folder: Path) -> str:
     parts = [_figures(figures, scenario) for scenario in run.scenarios]
     if run.targets and not run.indicative:
         parts.append(_targets(run))
-    parts.append("\n".join([sentences.targets_sentence(run), sentences.policy_sentence(run), sentences.void_sentence(run)]))
+    said = [sentences.targets_sentence(run), sentences.policy_sentence(run), sentences.void_sentence(run)]
+    parts.append("\n".join([*said, known_effects_sentence(run)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -54,10 +54,10 @@ def test_a_campaign_leaves_a_run_that_explains_itself_and_a_clean_machine(
     assert "holds a run already" in again.stderr
 
 
-def begun(folder: Path, scenario: Path, finished_cells: int) -> "subprocess.Popen[str]":
+def begun(folder: Path, scenario: Path, finished_cells: int, blocks: int = 2) -> "subprocess.Popen[str]":
     """A campaign of its own session that has finished some cells and is busy with the next."""
     process = subprocess.Popen(
-        [MESHPROOF, "bench", scenario, "--dataplane", "plain", "--blocks", "2", "--out", folder],
+        [MESHPROOF, "bench", scenario, "--dataplane", "plain", "--blocks", str(blocks), "--out", folder],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
@@ -107,4 +107,18 @@ def test_two_campaigns_at_once_do_not_collide(tmp_path: Path, scenario: Path) ->
     for process in both:
         said = process.communicate(timeout=200)[0]
         assert process.returncode in (0, 4), said
+    assert machine_state() == before
+
+
+def test_what_a_killed_campaign_was_injecting_is_cleaned_up(tmp_path: Path, scenario: Path, meshproof: Run) -> None:
+    before = machine_state()
+    folder = tmp_path / "run"
+    process = begun(folder, scenario, 1, blocks=6)
+    try:
+        assert {record["scenario"] for record in cell_records(folder)} == {"known-effects"}
+    finally:
+        process.kill()
+        process.communicate()
+    assert machine_state() != before, "the kill came too late to leave anything: the test would prove nothing"
+    assert meshproof("clean").returncode == 0
     assert machine_state() == before

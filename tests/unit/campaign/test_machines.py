@@ -11,17 +11,18 @@ from harness.campaign.plan import Mode, Plan, plan
 from harness.campaign.rates import digests, fix
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 from harness.model.origin import Origin
-from harness.model.topology import Topology
+from harness.model.topology import Namespace, Pod, Topology
 
 FAST = {"commit": "c1", "python": "3.11", "processor": "fast"}
 SLOW = {**FAST, "processor": "slow"}
 HERE = Identity(FAST, {"numpy": "2"})
+TOPOLOGY = Topology("t", ("n",), (Namespace("a", {}),), (Pod("b", "a", "n"), Pod("c", "a", "n")))
 LOADS = (LoadPoint("bulk", LoadKind.BULK, 1, 0),)
 
 
 @pytest.fixture
 def two_blocks() -> Plan:
-    scenario = BenchScenario("http", "", "", Origin("s", 1), Topology("t", (), (), ()), "a/b", "a/c", 80, (), (), LOADS)
+    scenario = BenchScenario("http", "", "", Origin("s", 1), TOPOLOGY, "a/b", "a/c", 80, (), (), LOADS)
     return plan([scenario], ["plain"], Mode.DEFAULT, blocks=2, seed=1)
 
 
