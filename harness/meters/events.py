@@ -8,24 +8,19 @@ Only raw tracepoints are used: they need neither kprobes nor tracefs. Programs a
 only between begin and end, so that nothing but the load that is traced pays for them.
 """
 
-import os
-import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from harness.lab.port import Place
-from harness.meters.btf import KernelTypes
 from harness.meters.ledger import cgroups
 from harness.meters.port import MeterError, Subject
+from harness.meters.tracing import compiled, lacking, offsets
 from harness.model.bench import LoadKind
 from harness.model.result import Metric
 from harness.traffic.port import LoadResult
 
-HERE = Path(__file__).parent
 PROBES = {
     b"sched_switch": b"on_switch",
     b"sys_enter": b"on_syscall",
@@ -47,38 +42,10 @@ PACKET_METRICS = {
 """The counters of events.c that add up to each metric."""
 
 
-@contextmanager
-def _stub_headers() -> Iterator[None]:
-    """bcc reads from the environment where kernel headers are; what stood there is put back."""
-    before = os.environ.get("BCC_KERNEL_SOURCE")
-    os.environ["BCC_KERNEL_SOURCE"] = str(HERE / "stubs")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["BCC_KERNEL_SOURCE"]
-        else:
-            os.environ["BCC_KERNEL_SOURCE"] = before
-
-
 @cache
-def _program() -> Any:
+def program() -> Any:
     """The compiled and loaded probes, attached to nothing; a fifth of a second the first time. Raises MeterError."""
-    try:
-        from bcc import BPF  # noqa: PLC0415  # loads clang: only where events are traced, and not on every machine
-    except ImportError as error:
-        raise MeterError(f"bcc cannot be imported ({error}); install python3-bpfcc") from None
-    with KernelTypes() as kernel:
-        flags = [f"-D{name}={kernel.offset(struct, member)}" for name, (struct, member) in OFFSETS.items()]
-    flags += ["-I/usr/include", f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}"]
-    try:
-        with _stub_headers():
-            bpf = BPF(text=(HERE / "events.c").read_bytes(), cflags=flags)
-        for function in PROBES.values():
-            bpf.load_func(function, BPF.RAW_TRACEPOINT)
-    except Exception as error:  # bcc raises bare Exception, and prints the compiler's words itself
-        raise MeterError(f"bcc could not load the event probes ({error}); they need root and linux-libc-dev") from None
-    return bpf
+    return compiled("events.c", offsets(OFFSETS), list(PROBES.values()))
 
 
 def _detach(bpf: Any, tracepoint: bytes) -> None:
@@ -89,7 +56,7 @@ class EventsReading:
     """Counts between begin and end. Both keys, cgroup ids and namespace inodes, are inode numbers of files."""
 
     def __init__(self, subject: Subject) -> None:
-        self._bpf = _program()
+        self._bpf = program()
         self._cgroups = {path.stat().st_ino: name for name, paths in cgroups(subject).items() for path in paths}
         self._namespaces = {_inode(place): name for place, name in _places(subject)}
         self._attached = ExitStack()
@@ -158,13 +125,7 @@ class Events:
     kinds = frozenset({LoadKind.TRACE.value})
 
     def available(self) -> str | None:
-        if find_spec("bcc") is None:
-            return "bcc for Python is missing; install python3-bpfcc (and give the environment system site packages)"
-        if not Path("/sys/kernel/btf/vmlinux").exists():
-            return "the kernel gives no type information (/sys/kernel/btf/vmlinux); it needs CONFIG_DEBUG_INFO_BTF"
-        if os.geteuid() != 0:
-            return "tracing needs root"
-        return None
+        return lacking()
 
     def open(self, subject: Subject) -> EventsReading:
         return EventsReading(subject)

@@ -1,0 +1,302 @@
+"""A cost ledger that closes: CPU time for each request by component, by place of network work, and of BPF programs.
+
+What each processor does is timed from boundary to boundary (account.c): softirq and interrupts are taken off whom they
+interrupted. Network work in softirq is attributed by the namespace of the packet's device, or of the timer's socket, also
+where it ran in ksoftirqd, in the idle task or in a kworker. The lines are compared with a total that is made without them.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.lab.cgroups import cpu_usage, root
+from harness.lab.port import Place
+from harness.meters import events
+from harness.meters.bpf_time import RUN_TIME, Runs, program_runs
+from harness.meters.btf import KernelTypes
+from harness.meters.closing import FIRST_LINE, STATISTICS, Fixed, Host, Ledger, ProgramRuns, Timed, Traffic, closed, within
+from harness.meters.ledger import cgroups
+from harness.meters.libbpf import Held, checked, library, program_info
+from harness.meters.port import MeterError, Subject
+from harness.meters.tracing import bcc, compiled, lacking, offsets
+from harness.model.bench import LoadKind
+from harness.model.result import Metric
+from harness.traffic.port import LoadResult
+
+LINES, HOSTS, KSOFTIRQD = 32, 8, 255  # as in account.c
+OFFSETS = {
+    **events.OFFSETS,
+    "NET_OF_SOCK": ("sock_common", "skc_net"),
+    "FUNCTION_OF_TIMER": ("timer_list", "function"),
+    "FUNCTION_OF_WORK": ("work_struct", "func"),
+}
+TIMERS = {
+    "WRITE": ("tcp_write_timer", "inet_connection_sock", "icsk_retransmit_timer"),
+    "ACK": ("tcp_delack_timer", "inet_connection_sock", "icsk_delack_timer"),
+    "KEEP": ("tcp_keepalive_timer", "sock", "sk_timer"),
+}
+"""TCP's timers: the function, and where in its structure the timer is."""
+INTERRUPTS = ("irq_handler", "local_timer", "reschedule", "call_function", "call_function_single", "irq_work")
+"""Pairs of tracepoints; all but the first are x86's."""
+HOST_NAMES = {
+    Host.LAB: "the lab's tasks",
+    Host.IDLE: "the idle task",
+    Host.KSOFTIRQD: "ksoftirqd",
+    Host.KWORKER: "kworkers",
+    Host.OTHER: "other tasks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """The compiled probes, and what of them this kernel can have attached, in that order."""
+
+    bpf: Any
+    probes: Sequence[tuple[bytes, bytes]]
+    counting: Sequence[tuple[bytes, bytes]]
+
+
+@cache
+def _program() -> _Program:
+    """Compiled and loaded, attached to nothing; once a process. Raises MeterError."""
+    flags, timers, psock = offsets(OFFSETS), _timers(), _psock()
+    with KernelTypes() as kernel:
+        interrupts = [pair for pair in INTERRUPTS if kernel.traces(f"{pair}_entry")]
+        sends = kernel.traces("sock_send_length")  # from Linux 6.3
+    # Ends before beginnings: an end without its beginning changes nothing, a beginning without its end would last.
+    probes = [("softirq_exit", "on_softirq_exit"), *((f"{pair}_exit", "on_irq_exit") for pair in interrupts)]
+    if timers:
+        probes += [("timer_expire_exit", "on_timer_exit"), ("timer_expire_entry", "on_timer_entry")]
+    if psock:
+        probes += [("workqueue_execute_end", "on_work_end"), ("workqueue_execute_start", "on_work_start")]
+    probes += [("softirq_entry", "on_softirq_entry"), *((f"{pair}_entry", "on_irq_entry") for pair in interrupts)]
+    probes += [("netif_receive_skb", "on_receive"), ("sched_switch", "on_switch")]
+    counting = [("net_dev_queue", "on_queue"), *([("sock_send_length", "on_send")] if sends else [])]
+    encoded = [[(point.encode(), function.encode()) for point, function in each] for each in (probes, counting)]
+    functions = list(dict.fromkeys(function for each in encoded for _, function in each))
+    return _Program(compiled("account.c", [*flags, *timers, *psock], functions), *encoded)
+
+
+def _timers() -> list[str]:
+    """Flags for TCP's timers; none where this kernel has others."""
+    flags = ["-DTCP_TIMERS"]
+    for name, (function, struct, member) in TIMERS.items():
+        try:
+            flags += offsets({f"{name}_OF_SOCK": (struct, member)})
+        except MeterError:
+            return []  # kept elsewhere from Linux 6.19
+        address = bcc().ksymname(function)
+        if address <= 0:
+            return []
+        flags.append(f"-D{name}_TIMER={address:#x}ULL")
+    return flags
+
+
+def _psock() -> list[str]:
+    """Flags for the work of sockets that programs redirect between; none where this kernel does not name it."""
+    address = bcc().ksymname("sk_psock_backlog")
+    if address <= 0:
+        return []
+    members = {"WORK_OF_PSOCK": ("sk_psock", "work"), "SOCK_OF_PSOCK": ("sk_psock", "sk")}
+    return [f"-DPSOCK_WORK={address:#x}ULL", *offsets(members)]
+
+
+def _visit_processors() -> None:
+    """Switch tasks on every processor: what runs there is timed from now on, and up to now."""
+    before = os.sched_getaffinity(0)
+    try:
+        for processor in before:
+            os.sched_setaffinity(0, {processor})
+            time.sleep(1e-6)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _places(subject: Subject) -> Iterator[tuple[str, Place]]:
+    """Every place of the lab, with the name of its network work."""
+    taken = [subject.client, *subject.servers]
+    yield "client-network", subject.client
+    yield from (("server-network", each) for each in subject.servers)
+    for node in subject.lab.nodes:
+        yield "node-network", node
+        for pod in (*node.pods, *node.outside):
+            if all(pod.netns != each.netns for each in taken):
+                yield "other-network", pod
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def _ksoftirqd() -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if entry.read_text().startswith("ksoftirqd/"):
+                found.append(int(entry.parent.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
+
+
+class AccountReading:
+    """One ledger, of what happens between begin and end."""
+
+    def __init__(self, held: Held, subject: Subject) -> None:
+        self._program = _program()
+        self._bpf = self._program.bpf
+        self._folder = subject.lab.nodes[0].cgroup.parent
+        self._cgroups = {_inode(path): name for name, paths in cgroups(subject).items() for path in paths}
+        self._spaces = {_inode(place.netns): name for name, place in _places(subject)}
+        self._nodes = [_inode(node.netns) for node in subject.lab.nodes]
+        self._tasks = list(dict.fromkeys(self._cgroups.values()))
+        self._networks = list(dict.fromkeys(self._spaces.values()))
+        self._names = [*self._tasks, *self._networks]
+        self._programs = {fd: program_info(fd)[0].type for c in subject.components for fd in map(held.program, c.programs)}
+        self._tracing = [each.fd for bpf in (self._bpf, events.program()) for each in bpf.funcs.values()]
+        self._held = held
+        self._attached = ExitStack()
+        self._before: dict[int, Runs] = {}
+        self._spent: dict[int, Runs] = {}
+        self._billed = 0.0
+
+    def begin(self) -> None:
+        self._fill()
+        self._attached.callback(os.close, checked(library().bpf_enable_stats(RUN_TIME), "switching BPF statistics on"))
+        # Where the plane's programs run is counted only where it has any.
+        for tracepoint, function in (*(self._program.counting if self._programs else ()), *self._program.probes):
+            try:
+                self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
+            except Exception as error:  # bcc raises bare Exception
+                raise MeterError(f"tracepoint {tracepoint.decode()} cannot be traced: {error}") from None
+            self._attached.callback(_detach, self._bpf, tracepoint)
+        _visit_processors()
+        self._before = {fd: program_runs(fd) for fd in (*self._programs, *self._tracing)}
+        self._billed = cpu_usage(self._folder).usage
+
+    def _fill(self) -> None:
+        bpf = self._bpf
+        for name in (b"cpus", b"spent", b"runs", b"run_of_thread", b"received", b"queued", b"sent"):
+            bpf[name].clear()
+        for name in (b"line_of_cgroup", b"line_of_net", b"nodes", b"threads"):
+            bpf[name].clear()
+        for place, value in enumerate((_inode(self._folder), len(self._folder.relative_to(root()).parts))):
+            bpf[b"lab"][place] = bpf[b"lab"].Leaf(value)
+        keys = {
+            b"line_of_cgroup": {key: self._number(name) for key, name in self._cgroups.items()},
+            b"line_of_net": {key: self._number(name) for key, name in self._spaces.items()},
+            b"nodes": dict.fromkeys(self._nodes, 1),
+            b"threads": dict.fromkeys(_ksoftirqd(), KSOFTIRQD),
+        }
+        for name, entries in keys.items():
+            table = bpf[name]
+            for key, value in entries.items():
+                table[table.Key(key)] = table.Leaf(value)
+
+    def _number(self, name: str) -> int:
+        number = FIRST_LINE + self._names.index(name)
+        if number >= LINES:
+            raise MeterError(f"the cost ledger has no room for {len(self._names)} lines; it has {LINES - FIRST_LINE}")
+        return number
+
+    def end(self) -> None:
+        self._billed = cpu_usage(self._folder).usage - self._billed
+        after = {fd: program_runs(fd) for fd in self._before}
+        _visit_processors()
+        self._attached.close()
+        self._spent = {fd: after[fd] - before for fd, before in self._before.items()}
+
+    def metrics(self, load: LoadResult) -> Sequence[Metric]:
+        if not load.count:
+            return ()
+        share = 1e-9 / load.count
+        ledger = closed(self._timed())
+        metrics = [Metric("cpu_ledger_per_request", spent * share, "s", line) for line, spent in ledger.lines.items()]
+        metrics.append(Metric("cpu_ledger_per_request", ledger.total * share, "s"))
+        metrics.append(Metric("cpu_ledger_residual", ledger.residual, "1"))
+        metrics += self._beside(ledger, share)
+        metrics.append(Metric("cpu_billed_while_traced", self._billed / load.count, "s"))
+        return metrics
+
+    def _beside(self, ledger: Ledger, share: float) -> Iterator[Metric]:
+        """In whose time network work was done, what each thread ran (with what interrupted it), and what tracing cost."""
+        for host, spent in ledger.network_in.items():
+            yield Metric("network_time_per_request", spent * share, "s", HOST_NAMES[host])
+        for (line, thread), spent in sorted(self._threads().items()):
+            yield Metric("thread_time_per_request", spent * share, "s", f"{line}: {thread}")
+        runs = [self._spent[fd] for fd in self._tracing]
+        cost = sum(each.nanoseconds + STATISTICS * each.count for each in runs)
+        yield Metric("tracing_per_request", cost * share, "s")
+
+    def _timed(self) -> Timed:
+        cells = [_sum(self._bpf[b"spent"], place) for place in range(LINES * HOSTS)]
+
+        def spent(number: int, host: Host) -> float:
+            return float(cells[number * HOSTS + host])
+
+        tasks = {name: spent(self._number(name), Host.LAB) for name in self._tasks}
+        kinds: dict[int, Runs] = {}
+        for fd, kind in self._programs.items():
+            kinds[kind] = kinds.get(kind, Runs(0, 0)) + self._spent[fd]
+        traffic = Traffic(*(self._counted(name) for name in (b"received", b"queued", b"sent")))
+        return Timed(
+            tasks,
+            {(name, host): spent(self._number(name), host) for name in self._networks for host in Host},
+            {(fixed, host): spent(fixed, host) for fixed in Fixed for host in Host},
+            float(_sum(self._bpf[b"runs"], 0)),
+            [
+                ProgramRuns(runs.nanoseconds, runs.count, within(kind, traffic, tasks, self._networks))
+                for kind, runs in kinds.items()
+            ],
+        )
+
+    def _counted(self, table: bytes) -> dict[str, float]:
+        return {name: float(_sum(self._bpf[table], self._number(name))) for name in self._names}
+
+    def _threads(self) -> Mapping[tuple[str, str], int]:
+        names = {FIRST_LINE + place: name for place, name in enumerate(self._names)} | {Fixed.UNNAMED: "no component"}
+        return {
+            (names[key.line], key.name.decode(errors="replace")): sum(values)
+            for key, values in self._bpf[b"run_of_thread"].items()
+        }
+
+    def attachments(self) -> Mapping[str, str]:
+        return {}
+
+    def close(self) -> None:
+        self._attached.close()
+        self._held.close()
+
+
+def _detach(bpf: Any, tracepoint: bytes) -> None:
+    bpf.detach_raw_tracepoint(tp=tracepoint)
+
+
+def _sum(table: Any, place: int) -> int:
+    return sum(table[place])
+
+
+class Account:
+    """The cost ledger of each request."""
+
+    name = "cost-ledger"
+    kinds = frozenset({LoadKind.TRACE.value})
+
+    def available(self) -> str | None:
+        return lacking()
+
+    def open(self, subject: Subject) -> AccountReading:
+        held = Held()
+        try:
+            return AccountReading(held, subject)
+        except MeterError:
+            held.close()
+            raise
+
+
+METERS = (Account(),)
