@@ -157,27 +157,30 @@ static u32 *line_of_sock(u64 sock)
 /* The task that leaves the processor is still the current one here. */
 int on_switch(struct bpf_raw_tracepoint_args *ctx)
 {
-	u64 now = bpf_ktime_get_ns(), *sum;
+	u64 now = bpf_ktime_get_ns(), none = 0, since, *sum, *run;
 	struct cpu *cpu = this_cpu();
 	struct thread thread = {};
 	u32 host, zero = 0;
-	u64 none = 0;
 
 	if (!cpu)
 		return 0;
 	host = charge(cpu, now, &thread.line);
-	if (cpu->since && host == HOST_LAB) {
-		sum = runs.lookup(&zero);
-		if (sum)
-			*sum += now - cpu->since;
-		bpf_get_current_comm(&thread.name, sizeof(thread.name));
-		sum = run_of_thread.lookup_or_try_init(&thread, &none);
-		if (sum)
-			*sum += now - cpu->since;
-	}
 	cpu->irq = cpu->softirq = cpu->net = 0; /* no switch happens in either */
+	since = cpu->since;
+	if (!since || host != HOST_LAB) {
+		proceed(cpu, host);
+		cpu->since = cpu->last;
+		return 0;
+	}
+	bpf_get_current_comm(&thread.name, sizeof(thread.name));
+	run = run_of_thread.lookup_or_try_init(&thread, &none);
+	sum = runs.lookup(&zero);
 	proceed(cpu, host);
-	cpu->since = cpu->last;
+	cpu->since = cpu->last; /* this boundary is still in the time of who leaves, as tracing */
+	if (run)
+		*run += cpu->last - since;
+	if (sum)
+		*sum += cpu->last - since;
 	return 0;
 }
 
@@ -236,6 +239,24 @@ int on_receive(struct bpf_raw_tracepoint_args *ctx)
 	if (cpu->pending && cpu->since)
 		add(net, host, cpu->pending);
 	cpu->pending = 0;
+	proceed(cpu, host);
+	return 0;
+}
+
+/* TCP takes in a segment: programs may have brought it to another namespace's socket since it was received. */
+int on_segment(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct cpu *cpu = this_cpu();
+	u32 host, line, *found;
+
+	if (!cpu || cpu->softirq != NET_RX || cpu->irq)
+		return 0;
+	found = line_of_sock(ctx->args[0]);
+	if (!found || *found == cpu->net)
+		return 0;
+	host = charge(cpu, now, &line);
+	cpu->net = *found;
 	proceed(cpu, host);
 	return 0;
 }

@@ -76,7 +76,11 @@ def _program() -> _Program:
         probes += [("workqueue_execute_end", "on_work_end"), ("workqueue_execute_start", "on_work_start")]
     probes += [("softirq_entry", "on_softirq_entry"), *((f"{pair}_entry", "on_irq_entry") for pair in interrupts)]
     probes += [("netif_receive_skb", "on_receive"), ("sched_switch", "on_switch")]
-    counting = [("net_dev_queue", "on_queue"), *([("sock_send_length", "on_send")] if sends else [])]
+    counting = [
+        ("tcp_probe", "on_segment"),
+        ("net_dev_queue", "on_queue"),
+        *([("sock_send_length", "on_send")] if sends else []),
+    ]
     encoded = [[(point.encode(), function.encode()) for point, function in each] for each in (probes, counting)]
     functions = list(dict.fromkeys(function for each in encoded for _, function in each))
     return _Program(compiled("account.c", [*flags, *timers, *psock], functions), *encoded)
@@ -158,7 +162,8 @@ class AccountReading:
         self._networks = list(dict.fromkeys(self._spaces.values()))
         self._names = [*self._tasks, *self._networks]
         self._programs = {fd: program_info(fd)[0].type for c in subject.components for fd in map(held.program, c.programs)}
-        self._tracing = [each.fd for bpf in (self._bpf, events.program()) for each in bpf.funcs.values()]
+        self._tracing = [each.fd for each in self._bpf.funcs.values()]
+        self._counting = {events.program().funcs[function].fd: function for function in events.probes().values()}
         self._held = held
         self._attached = ExitStack()
         self._before: dict[int, Runs] = {}
@@ -176,7 +181,7 @@ class AccountReading:
                 raise MeterError(f"tracepoint {tracepoint.decode()} cannot be traced: {error}") from None
             self._attached.callback(_detach, self._bpf, tracepoint)
         _visit_processors()
-        self._before = {fd: program_runs(fd) for fd in (*self._programs, *self._tracing)}
+        self._before = {fd: program_runs(fd) for fd in (*self._programs, *self._tracing, *self._counting)}
         self._billed = cpu_usage(self._folder).usage
 
     def _fill(self) -> None:
@@ -229,9 +234,22 @@ class AccountReading:
             yield Metric("network_time_per_request", spent * share, "s", HOST_NAMES[host])
         for (line, thread), spent in sorted(self._threads().items()):
             yield Metric("thread_time_per_request", spent * share, "s", f"{line}: {thread}")
-        runs = [self._spent[fd] for fd in self._tracing]
-        cost = sum(each.nanoseconds + STATISTICS * each.count for each in runs)
-        yield Metric("tracing_per_request", cost * share, "s")
+        yield Metric("tracing_per_request", self._cost_of_tracing() * share, "s")
+
+    def _cost_of_tracing(self) -> float:
+        """Nanoseconds that tracing took of the lab's tasks: of this ledger's programs, and of those that count events.
+
+        The kernel's statistics know how long each ran on the whole machine. The lab's part of the ledger's is as its own clock
+        says; a counting program is taken at its mean, as often as it counted something of the lab.
+        """
+        whole = _cost(sum((self._spent[fd] for fd in self._tracing), Runs(0, 0)))
+        timed = {host: _sum(self._bpf[b"spent"], Fixed.TRACING * HOSTS + host) for host in Host}
+        cost = whole * timed[Host.LAB] / max(sum(timed.values()), 1)
+        counted = events.counted()
+        for fd, function in self._counting.items():
+            runs = self._spent[fd]
+            cost += _cost(runs) / max(runs.count, 1) * counted.get(function, 0)
+        return cost
 
     def _timed(self) -> Timed:
         cells = [_sum(self._bpf[b"spent"], place) for place in range(LINES * HOSTS)]
@@ -275,6 +293,10 @@ class AccountReading:
 
 def _detach(bpf: Any, tracepoint: bytes) -> None:
     bpf.detach_raw_tracepoint(tp=tracepoint)
+
+
+def _cost(runs: Runs) -> float:
+    return runs.nanoseconds + STATISTICS * runs.count
 
 
 def _sum(table: Any, place: int) -> int:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from harness.lab.port import Place
+from harness.meters.btf import KernelTypes
 from harness.meters.ledger import cgroups
 from harness.meters.port import MeterError, Subject
 from harness.meters.tracing import compiled, lacking, offsets
@@ -26,14 +27,24 @@ PROBES = {
     b"sys_enter": b"on_syscall",
     b"net_dev_queue": b"on_queue",
     b"netif_receive_skb": b"on_receive",
+    b"skb_copy_datagram_iovec": b"on_copy",
+    b"sock_recv_length": b"on_read",
+    b"sock_send_length": b"on_send",
 }
+SINCE_6_3 = (b"sock_recv_length", b"sock_send_length")
 OFFSETS = {
     "DEVICE_OF_SKB": ("sk_buff", "dev"),
     "NET_OF_DEVICE": ("net_device", "nd_net"),
     "NS_OF_NET": ("net", "ns"),
     "INUM_OF_NS": ("ns_common", "inum"),
 }
-TASK_METRICS = {"context_switches": ("switches",), "syscalls": ("syscalls",)}
+TASK_METRICS = {
+    "context_switches": ("switches",),
+    "syscalls": ("syscalls",),
+    "copies": ("copied", "queue_read"),
+    "copies_from_queues": ("queue_read",),
+    "copies_from_user": ("sent",),
+}
 PACKET_METRICS = {
     "net_dev_queue": ("queued",),
     "netif_receive_skb": ("received",),
@@ -43,9 +54,38 @@ PACKET_METRICS = {
 
 
 @cache
+def probes() -> Mapping[bytes, bytes]:
+    """Tracepoints that this kernel has, each with its function."""
+    with KernelTypes() as kernel:
+        return {
+            point: function for point, function in PROBES.items() if point not in SINCE_6_3 or kernel.traces(point.decode())
+        }
+
+
+@cache
 def program() -> Any:
     """The compiled and loaded probes, attached to nothing; a fifth of a second the first time. Raises MeterError."""
-    return compiled("events.c", offsets(OFFSETS), list(PROBES.values()))
+    return compiled("events.c", offsets(OFFSETS), list(probes().values()))
+
+
+def counted() -> Mapping[bytes, int]:
+    """How often each function counted something in the latest reading."""
+    fields = {
+        b"tasks": {
+            b"on_switch": ("switches",),
+            b"on_syscall": ("syscalls",),
+            b"on_copy": ("copied",),
+            b"on_read": ("copied", "queue_read"),
+            b"on_send": ("sent",),
+        },
+        b"packets": {b"on_queue": ("queued",), b"on_receive": ("received",)},
+    }
+    counts: dict[bytes, int] = {}
+    for table, functions in fields.items():
+        entries = [each for _, per_cpu in program()[table].items() for each in per_cpu]
+        for function, names in functions.items():
+            counts[function] = sum(getattr(entry, name) for entry in entries for name in names)
+    return counts
 
 
 def _detach(bpf: Any, tracepoint: bytes) -> None:
@@ -64,11 +104,12 @@ class EventsReading:
         self._packets: dict[str, dict[str, int]] = {}
 
     def begin(self) -> None:
+        self._bpf[b"reading"].clear()
         for table, keys in ((self._bpf[b"tasks"], self._cgroups), (self._bpf[b"packets"], self._namespaces)):
             table.clear()
             for key in keys:
                 table[table.Key(key)] = table.Leaf()  # a structure of zeros for each CPU
-        for tracepoint, function in PROBES.items():
+        for tracepoint, function in probes().items():
             try:
                 self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
             except Exception as error:  # bcc raises bare Exception
