@@ -121,7 +121,7 @@ class Traffic:
 
 
 SCHED_CLS, XDP, SK_MSG, SYSCALL = 3, 6, 16, 31  # BPF_PROG_TYPE_* of linux/bpf.h
-AGENT = "agent"
+AGENT = "agent"  # how the names of agents end
 NODES = "node-network"
 
 
@@ -129,8 +129,8 @@ def within(kind: int, traffic: Traffic, tasks: Mapping[str, float], networks: Co
     """In whose time programs of a type (``BPF_PROG_TYPE_*``) run, as weights by line.
 
     At devices (tc, XDP), all of which are the nodes': with the packets that nodes take in and hand on, wherever that is done.
-    At sends (``sk_msg``): with whoever sends. Called by an agent: in its time. All others at sockets (``sk_skb``, ``sock_ops``):
-    with the packets that namespaces take in. Where nothing of the kind was counted: with the tasks, by their own time.
+    At sends (``sk_msg``): with whoever sends. Called by an agent (``syscall``): in its time. All others, at sockets: with the
+    packets that namespaces take in. Where nothing of the kind was counted: with the tasks, by their own time.
     """
     if kind in (SCHED_CLS, XDP):
         weights = dict(traffic.queued)
@@ -138,7 +138,7 @@ def within(kind: int, traffic: Traffic, tasks: Mapping[str, float], networks: Co
     elif kind == SK_MSG:
         weights = dict(traffic.sent)
     elif kind == SYSCALL:
-        weights = {AGENT: 1.0} if AGENT in tasks else {}
+        weights = {line: spent for line, spent in tasks.items() if line.endswith(AGENT)}
     else:
         weights = dict(traffic.received)
     known = {line: weight for line, weight in weights.items() if line in tasks or line in networks}

@@ -70,7 +70,7 @@ def program() -> Any:
 
 def counted() -> Mapping[bytes, int]:
     """How often each function counted something in the latest reading."""
-    fields = {
+    fields: dict[bytes, dict[bytes, Sequence[str]]] = {
         b"tasks": {
             b"on_switch": ("switches",),
             b"on_syscall": ("syscalls",),

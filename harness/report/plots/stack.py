@@ -15,9 +15,17 @@ _COMPONENTS = {
     "client-proxy": "#f6b78a",
     "server-proxy": "#dd8452",
     "other-proxy": "#fbdcc4",
+    "proxy": "#dd8452",
+    "client-network": "#dcebd3",
+    "node-network": "#b9d8a8",
+    "server-network": "#93bd7d",
+    "other-network": "#e9f3e4",
     "agent": "#8fc1e3",
     "maps": "#8fc1e3",
     "programs": "#4f9ccf",
+    "interrupts": "#f3e08d",
+    "foreign-network": "#f9f0c6",
+    "tracing": "#d9c2e9",
 }
 _OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
 
