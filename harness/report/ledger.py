@@ -22,7 +22,7 @@ CLOSES = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """A plane's ledger. ``closes`` is whether the residual is small enough; ``elsewhere`` says in whose time network work ran."""
+    """A plane's ledger. ``closes``: the residual is small enough. ``elsewhere``: in whose time network work ran."""
 
     plane: str
     total: str
