@@ -68,7 +68,7 @@ def _timers() -> list[str]:
             flags += offsets({f"{name}_OF_SOCK": (struct, member)})
         except MeterError:
             return []  # kept elsewhere from Linux 6.19
-        address = bcc().ksymname(function)
+        address = bcc().ksymname(function.encode())
         if address <= 0:
             return []
         flags.append(f"-D{name}_TIMER={address:#x}ULL")
@@ -77,7 +77,7 @@ def _timers() -> list[str]:
 
 def _psock() -> list[str]:
     """Flags for the work of sockets that programs redirect between; none where this kernel does not name it."""
-    address = bcc().ksymname("sk_psock_backlog")
+    address = bcc().ksymname(b"sk_psock_backlog")
     if address <= 0:
         return []
     members = {"WORK_OF_PSOCK": ("sk_psock", "work"), "SOCK_OF_PSOCK": ("sk_psock", "sk")}

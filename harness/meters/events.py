@@ -31,7 +31,8 @@ PROBES = {
     b"sock_recv_length": b"on_read",
     b"sock_send_length": b"on_send",
 }
-SINCE_6_3 = (b"sock_recv_length", b"sock_send_length")
+SINCE_6_3 = {b"sock_recv_length": "copies_from_queues", b"sock_send_length": "copies_from_user"}
+"""Tracepoints of Linux 6.3 and later, and what is not known without them."""
 OFFSETS = {
     "DEVICE_OF_SKB": ("sk_buff", "dev"),
     "NET_OF_DEVICE": ("net_device", "nd_net"),
@@ -124,7 +125,10 @@ class EventsReading:
     def metrics(self, load: LoadResult) -> Sequence[Metric]:
         if not load.count:
             return ()
-        counted = [(name, self._tasks) for name in TASK_METRICS] + [(name, self._packets) for name in PACKET_METRICS]
+        unknown = {metric for point, metric in SINCE_6_3.items() if point not in probes()}
+        counted = [(name, self._tasks) for name in TASK_METRICS if name not in unknown] + [
+            (name, self._packets) for name in PACKET_METRICS
+        ]
         metrics: list[Metric] = []
         for name, counts in counted:
             values = {component: counts[component][name] / load.count for component in counts}
