@@ -56,7 +56,7 @@ def _table(figures: Figures, cell: Cell) -> LedgerTable:
     planes = [plane for plane in figures.planes if figures.absolute(cell, plane, TOTAL)]
     parts = {plane: figures.components(cell, plane, TOTAL) for plane in planes}
     names = dict.fromkeys(name for each in parts.values() for name in each)
-    lines = [(name, [_said(parts[plane].get(name)) for plane in planes]) for name in names]
+    lines = [(name, [_said(row) if (row := parts[plane].get(name)) else "" for plane in planes]) for name in names]
     return LedgerTable(
         cell.scenario.title,
         cell.load.name,
