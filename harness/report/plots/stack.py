@@ -29,7 +29,7 @@ _COMPONENTS = {
     "foreign-network": "#f9f0c6",
     "tracing": "#d9c2e9",
 }
-NAMES = 6
+NAMES = 5
 """Of components, side by side above the bars."""
 _OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
 
