@@ -34,7 +34,6 @@ struct cpu {
 	u32 irq;     /* depth of interrupts */
 	u32 softirq; /* vector + 1 */
 	u32 net;     /* line of the packet or timer at work */
-	u32 unused;
 };
 
 struct thread {
@@ -157,7 +156,7 @@ static u32 *line_of_sock(u64 sock)
 /* The task that leaves the processor is still the current one here. */
 int on_switch(struct bpf_raw_tracepoint_args *ctx)
 {
-	u64 now = bpf_ktime_get_ns(), none = 0, since, *sum, *run;
+	u64 now = bpf_ktime_get_ns(), none = 0, since, *sum = 0, *run = 0;
 	struct cpu *cpu = this_cpu();
 	struct thread thread = {};
 	u32 host, zero = 0;
@@ -167,14 +166,11 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	host = charge(cpu, now, &thread.line);
 	cpu->irq = cpu->softirq = cpu->net = 0; /* no switch happens in either */
 	since = cpu->since;
-	if (!since || host != HOST_LAB) {
-		proceed(cpu, host);
-		cpu->since = cpu->last;
-		return 0;
+	if (since && host == HOST_LAB) {
+		bpf_get_current_comm(&thread.name, sizeof(thread.name));
+		run = run_of_thread.lookup_or_try_init(&thread, &none);
+		sum = runs.lookup(&zero);
 	}
-	bpf_get_current_comm(&thread.name, sizeof(thread.name));
-	run = run_of_thread.lookup_or_try_init(&thread, &none);
-	sum = runs.lookup(&zero);
 	proceed(cpu, host);
 	cpu->since = cpu->last; /* this boundary is still in the time of who leaves, as tracing */
 	if (run)

@@ -1,4 +1,4 @@
-"""Kernel events for each request: context switches and system calls by component, stack traversals by place.
+"""Kernel events for each request: context switches, system calls and copies by component, stack traversals by place.
 
 Tasks are attributed by cgroup. Packets are attributed by the network namespace of their device, never by cgroup: the
 kernel receives a packet in whichever task it interrupted. A *stack traversal* is a packet handed to a device
@@ -164,7 +164,7 @@ def _sums(table: Any, labels: Mapping[int, str], names: Mapping[str, Sequence[st
 
 
 class Events:
-    """Context switches, system calls and stack traversals for each request."""
+    """Context switches, system calls, copies and stack traversals for each request."""
 
     name = "events"
     kinds = frozenset({LoadKind.TRACE.value})
