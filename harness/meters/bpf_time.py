@@ -27,8 +27,15 @@ class Runs:
     nanoseconds: int
     count: int
 
+    def __add__(self, other: "Runs") -> "Runs":
+        return Runs(self.nanoseconds + other.nanoseconds, self.count + other.count)
 
-def _runs(fd: int) -> Runs:
+    def __sub__(self, other: "Runs") -> "Runs":
+        return Runs(self.nanoseconds - other.nanoseconds, self.count - other.count)
+
+
+def program_runs(fd: int) -> Runs:
+    """Runs of a program so far."""
     info, _ = program_info(fd)
     return Runs(info.run_time_ns, info.run_cnt)
 
@@ -46,12 +53,12 @@ class BpfTimeReading:
     def begin(self) -> None:
         if self._programs:
             self._statistics.callback(os.close, checked(library().bpf_enable_stats(RUN_TIME), "switching BPF statistics on"))
-        self._before = {fd: _runs(fd) for fd in self._programs}
+        self._before = {fd: program_runs(fd) for fd in self._programs}
 
     def end(self) -> None:
         sums: dict[str, list[Runs]] = defaultdict(list)
         for fd, name in self._programs.items():
-            after, before = _runs(fd), self._before[fd]
+            after, before = program_runs(fd), self._before[fd]
             sums[name].append(Runs(after.nanoseconds - before.nanoseconds, after.count - before.count))
         self._statistics.close()
         self._spent = {

@@ -9,6 +9,7 @@ from harness.meters.libbpf import library
 from harness.meters.port import MeterError
 
 KIND_STRUCT = 4
+KIND_TYPEDEF = 8
 KIND_FLAG = 1 << 31  # of btf_type.info: member offsets carry a bit-field size in their high byte
 
 
@@ -39,6 +40,10 @@ class KernelTypes:
         if bits is None:
             raise MeterError(f"this kernel has no struct {struct} with a member {member}; this meter does not know its version")
         return bits // 8
+
+    def traces(self, tracepoint: str) -> bool:
+        """Whether this kernel has the tracepoint."""
+        return int(library().btf__find_by_name_kind(self._btf, f"btf_trace_{tracepoint}".encode(), KIND_TYPEDEF)) > 0
 
     def _bits(self, identity: int, member: bytes) -> int | None:
         address = library().btf__type_by_id(self._btf, identity)

@@ -1,4 +1,4 @@
-"""Kernel events for each request: context switches and system calls by component, stack traversals by place.
+"""Kernel events for each request: context switches, system calls and copies by component, stack traversals by place.
 
 Tasks are attributed by cgroup. Packets are attributed by the network namespace of their device, never by cgroup: the
 kernel receives a packet in whichever task it interrupted. A *stack traversal* is a packet handed to a device
@@ -8,37 +8,44 @@ Only raw tracepoints are used: they need neither kprobes nor tracefs. Programs a
 only between begin and end, so that nothing but the load that is traced pays for them.
 """
 
-import os
-import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from harness.lab.port import Place
 from harness.meters.btf import KernelTypes
 from harness.meters.ledger import cgroups
 from harness.meters.port import MeterError, Subject
+from harness.meters.tracing import compiled, lacking, offsets
 from harness.model.bench import LoadKind
 from harness.model.result import Metric
 from harness.traffic.port import LoadResult
 
-HERE = Path(__file__).parent
 PROBES = {
     b"sched_switch": b"on_switch",
     b"sys_enter": b"on_syscall",
     b"net_dev_queue": b"on_queue",
     b"netif_receive_skb": b"on_receive",
+    b"skb_copy_datagram_iovec": b"on_copy",
+    b"sock_recv_length": b"on_read",
+    b"sock_send_length": b"on_send",
 }
+SINCE_6_3 = {b"sock_recv_length": "copies_from_queues", b"sock_send_length": "copies_from_user"}
+"""Tracepoints of Linux 6.3 and later, and what is not known without them."""
 OFFSETS = {
     "DEVICE_OF_SKB": ("sk_buff", "dev"),
     "NET_OF_DEVICE": ("net_device", "nd_net"),
     "NS_OF_NET": ("net", "ns"),
     "INUM_OF_NS": ("ns_common", "inum"),
 }
-TASK_METRICS = {"context_switches": ("switches",), "syscalls": ("syscalls",)}
+TASK_METRICS = {
+    "context_switches": ("switches",),
+    "syscalls": ("syscalls",),
+    "copies": ("copied", "queue_read"),
+    "copies_from_queues": ("queue_read",),
+    "copies_from_user": ("sent",),
+}
 PACKET_METRICS = {
     "net_dev_queue": ("queued",),
     "netif_receive_skb": ("received",),
@@ -47,38 +54,39 @@ PACKET_METRICS = {
 """The counters of events.c that add up to each metric."""
 
 
-@contextmanager
-def _stub_headers() -> Iterator[None]:
-    """bcc reads from the environment where kernel headers are; what stood there is put back."""
-    before = os.environ.get("BCC_KERNEL_SOURCE")
-    os.environ["BCC_KERNEL_SOURCE"] = str(HERE / "stubs")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["BCC_KERNEL_SOURCE"]
-        else:
-            os.environ["BCC_KERNEL_SOURCE"] = before
+@cache
+def probes() -> Mapping[bytes, bytes]:
+    """Tracepoints that this kernel has, each with its function."""
+    with KernelTypes() as kernel:
+        return {
+            point: function for point, function in PROBES.items() if point not in SINCE_6_3 or kernel.traces(point.decode())
+        }
 
 
 @cache
-def _program() -> Any:
+def program() -> Any:
     """The compiled and loaded probes, attached to nothing; a fifth of a second the first time. Raises MeterError."""
-    try:
-        from bcc import BPF  # noqa: PLC0415  # loads clang: only where events are traced, and not on every machine
-    except ImportError as error:
-        raise MeterError(f"bcc cannot be imported ({error}); install python3-bpfcc") from None
-    with KernelTypes() as kernel:
-        flags = [f"-D{name}={kernel.offset(struct, member)}" for name, (struct, member) in OFFSETS.items()]
-    flags += ["-I/usr/include", f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}"]
-    try:
-        with _stub_headers():
-            bpf = BPF(text=(HERE / "events.c").read_bytes(), cflags=flags)
-        for function in PROBES.values():
-            bpf.load_func(function, BPF.RAW_TRACEPOINT)
-    except Exception as error:  # bcc raises bare Exception, and prints the compiler's words itself
-        raise MeterError(f"bcc could not load the event probes ({error}); they need root and linux-libc-dev") from None
-    return bpf
+    return compiled("events.c", offsets(OFFSETS), list(probes().values()))
+
+
+def counted() -> Mapping[bytes, int]:
+    """How often each function counted something in the latest reading."""
+    fields: dict[bytes, dict[bytes, Sequence[str]]] = {
+        b"tasks": {
+            b"on_switch": ("switches",),
+            b"on_syscall": ("syscalls",),
+            b"on_copy": ("copied",),
+            b"on_read": ("copied", "queue_read"),
+            b"on_send": ("sent",),
+        },
+        b"packets": {b"on_queue": ("queued",), b"on_receive": ("received",)},
+    }
+    counts: dict[bytes, int] = {}
+    for table, functions in fields.items():
+        entries = [each for _, per_cpu in program()[table].items() for each in per_cpu]
+        for function, names in functions.items():
+            counts[function] = sum(getattr(entry, name) for entry in entries for name in names)
+    return counts
 
 
 def _detach(bpf: Any, tracepoint: bytes) -> None:
@@ -89,7 +97,7 @@ class EventsReading:
     """Counts between begin and end. Both keys, cgroup ids and namespace inodes, are inode numbers of files."""
 
     def __init__(self, subject: Subject) -> None:
-        self._bpf = _program()
+        self._bpf = program()
         self._cgroups = {path.stat().st_ino: name for name, paths in cgroups(subject).items() for path in paths}
         self._namespaces = {_inode(place): name for place, name in _places(subject)}
         self._attached = ExitStack()
@@ -97,11 +105,12 @@ class EventsReading:
         self._packets: dict[str, dict[str, int]] = {}
 
     def begin(self) -> None:
+        self._bpf[b"reading"].clear()
         for table, keys in ((self._bpf[b"tasks"], self._cgroups), (self._bpf[b"packets"], self._namespaces)):
             table.clear()
             for key in keys:
                 table[table.Key(key)] = table.Leaf()  # a structure of zeros for each CPU
-        for tracepoint, function in PROBES.items():
+        for tracepoint, function in probes().items():
             try:
                 self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
             except Exception as error:  # bcc raises bare Exception
@@ -116,7 +125,10 @@ class EventsReading:
     def metrics(self, load: LoadResult) -> Sequence[Metric]:
         if not load.count:
             return ()
-        counted = [(name, self._tasks) for name in TASK_METRICS] + [(name, self._packets) for name in PACKET_METRICS]
+        unknown = {metric for point, metric in SINCE_6_3.items() if point not in probes()}
+        counted = [(name, self._tasks) for name in TASK_METRICS if name not in unknown] + [
+            (name, self._packets) for name in PACKET_METRICS
+        ]
         metrics: list[Metric] = []
         for name, counts in counted:
             values = {component: counts[component][name] / load.count for component in counts}
@@ -152,19 +164,13 @@ def _sums(table: Any, labels: Mapping[int, str], names: Mapping[str, Sequence[st
 
 
 class Events:
-    """Context switches, system calls and stack traversals for each request."""
+    """Context switches, system calls, copies and stack traversals for each request."""
 
     name = "events"
     kinds = frozenset({LoadKind.TRACE.value})
 
     def available(self) -> str | None:
-        if find_spec("bcc") is None:
-            return "bcc for Python is missing; install python3-bpfcc (and give the environment system site packages)"
-        if not Path("/sys/kernel/btf/vmlinux").exists():
-            return "the kernel gives no type information (/sys/kernel/btf/vmlinux); it needs CONFIG_DEBUG_INFO_BTF"
-        if os.geteuid() != 0:
-            return "tracing needs root"
-        return None
+        return lacking()
 
     def open(self, subject: Subject) -> EventsReading:
         return EventsReading(subject)

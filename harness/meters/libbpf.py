@@ -37,7 +37,8 @@ class ProgramInfo(ctypes.Structure):
     """The head of ``struct bpf_prog_info`` (linux/bpf.h); what no meter reads is left out as bytes."""
 
     _fields_ = (
-        ("_before_maps", ctypes.c_uint8 * 52),
+        ("type", ctypes.c_uint32),
+        ("_before_maps", ctypes.c_uint8 * 48),
         ("nr_map_ids", ctypes.c_uint32),
         ("map_ids", ctypes.c_uint64),
         ("name", ctypes.c_char * 16),

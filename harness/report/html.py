@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import known_effects, machines, paths, sentences, tables, verdicts
+from harness.report import known_effects, ledger, machines, paths, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -24,6 +24,7 @@ class Page:
             "targets": tables.target_lines(run),
             "ratios": tables.ratio_lines(figures),
             "estimates": tables.estimate_lines(run),
+            "ledger": ledger.ledger_tables(figures),
             "noise": tables.noise_lines(run),
             "support": verdicts.support_table(run),
             "missing": missing(run),

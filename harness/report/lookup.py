@@ -15,6 +15,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "context_switches": ("trace",),
     "syscalls": ("trace",),
     "stack_traversals": ("trace",),
+    "cpu_ledger_per_request": ("trace",),
     "bpf_run_time": ("cost", "trace", "maximum"),
     "pss": ("cost",),
     "bpf_memory": ("cost",),

@@ -31,6 +31,10 @@ METRICS: dict[str, MetricText] = {
     "bpf_memory": MetricText("Memory of BPF", "memory of BPF programs and maps"),
     "context_switches": MetricText("Context switches per request", "context switches per request"),
     "syscalls": MetricText("System calls per request", "system calls per request"),
+    "cpu_ledger_per_request": MetricText("Cost ledger per request", "CPU per request by the cost ledger"),
+    "cpu_ledger_residual": MetricText("Residual of the cost ledger", "residual of the cost ledger"),
+    "copies": MetricText("Copies to user per request", "copies to user per request"),
+    "copies_from_user": MetricText("Copies from user per request", "copies from user per request"),
     "stack_traversals": MetricText("Stack traversals per request", "stack traversals per request"),
     "bpf_run_time": MetricText("Time per BPF program run", "time per BPF program run"),
     "bpf_time_per_request": MetricText("BPF time per request", "BPF time per request"),
@@ -55,6 +59,7 @@ METERS: dict[str, tuple[str, ...]] = {
     "cpu": ("cpu_per_request",),
     "memory": ("pss",),
     "events": ("context_switches", "syscalls", "stack_traversals"),
+    "cost-ledger": ("cpu_ledger_per_request",),
     "bpf-time": ("bpf_run_time",),
     "bpf-memory": ("bpf_memory",),
 }

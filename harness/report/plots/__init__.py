@@ -17,10 +17,12 @@ from harness.report.sentences import offered
 _BILLED = "CPU time as billed by cgroup accounting."
 _STACKS = (
     ("cpu_per_request", "CPU per request by component", _BILLED),
+    ("cpu_ledger_per_request", "Cost ledger by component", "Timed from boundary to boundary, tracing's own time among it."),
     ("cpu_per_gigabyte", "CPU per gigabyte by component", _BILLED),
     ("pss", "Memory of the data plane's processes", "Proportional set size: shared pages are shared out."),
     ("bpf_memory", "Memory of the data plane's BPF programs and maps", "As the kernel counts it."),
 )
+_BY_LOAD = ("cpu_per_request", "cpu_ledger_per_request")
 
 __all__ = ["Plot", "figure_plots", "ratio_plots"]
 
@@ -57,7 +59,7 @@ def _cost(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Iterator
     for metric, title, caption in _STACKS:
         cells = [cell for cell in figures.cells(scenario, metric) if _any(figures, cell, metric)]
         for cell in cells[:1] if metric in ("pss", "bpf_memory") else cells:
-            name = f"{title}, {cell.load.name}" if metric == "cpu_per_request" else title
+            name = f"{title}, {cell.load.name}" if metric in _BY_LOAD else title
             yield stack_plot(_key(scenario, cell.load.name, metric), figures, cell, metric, name, caption)
     for metric in ("context_switches", "syscalls", "stack_traversals"):
         for cell in figures.cells(scenario, metric):

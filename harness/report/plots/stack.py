@@ -1,5 +1,7 @@
 """A metric by component, stacked: CPU per request, memory."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -15,23 +17,34 @@ _COMPONENTS = {
     "client-proxy": "#f6b78a",
     "server-proxy": "#dd8452",
     "other-proxy": "#fbdcc4",
+    "proxy": "#dd8452",
+    "client-network": "#dcebd3",
+    "node-network": "#b9d8a8",
+    "server-network": "#93bd7d",
+    "other-network": "#e9f3e4",
     "agent": "#8fc1e3",
     "maps": "#8fc1e3",
     "programs": "#4f9ccf",
+    "interrupts": "#f3e08d",
+    "foreign-network": "#f9f0c6",
+    "tracing": "#d9c2e9",
 }
+NAMES = 5
+"""Of components, side by side above the bars."""
 _OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
 
 
 def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, caption: str) -> Plot:
     """Bars a plane, parts by component in one order, each part with its figure where it fits, the whole at the end."""
     parts = {plane: figures.components(cell, plane, metric) for plane in figures.planes}
-    order = _order([name for components in parts.values() for name in components])
+    order = _order([name for components in parts.values() for name, row in components.items() if row.estimate])
     totals = {plane: _total(figures, cell, plane, metric) for plane in figures.planes}
     largest = max([total for total in totals.values() if total is not None], default=0.0)
     unit = next(row.unit for row in figures.run.estimates if row.metric == metric and row.against is None)
     scale = scale_for(unit, largest)
     span = largest / scale.factor or 1.0
-    figure, (axes,) = canvas(ROW * (len(parts) + 0.4), figures.planes, top=0.3)
+    more = max(math.ceil(len(order) / NAMES) - 2, 0)
+    figure, (axes,) = canvas(ROW * (len(parts) + 0.4), figures.planes, top=0.3 + 0.16 * more)
     for place, (plane, components) in enumerate(parts.items()):
         widths = {name: (components[name].estimate or 0.0) / scale.factor for name in order if name in components}
         end = max(_bar(axes, place, widths, order, span), (totals[plane] or 0.0) / scale.factor)
@@ -85,7 +98,7 @@ def _name_components(figure: Figure, order: dict[str, str]) -> None:
         handles=[Patch(facecolor=shade, label=name) for name, shade in order.items()],
         loc="upper left",
         bbox_to_anchor=(0.01, 1.0),
-        ncols=6,
+        ncols=NAMES,
         frameon=False,
         fontsize=8,
         handlelength=1.0,
