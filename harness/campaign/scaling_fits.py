@@ -58,5 +58,5 @@ def _fit(scenario: ScalingScenario, metric: str, dataplane: str, rows: "pd.DataF
         "id": fit_id(metric, scenario, dataplane), "scenario": scenario.name, "title": scenario.title,
         "dataplane": dataplane, "metric": metric, "unit": str(rows["unit"].iloc[0]), "x": COUNTED[scenario.vary],
         "x_values": points, "values": [by_point[point] for point in points], "condition": condition(scenario, dataplane),
-        **asdict(line), "line": line.fits,
+        **asdict(line),
     }  # fmt: skip

@@ -46,7 +46,7 @@ def measure_pods(spot: Spot, plane: DataPlane) -> list[Metric]:
         _await_answered(lab, ASKED)
         if Measured.START_UP in wanted:
             found.append(Metric("start_up", time.monotonic() - begun, "s"))
-        if Measured.MEMORY in wanted or Measured.IDLE_CPU in wanted:
+        if any(component.pids for component in attachment.components()):
             time.sleep(SETTLE_SECONDS)
         if Measured.MEMORY in wanted:
             found += memory(attachment)
@@ -77,10 +77,15 @@ def memory(attachment: Attachment) -> list[Metric]:
 
 
 def idle_cpu(attachment: Attachment, seconds: float) -> list[Metric]:
-    """Processors that the plane's processes keep busy while nobody asks anything, as billed by cgroups."""
+    """Processors that the plane's processes keep busy while nobody asks anything, as billed by cgroups.
+
+    Programs of the kernel run when there are packets: a plane without processes takes none, and nothing is waited for.
+    """
     folders = {
         component.place.component_cgroup(component.name) for component in attachment.components() if component.place is not None
     }
+    if not folders:
+        return [Metric("idle_cpu", 0.0, "1")]
     begun, before = time.monotonic(), sum(cpu_usage(folder).usage for folder in folders)
     time.sleep(seconds)
     used = sum(cpu_usage(folder).usage for folder in folders) - before

@@ -16,7 +16,7 @@ LEVEL = 0.95
 MOST_RESIDUAL = 0.1
 """Of a point's own figure: where one lies further from the line, the points are said to lie on none."""
 
-FEWEST = 3  # values: two leave nothing to judge the line by
+FEWEST = 3  # values, and different x: two always lie on a line
 BAND_STEPS = 16
 
 
@@ -25,8 +25,9 @@ class Line:
     """``intercept + slope * x``, each with the interval that holds it with confidence ``level``, in the figures' unit.
 
     ``residual_max`` is the distance from the line, with its sign, of the point (the median of its repeats) that lies furthest
-    from it as a share of its own figure, which is ``residual_share``; ``residual_at`` is that point. ``band`` has, for some x,
-    the interval of the line itself. With fewer than three values, or one x, there is no line: NaN, and ``level`` 0.
+    from it as a share of its own figure, which is ``residual_share``; ``residual_at`` is that point. ``line``: whether that is
+    little enough, and there are three different x at least. ``points`` counts repeats. ``band`` has, for some x, the interval
+    of the line itself. With fewer than three values, or one x, there is no line: NaN, and ``level`` 0.
     """
 
     intercept: float
@@ -40,12 +41,8 @@ class Line:
     residual_share: float
     residual_at: float
     points: int
+    line: bool = False
     band: tuple[tuple[float, float, float], ...] = ()
-
-    @property
-    def fits(self) -> bool:
-        """Whether the points lie on the line."""
-        return self.level > 0 and self.residual_share <= MOST_RESIDUAL
 
 
 def line_through(values: Mapping[float, Sequence[float]]) -> Line:
@@ -64,14 +61,22 @@ def line_through(values: Mapping[float, Sequence[float]]) -> Line:
     )
     grid = np.unique(np.concatenate([np.linspace(0, xs.max(), BAND_STEPS), xs]))
     return Line(
-        float(found.intercept), *_interval(found.intercept, found.intercept_stderr, freedom),
-        float(found.slope), *_interval(found.slope, found.stderr, freedom),
-        LEVEL, residual, share, at, len(pairs), tuple(_at(float(x), xs, ys) for x in grid),
-    )  # fmt: skip
+        float(found.intercept),
+        *_interval(found.intercept, found.intercept_stderr, freedom),
+        float(found.slope),
+        *_interval(found.slope, found.stderr, freedom),
+        LEVEL,
+        residual,
+        share,
+        at,
+        points=len(pairs),
+        line=share <= MOST_RESIDUAL and len(set(xs.tolist())) >= FEWEST,
+        band=tuple(_at(float(x), xs, ys) for x in grid),
+    )
 
 
 def _interval(estimate: float, error: float, freedom: int) -> tuple[float, float]:
-    if not error:  # all repeats on the line: scipy's interval of no width is NaN
+    if not error > 0:  # all repeats on the line, where scipy's error is 0 or NaN: there is nothing to doubt
         return float(estimate), float(estimate)
     low, high = t.interval(LEVEL, freedom, loc=estimate, scale=error)
     return float(low), float(high)
