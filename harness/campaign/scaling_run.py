@@ -59,7 +59,9 @@ def resume(folder: Path, plan: ScalingPlan, fingerprint: Mapping[str, str], comm
         raise CampaignError(f"{folder} holds no scaling run: go on with it by the command that began it")
     for name, wanted in _fixed(plan, fingerprint).items():
         if record[name] != wanted:
-            raise CampaignError(f"{folder} was begun with another {name}: give what it was begun with, or start a new run")
+            raise CampaignError(
+                f"{folder} was not begun with this {name.removesuffix('s')}: give what it was begun with, or start a new run"
+            )
     journal.append("resumed", command=command)
     return journal
 

@@ -54,14 +54,23 @@ def test_the_shipped_scenarios_cover_what_is_promised():
     ("change", "said"),
     [
         (("clusters: 10", "cluster: 10"), 'a.yaml:6: unknown field "cluster" (did you mean "clusters"?)'),
-        (("clusters: 10", "clusters: 11"), "a.yaml:6: clusters: odd, but each Service is two: one of IPv4, one of IPv6; write an even number"),
+        (
+            ("clusters: 10", "clusters: 11"),
+            "a.yaml:6: clusters: odd, but each Service is two: one of IPv4, one of IPv6; write an even number",
+        ),
         (("clusters: 10", 'clusters: "10"'), 'a.yaml:6: clusters: want an integer, found the string "10"'),
-        (("vary: pods", "vary: pod"), 'a.yaml:3: vary: want pods, policy-entries or dataplane, found the string "pod" (did you mean "pods"?)'),
+        (
+            ("vary: pods", "vary: pod"),
+            'a.yaml:3: vary: want pods, policy-entries or dataplane, found the string "pod" (did you mean "pods"?)',
+        ),
         (("[2, 10, 20]", "[2, 10]"), "a.yaml:4: points: want at least 3: two always lie on a line; write more"),
         (("[2, 10, 20]", "[2, 20, 10]"), "a.yaml:4: points: not ascending; sort them, each once"),
         (("[2, 10, 20]", "[2, 10, 10]"), "a.yaml:4: points: not ascending; sort them, each once"),
         (("[2, 10, 20]", "[1, 10, 20]"), "a.yaml:4: points[0]: want 2 to 200 pods, found 1"),
-        (("[memory]", "[packet]"), "a.yaml:7: measure[0]: packet is not measured by pods; there are memory, idle-cpu, start-up, policy-change"),
+        (
+            ("[memory]", "[packet]"),
+            "a.yaml:7: measure[0]: packet is not measured by pods; there are memory, idle-cpu, start-up, policy-change",
+        ),
         (("[memory]", "[memory, memory]"), "a.yaml:7: measure[1]: named twice; remove one"),
         (("[sidecar]", "[sidecar, sidecar]"), "a.yaml:5: dataplanes[1]: named twice; remove one"),
         (("[sidecar]", "[]"), "a.yaml:5: dataplanes: empty; write at least one"),
