@@ -73,6 +73,21 @@ class ScalingPlan:
         return found
 
 
+def twice_measured(plan: ScalingPlan) -> tuple[ScalingScenario, ScalingScenario] | None:
+    """Two scenarios of one plan that measure one thing on one data plane under one condition: their lines would share an id."""
+    first: dict[tuple[object, ...], ScalingScenario] = {}
+    for scenario in plan.scenarios:
+        if scenario.vary is Varied.DATAPLANE:
+            continue
+        condition = scenario.clusters if scenario.vary is Varied.PODS else max(scenario.points)
+        for name in plan.planes_of(scenario):
+            for measured in scenario.measure:
+                earlier = first.setdefault((scenario.vary, condition, name, measured), scenario)
+                if earlier is not scenario:
+                    return earlier, scenario
+    return None
+
+
 def scaling_plan(
     known: Sequence[ScalingScenario], mode: Mode, *, seed: int, dataplanes: Sequence[str] = (), named: bool = False
 ) -> ScalingPlan:

@@ -10,7 +10,7 @@ import typer
 
 from harness.campaign.folder import default_folder
 from harness.campaign.plan import Mode
-from harness.campaign.scaling_plan import DEFAULT_SEED, ScalingPlan, scaling_plan
+from harness.campaign.scaling_plan import DEFAULT_SEED, ScalingPlan, scaling_plan, twice_measured
 from harness.campaign.scaling_run import begin, resume, run, unsupported
 from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
@@ -95,6 +95,10 @@ def _planned(paths: list[Path], mode: Mode, seed: int, names: list[str]) -> Scal
         find(name)  # one that stands for no data plane is refused before anything is made
         if not any(name in scenario.dataplanes for scenario in plan.scenarios):
             raise UsageError(f"none of the scenarios is measured on {name}: add it to their dataplanes, or leave it out")
+    twice = twice_measured(plan)
+    if twice is not None:
+        one, other = (each.origin.file for each in twice)
+        raise UsageError(f"{one} and {other} measure the same under the same condition: give one of them, or run them apart")
     if not plan.spots():
         raise UsageError("there is nothing to measure: a quick run takes the scenarios that have quick points")
     return plan

@@ -4,7 +4,7 @@ import dataclasses
 
 from harness.campaign.plan import Mode, Unsupported
 from harness.campaign.scaling_fits import fit_id
-from harness.campaign.scaling_plan import ScalingPlan, scaling_plan
+from harness.campaign.scaling_plan import ScalingPlan, scaling_plan, twice_measured
 from harness.campaign.scaling_run import unsupported
 from harness.campaign.scaling_world import ASKED, RULES_OF_A_ROUTE, admitting, cluster, pod, services
 from harness.dataplanes import find
@@ -13,6 +13,7 @@ from harness.envoy.service_resources import service_clusters
 from harness.envoy.tuning import BEST
 from harness.lab.addressing import plan as addressed
 from harness.lab.service_addresses import service_addresses
+from harness.manifests.scaling import load_scaling
 from harness.mesh.grants import Cluster
 from harness.mesh.identity import identities
 from harness.mesh.policy import granted
@@ -59,6 +60,18 @@ def test_a_plane_without_services_is_unsupported_where_clusters_are_asked_for() 
     left = ScalingPlan(Mode.DEFAULT, (PODS,), 1, unsupported=(found,))
     assert left.planes_of(PODS) == ["sidecar"]
     assert isinstance(found, Unsupported)
+
+
+def test_two_scenarios_whose_lines_would_share_an_id_are_found() -> None:
+    other = dataclasses.replace(PODS, name="other", points=(2, 4, 6))
+    assert twice_measured(scaling_plan([PODS, COMPARED, other], Mode.DEFAULT, seed=1)) == (PODS, other)
+    for apart in (
+        dataclasses.replace(other, clusters=10),
+        dataclasses.replace(other, dataplanes=("node-proxy",)),
+        dataclasses.replace(other, measure=(Measured.IDLE_CPU,)),
+    ):
+        assert twice_measured(scaling_plan([PODS, apart], Mode.DEFAULT, seed=1)) is None
+    assert twice_measured(scaling_plan(load_scaling(), Mode.DEFAULT, seed=1)) is None
 
 
 def test_fits_are_found_by_ids_that_say_what_they_are_of() -> None:
