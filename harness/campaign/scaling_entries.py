@@ -16,7 +16,7 @@ from harness.mesh.layout import TABLE_WAYS
 from harness.meters.bpf_memory import BpfMemoryReading
 from harness.meters.libbpf import Held
 from harness.model.result import Metric
-from harness.model.scaling import ScalingScenario
+from harness.model.scaling import Measured, ScalingScenario
 from harness.traffic.port import LoadResult
 
 LOOKUPS = Path(harness.traffic.__file__).with_name("lookups.c")
@@ -31,6 +31,8 @@ NOTHING = LoadResult(1, 0, 1.0)
 
 def condition(scenario: ScalingScenario, dataplane: str) -> str:
     """What the entries stand in, in words."""
+    if Measured.REQUESTS in scenario.measure:
+        return "one policy"
     if dataplane == "ebpf":
         return f"{buckets_for(max(scenario.points)) * TABLE_WAYS} places"
     return "one set"

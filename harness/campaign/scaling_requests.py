@@ -25,7 +25,7 @@ SETTLE_SECONDS = 20.0
 MOST_SLOW = 0.01  # of the requests, where a plane has a fast path: else what is compared is the slow one
 
 
-class _Gauge:
+class LabCpu:
     """CPU seconds of all nodes and pods of a lab: whoever pays for an event is in it."""
 
     def __init__(self, lab: Lab) -> None:
@@ -57,7 +57,7 @@ def measure_requests(spot: Spot, plane: DataPlane) -> list[Metric]:
         stack.enter_context(serve(lab.pod(SERVER), PORT, lab.folder))
         attachment = stack.enter_context(plane.attach(lab))
         attachment.apply([one_rule()])
-        gauge = _Gauge(lab)
+        gauge = LabCpu(lab)
         _warm(lab, attachment, gauge)
         lost = _lost(attachment)
         result = _asked(lab, gauge)
@@ -68,11 +68,11 @@ def measure_requests(spot: Spot, plane: DataPlane) -> list[Metric]:
     return [*result.metrics, cpu, Metric("flows_lost", float(lost), "requests")]
 
 
-def _asked(lab: Lab, gauge: _Gauge) -> LoadResult:
+def _asked(lab: Lab, gauge: LabCpu) -> LoadResult:
     return Maximum().run(lab.pod(CLIENT), lab.pod(SERVER), PORT, LOAD, 0.0, gauge)
 
 
-def _warm(lab: Lab, attachment: Attachment, gauge: _Gauge) -> None:
+def _warm(lab: Lab, attachment: Attachment, gauge: LabCpu) -> None:
     """Load until requests go the fast way, where there is one; once, where there is none. Raises LoadFailed."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:

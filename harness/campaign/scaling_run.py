@@ -11,13 +11,14 @@ from harness.campaign.plan import Mode, Unsupported
 from harness.campaign.scaling_entries import measure_entries
 from harness.campaign.scaling_plan import ScalingPlan, Spot
 from harness.campaign.scaling_pods import measure_pods
+from harness.campaign.scaling_ports import measure_ports
 from harness.campaign.scaling_requests import measure_requests
 from harness.dataplanes.port import DataPlane, DataPlaneError, Feature, Yes
 from harness.lab.port import LabError
 from harness.mesh.errors import MeshError
 from harness.meters.port import MeterError
 from harness.model.result import Metric
-from harness.model.scaling import Varied
+from harness.model.scaling import Measured, Varied
 from harness.traffic.port import LoadFailed
 
 KIND = "scaling"
@@ -103,6 +104,8 @@ def _measured(spot: Spot, planes: Mapping[str, DataPlane]) -> list[Metric]:
     match spot.scenario.vary:
         case Varied.PODS:
             return measure_pods(spot, planes[spot.dataplane])
+        case Varied.POLICY_ENTRIES if Measured.REQUESTS in spot.scenario.measure:
+            return measure_ports(spot, planes[spot.dataplane])
         case Varied.POLICY_ENTRIES:
             return measure_entries(spot)
         case Varied.DATAPLANE:

@@ -21,6 +21,7 @@ MOST_PODS = 200
 MOST_CLUSTERS = 2000
 BOUNDS = {Varied.PODS: (2, MOST_PODS), Varied.POLICY_ENTRIES: (1, 1_000_000)}
 JUDGES_PACKETS = ("ebpf", "nftables")
+MOST_PORTS = 50_000  # that a policy can name beside those that programs need
 
 Points = Annotated[list[int], Field(min_length=1)]
 
@@ -108,10 +109,16 @@ def _inconsistent(document: Document, shape: ScalingShape) -> Iterator[Fault]:
     for position, name in enumerate(shape.dataplanes):
         if name in shape.dataplanes[:position]:
             yield document.fault(("dataplanes", position), "named twice; remove one")
-        if vary is Varied.POLICY_ENTRIES and name not in JUDGES_PACKETS:
+        if vary is Varied.POLICY_ENTRIES and "requests" not in shape.measure and name not in JUDGES_PACKETS:
             what = f"{name} has no table of policy entries of its own; there are {', '.join(JUDGES_PACKETS)}"
             yield document.fault(("dataplanes", position), what)
     yield from _points(document, shape, vary)
+    if vary is Varied.POLICY_ENTRIES and "requests" in shape.measure:
+        if len(shape.measure) > 1:
+            what = "requests are judged by policies that a data plane is given, packets by tables alone; make it two scenarios"
+            yield document.fault(("measure",), what)
+        if max([*(shape.points or [0]), *(shape.quick or [0])]) > MOST_PORTS:
+            yield document.fault(("points",), f"a policy has at most {MOST_PORTS} ports for requests to meet; write fewer")
     if shape.clusters and vary is not Varied.PODS:
         yield document.fault(("clusters",), "Envoys are told of clusters where pods are varied only; remove it")
     if shape.clusters % 2:

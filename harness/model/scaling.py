@@ -28,7 +28,7 @@ class Measured(StrEnum):
 
 MEASURABLE = {
     Varied.PODS: (Measured.MEMORY, Measured.IDLE_CPU, Measured.START_UP, Measured.POLICY_CHANGE),
-    Varied.POLICY_ENTRIES: (Measured.PACKET, Measured.MEMORY),
+    Varied.POLICY_ENTRIES: (Measured.PACKET, Measured.MEMORY, Measured.REQUESTS),
     Varied.DATAPLANE: (Measured.REQUESTS,),
 }
 """What can be measured while something is varied."""

@@ -47,6 +47,7 @@ METRICS: dict[str, MetricText] = {
     "packet_time_known": MetricText("Packet of a known flow", "time of a packet of a known flow"),
     "packet_time_judged": MetricText("Packet that policy judges", "time of a packet that policy judges"),
     "packet_time_base": MetricText("What measuring a packet takes", "time of the measuring itself"),
+    "policy_apply": MetricText("Applying the policy", "time of applying the policy"),
     "flows_lost": MetricText("Flow events lost", "flow events lost"),
 }
 

@@ -11,6 +11,8 @@ from command_line import MESHPROOF, Run, machine_state
 
 from harness.campaign.scaling_entries import measure_entries
 from harness.campaign.scaling_plan import Spot
+from harness.campaign.scaling_ports import measure_ports
+from harness.dataplanes import find
 from harness.model.origin import Origin
 from harness.model.scaling import Measured, ScalingScenario, Varied
 
@@ -77,6 +79,17 @@ def test_a_killed_run_goes_on_and_leaves_lines_and_a_clean_machine(tmp_path: Pat
     other = meshproof("scale", str(scenario), "--quick", "--out", str(folder), "--resume")
     assert other.returncode == 3
     assert "was not begun with this scenario" in other.stderr
+
+
+def test_requests_pass_a_policy_of_many_ports_of_which_theirs_is_the_last() -> None:
+    scenario = ScalingScenario(
+        "ports", "t", "w", Origin("p.yaml", 1), Varied.POLICY_ENTRIES, (10, 100, 500), ("nftables",), (Measured.REQUESTS,), 3
+    )
+    found = {each.name: each.value for each in measure_ports(Spot(1, scenario, 500, "nftables"), find("nftables"))}
+    assert found["errors"] == 0
+    assert found["throughput"] > 0
+    assert found["cpu_per_request"] > 0
+    assert found["policy_apply"] > 0
 
 
 @pytest.mark.parametrize("dataplane", ["ebpf", "nftables"])

@@ -79,6 +79,8 @@ def test_fits_are_found_by_ids_that_say_what_they_are_of() -> None:
     entries = dataclasses.replace(PODS, vary=Varied.POLICY_ENTRIES, points=(10, 1000, 100_000), clusters=0)
     assert fit_id("packet_time_judged", entries, "ebpf") == "packet-time-judged-per-entry/ebpf/262144-places"
     assert fit_id("packet_time_judged", entries, "nftables") == "packet-time-judged-per-entry/nftables/one-set"
+    ports = dataclasses.replace(entries, measure=(Measured.REQUESTS,))
+    assert fit_id("cpu_per_request", ports, "ebpf") == "cpu-per-request-per-entry/ebpf/one-policy"
     larger = dataclasses.replace(entries, points=(10, 1000, 500_000))
     assert fit_id("memory", larger, "ebpf") == "memory-per-entry/ebpf/2097152-places"
 

@@ -92,6 +92,19 @@ def test_entries_are_those_of_planes_that_have_a_table_of_them(tmp_path: Path):
     ]
 
 
+def test_requests_under_policies_are_asked_of_any_plane_up_to_as_many_ports_as_there_are(tmp_path: Path):
+    text = PODS.replace("vary: pods", "vary: policy-entries").replace("clusters: 10\n", "")
+    (tmp_path / "good.yaml").write_text(text.replace("[memory]", "[requests]"))
+    assert load_scaling([tmp_path / "good.yaml"])[0].dataplanes == ("sidecar",)
+    assert refused(tmp_path, text.replace("[memory]", "[requests]").replace("20]", "60000]")) == [
+        "a.yaml:4: points: a policy has at most 50000 ports for requests to meet; write fewer"
+    ]
+    assert refused(tmp_path, text.replace("[memory]", "[memory, requests]")) == [
+        "a.yaml:6: measure: requests are judged by policies that a data plane is given, packets by tables alone; "
+        "make it two scenarios"
+    ]
+
+
 def test_compared_data_planes_have_no_points_and_are_two(tmp_path: Path):
     text = PODS.replace("vary: pods", "vary: dataplane").replace("[memory]", "[requests]").replace("clusters: 10\n", "")
     assert refused(tmp_path, text) == [
