@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ONE = {Varied.PODS: "pod", Varied.POLICY_ENTRIES: "entry"}
 COUNTED = {Varied.PODS: "pods", Varied.POLICY_ENTRIES: "policy entries"}
 NO_COSTS = ("policy_change_late", "packet_time_base", "throughput", "errors")
-"""What is measured beside costs that grow: what went wrong, what measuring itself takes, and a rate, which only falls with them."""
+"""What is measured beside costs that grow: what went wrong, what measuring itself takes, and a rate, which falls."""
 
 
 def condition(scenario: ScalingScenario, dataplane: str) -> str:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.report.metrics import metric_text
+from harness.report.metrics import METRICS, metric_text
 from harness.report.quantity import digits, interval, quantity, ratio, ratio_interval
 from harness.report.run import EstimateRow, FitRow, Run
 
@@ -94,9 +94,13 @@ def residual(fit: FitRow) -> str:
 def pictured(run: Run) -> list[list[FitRow]]:
     """The fits that share a picture: of one metric over one thing that grows. What is always 0 has none."""
     shown = [fit for fit in run.fits if fit.level and fit.metric not in PARTS and any(map(any, fit.values))]
-    key = {id(fit): (fit.x, fit.metric) for fit in shown}
-    ordered = sorted(shown, key=lambda fit: key[id(fit)])
-    return [list(together) for _, together in groupby(ordered, key=lambda fit: key[id(fit)])]
+    order = {name: place for place, name in enumerate(METRICS)}
+
+    def key(fit: FitRow) -> tuple[str, int, str]:
+        return fit.x, order.get(fit.metric, len(order)), fit.metric
+
+    ordered = sorted(shown, key=lambda fit: (fit.x != "pods", *key(fit)))
+    return [list(together) for _, together in groupby(ordered, key=key)]
 
 
 def scaling_text(run: Run) -> list[str]:
@@ -107,9 +111,8 @@ def scaling_text(run: Run) -> list[str]:
         for row in subject.fits:
             if row.fit.metric not in PARTS:
                 head = f"  {row.fit.dataplane}, {row.fit.condition}: {row.metric}"
-                lines.append(
-                    f"{head}: {row.before} + {row.each} ({row.each_interval}); worst point {row.residual}: {row.verdict}"
-                )
+                sum_ = f"{row.before} - {row.each[1:]}" if row.each.startswith("-") else f"{row.before} + {row.each}"
+                lines.append(f"{head}: {sum_} ({row.each_interval}); worst point {row.residual}: {row.verdict}")
         lines += [
             f"  {row.dataplane}: {row.metric} {row.figure}{', ' * bool(row.times)}{row.times}" for row in subject.compared
         ]
