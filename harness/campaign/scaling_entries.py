@@ -23,7 +23,8 @@ LOOKUPS = Path(harness.traffic.__file__).with_name("lookups.c")
 PACKETS = 100_000
 ROUNDS = 5
 LOAD_SECONDS = 120.0  # nft takes some three seconds for 500,000 elements
-RELEASE_SECONDS = 0.3  # after which the kernel has freed what another table held
+RELEASE_SECONDS = 5.0  # within which the kernel has freed what the table before this one held
+STILL = (0.2, 256 << 10)  # seconds between two readings, and the bytes by which those of a kernel at rest differ
 PORTS = 1000  # as lookups.c counts
 TABLE = "inet scaling"
 NOTHING = LoadResult(1, 0, 1.0)
@@ -69,15 +70,14 @@ def _nftables(entries: int) -> Iterator[Metric]:
         chain = "chain out { type filter hook output priority 0; policy accept; "
         _nft(sender, f"table {TABLE} {{ {chain}meta l4proto udp drop; }}\n}}\n")
         base = _refused(sender, entries)
-        time.sleep(RELEASE_SECONDS)
-        before = _kernel_memory()
+        before = _settled_memory()
         own = sender.pod.ip(4)
         elements = ", ".join(f"{own} . {address} . udp . {port}" for address, port in _elements(entries))
         kind = "type ipv4_addr . ipv4_addr . inet_proto . inet_service"
         rule = "ip saddr . ip daddr . meta l4proto . udp dport @entries drop;"
         filled = f"table {TABLE} {{ set entries {{ {kind}; elements = {{ {elements} }}; }}\n{chain}{rule} }}\n}}\n"
         _nft(sender, f"delete table {TABLE}\n{filled}")
-        grown = _kernel_memory() - before
+        grown = _settled_memory() - before
         judged = _refused(sender, entries)
     yield from _times({"judged": judged, "base": base})
     yield Metric("memory", float(max(grown, 0)), "B")
@@ -98,6 +98,18 @@ def _refused(pod: LabPod, elements: int) -> float:
     """Nanoseconds that sending a datagram takes which is refused."""
     words = [str(c_program(LOOKUPS)), str(elements), str(PACKETS), str(ROUNDS)]
     return statistics.median(float(line) for line in pod.run(words, component="client").stdout.split())
+
+
+def _settled_memory() -> int:
+    """``_kernel_memory`` once it moves no more, or after RELEASE_SECONDS: tables are freed some time after they are deleted."""
+    deadline = time.monotonic() + RELEASE_SECONDS
+    now = _kernel_memory()
+    while time.monotonic() < deadline:
+        time.sleep(STILL[0])
+        before, now = now, _kernel_memory()
+        if abs(now - before) <= STILL[1]:
+            break
+    return now
 
 
 def _kernel_memory() -> int:
