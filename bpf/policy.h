@@ -112,7 +112,9 @@ struct policy_entry {
 	__u32 rule; /* that allows or denies, and RULE_REQUESTS */
 };
 
+#ifndef POLICY_BUCKETS /* more is for measuring what a larger table would cost */
 #define POLICY_BUCKETS 65536
+#endif
 
 /* One cache line. */
 struct policy_bucket {

@@ -11,11 +11,12 @@ from typing import Any
 from harness.campaign.journal import CampaignError, Journal, Record
 from harness.campaign.plan import Mode, Plan, Unsupported, plan
 from harness.model.bench import BenchScenario
+from harness.model.scaling import ScalingScenario
 
 JOURNAL = "journal.jsonl"
 
 
-def digest(scenario: BenchScenario) -> str:
+def digest(scenario: BenchScenario | ScalingScenario) -> str:
     """A short fingerprint of all that a scenario asks, policies and topology included, wherever its files are."""
     written = json.dumps(_placeless(asdict(scenario)), sort_keys=True, default=str)
     return hashlib.sha256(written.encode()).hexdigest()[:16]

@@ -65,9 +65,11 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         "seconds": round(journal.seconds(), 1),
         "mode": str(plan.mode),
         "indicative": plan.mode is Mode.QUICK,
-        "command": _shown(record["command"]),
+        "command": shown(record["command"]),
         "fingerprint": {**found.fingerprint, "seed": str(plan.seed)},
-        "dataplanes": [_plane(name, plan, planes[name]) for name in names],
+        "dataplanes": [
+            plane_row(name, [arm.name for arm in plan.arms if arm.dataplane == name], planes[name]) for name in names
+        ],
         "scenarios": [_scenario(scenario, plan, samples) for scenario in plan.scenarios],
         "estimates": [asdict(row) for row in estimates],
         "noise_floor": [asdict(row) for row in floors],
@@ -90,7 +92,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
     try:
         samples.figures.to_parquet(folder / "samples.parquet", index=False)
         samples.histograms.to_parquet(folder / "histograms.parquet", index=False)
-        (folder / "run.json").write_text(json.dumps(_finite(run), indent=1, ensure_ascii=False) + "\n")
+        (folder / "run.json").write_text(json.dumps(finite(run), indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise CampaignError(f"{folder}: {error}; make room, then `meshproof bench --resume` writes the summary") from error
     failed = sum(row["outcome"] in ("fail", "error") for survey in surveys for row in survey["matrix"])
@@ -137,11 +139,12 @@ def _floor(floors: Sequence[NoiseFloor | None]) -> NoiseFloor | None:
     return max(known, key=lambda floor: floor.floor) if len(known) == len(floors) else None
 
 
-def _plane(name: str, plan: Plan, plane: DataPlane) -> dict[str, Any]:
+def plane_row(name: str, arms: Sequence[str], plane: DataPlane) -> dict[str, Any]:
+    """A row of ``dataplanes`` of run.json."""
     return {
         "name": name,
         "title": plane.title,
-        "arms": [arm.name for arm in plan.arms if arm.dataplane == name],
+        "arms": list(arms),
         "supports": {str(feature): _support(plane.supports(feature)) for feature in Feature},
         "paths": dict(plane.paths()) if isinstance(plane, NamesPaths) else {},
     }
@@ -199,17 +202,17 @@ def is_void(plan: Plan, samples: Samples) -> bool:
     return any((scenario.name, load.name) not in present for scenario in measured for load in plan.loads(scenario))
 
 
-def _shown(command: Sequence[str]) -> str:
+def shown(command: Sequence[str]) -> str:
     """The command with absolute paths cut to their last part: a run that is handed on says nothing of its machine's folders."""
     return shlex.join([Path(word).name if word.startswith("/") else word for word in command])
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON knows neither NaN nor infinity: both become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     return value

@@ -26,6 +26,7 @@ VERBS = {
     "doctor": Verb("doctor", "doctor", "Say what this machine lacks, and the command that mends it."),
     "bench": Verb("bench", "bench", "Compare data planes on this machine and write a report."),
     "worker": Verb("worker", "worker", "Measure blocks of campaigns that `bench --scheduler` spreads over machines."),
+    "scale": Verb("scale", "scale", "Measure how memory, idle CPU and latency grow with pods and policies."),
     "conform": Verb("conform", "conform", "Run conformance cases on data planes."),
     "mutate": Verb("mutate", "mutate", "Test the conformance suite with seeded faults."),
     "explain": Verb("explain", "explain", "Say what should become of flows under policies, and which rule decides."),

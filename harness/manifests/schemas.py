@@ -14,6 +14,7 @@ from harness.manifests.expectations import ExpectationsShape
 from harness.manifests.faults import FaultsShape
 from harness.manifests.flows import AskedFlow
 from harness.manifests.maturity import MaturityShape
+from harness.manifests.scaling import ScalingShape
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
 
@@ -28,6 +29,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "flows": TypeAdapter(list[AskedFlow]),
     "maturity": TypeAdapter(MaturityShape),
     "requests": TypeAdapter(list[CallShape]),
+    "scaling-scenario": TypeAdapter(ScalingShape),
     "topology": TypeAdapter(TopologyShape),
     "targets": TypeAdapter(TargetsShape),
 }

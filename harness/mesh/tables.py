@@ -20,7 +20,6 @@ from harness.mesh.layout import (
     ENDPOINT_BUCKETS,
     ENDPOINT_ENTRIES,
     IDENTITIES,
-    POLICY_BUCKETS,
     POLICY_ENTRY,
     PORT_TABLES,
     SUBJECT,
@@ -59,6 +58,7 @@ class Tables:
         self.endpoints = endpoints
         self._cidrs: list[dict[bytes, bytes]] = [{} for _ in range(BANKS)]
         self._policies = maps["policies"].memory()
+        self._buckets = maps["policies"].max_entries // BANKS
         self._places = {family: maps[f"endpoints{family}"].memory() for family in ENDPOINT_ENTRIES}
         self._subjects = maps["subjects"].memory()
         self._peers = maps["peer_classes"].memory()
@@ -108,9 +108,9 @@ class Tables:
         entries = [POLICY_ENTRY.pack(*entry, rule) for entry, rule in compiled.entries.items()]
         keys = [entry[:12] + b"\0\0\0\0" for entry in entries]
         table, mask = build(
-            entries, POLICY_ENTRY.size, keys, POLICY_BUCKETS, "policy entries (peers by ports of each set of labels)"
+            entries, POLICY_ENTRY.size, keys, self._buckets, "policy entries (peers by ports of each set of labels)"
         )
-        start = bank * POLICY_BUCKETS * TABLE_WAYS * POLICY_ENTRY.size
+        start = bank * self._buckets * TABLE_WAYS * POLICY_ENTRY.size
         self._policies[start : start + len(table)] = table
         U32.pack_into(self._config, (2 + bank) * U32.size, mask)
 

@@ -2,10 +2,11 @@
 
 from markupsafe import Markup
 
-from harness.report import known_effects, ledger, machines, paths, sentences, tables, verdicts
+from harness.report import known_effects, ledger, machines, paths, scaling, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
+from harness.report.plots.lines import line_plot
 from harness.report.run import Run
 from harness.report.samples import Samples
 from harness.report.template import rendered
@@ -30,6 +31,11 @@ class Page:
             "missing": missing(run),
             "machines": machines.machine_lines(run),
             "known_effects": known_effects.told(run),
+            "scaling": {
+                "subjects": scaling.subjects(run),
+                "untested": scaling.UNTESTED,
+                "plots": [_drawn(line_plot(fits)) for fits in scaling.pictured(run)],
+            },
             "scenarios": [
                 {
                     "scenario": scenario,

@@ -42,6 +42,18 @@ METRICS: dict[str, MetricText] = {
     "backend_share": MetricText("Share of a backend", "share of requests"),
     "lag_p99": MetricText("Generator's own lag p99", "generator lag p99"),
     "errors": MetricText("Failed requests", "failed requests"),
+    "memory": MetricText("Memory, processes and kernel", "memory"),
+    "idle_cpu": MetricText("Processors used while idle", "idle CPU"),
+    "start_up": MetricText("From attaching to the first answer", "start-up time"),
+    "pod_start_up": MetricText("From adding a pod to its first answer", "start-up time of one more pod"),
+    "policy_change": MetricText("Policy change until said to be in force", "time of a policy change"),
+    "policy_change_seen": MetricText("Policy change until nothing more got through", "time of a policy change as seen"),
+    "policy_change_late": MetricText("Let through after that was said", "flows let through late"),
+    "packet_time_known": MetricText("Packet of a known flow", "time of a packet of a known flow"),
+    "packet_time_judged": MetricText("Packet that policy judges", "time of a packet that policy judges"),
+    "packet_time_base": MetricText("What measuring a packet takes", "time of the measuring itself"),
+    "policy_apply": MetricText("Applying the policy", "time of applying the policy"),
+    "flows_lost": MetricText("Flow events lost", "flow events lost"),
 }
 
 HEADLINE = ("latency_p50", "latency_p99", "cpu_per_request", "throughput", "bulk")

@@ -11,6 +11,7 @@ from harness.report.lookup import Figures
 from harness.report.maturity import maturity_lines
 from harness.report.paths import NONE, Shares, path_shares
 from harness.report.run import Run, ScenarioRow, read_run
+from harness.report.scaling import scaling_text
 
 
 def summary_text(folder: Path) -> str:
@@ -22,6 +23,8 @@ def summary_text(folder: Path) -> str:
     run = read_run(folder)
     figures = Figures(run)
     parts = [_figures(figures, scenario) for scenario in run.scenarios]
+    if run.scaling:
+        parts.append("\n".join(scaling_text(run)))
     if run.targets and not run.indicative:
         parts.append(_targets(run))
     said = [sentences.targets_sentence(run), sentences.policy_sentence(run), sentences.void_sentence(run)]
