@@ -13,6 +13,7 @@ from harness.traffic.knee_search import Found, Limit, Trial, search
 from harness.traffic.port import Gauge, LoadFailed, LoadResult
 
 LAG_SHARE = 0.1  # of the objective: a generator later than this at its p99 may have made a miss
+BUSY = 0.85  # of a processor: beyond it the generator's own work is what its answers wait for
 PATIENCE = 0.3  # seconds, at least, for what is unanswered when a trial ends: connections have as long to open
 
 
@@ -42,7 +43,9 @@ class Capacity:
             nonlocal asked, missed
             patience = max(PATIENCE, 2 * goal.within)
             short = replace(point, seconds=seconds)
-            done = tried(generate(client, address, port, short, rate, _NoGauge(), spin=0.0, timeout=patience), goal)
+            before = _used(client)
+            run = generate(client, address, port, short, rate, _NoGauge(), spin=0.0, timeout=patience)
+            done = tried(run, goal, _used(client) - before)
             asked, missed = asked + done.asked, missed + done.missed
             return done
 
@@ -61,12 +64,31 @@ class _NoGauge:
     def end(self) -> None: ...
 
 
-def tried(run: Run, goal: Search) -> Trial:
-    """A run as a trial: a request misses without a 2xx answer within the objective, counted from when it was meant to be sent."""
+def _used(client: LabPod) -> float:
+    """CPU time of the pod's generators until now, in seconds."""
+    try:
+        stat = (client.component_cgroup("client") / "cpu.stat").read_text().split()
+    except FileNotFoundError:  # before the first one
+        return 0.0
+    return int(stat[stat.index("usage_usec") + 1]) / 1e6
+
+
+def tried(run: Run, goal: Search, used: float) -> Trial:
+    """A run as a trial. A request misses without a 2xx answer within the objective, counted from when it was meant to be sent.
+
+    ``used`` is the CPU time that the generator took for it, in seconds. It is late where its lag may have made a miss, or where it
+    was busy nearly all the time: a send on time is not late then, but answers lie unread.
+    """
     requests = run.requests
     taken = (requests.done.astype(np.int64) - requests.intended.astype(np.int64)) / 1e9
     met = (requests.done > 0) & (requests.status // 100 == 2) & (taken <= goal.within)
-    return Trial(len(met), int(len(met) - np.count_nonzero(met)), run.lag_p99 > LAG_SHARE * goal.within)
+    late = run.lag_p99 > LAG_SHARE * goal.within or used > BUSY * _lasted(run)
+    return Trial(len(met), int(len(met) - np.count_nonzero(met)), late)
+
+
+def _lasted(run: Run) -> float:
+    """Seconds from the first intended send to the last answer or the end, warm-up included."""
+    return run.seconds + (run.begin - int(run.records["intended"][0])) / 1e9 if len(run.records) else run.seconds
 
 
 def _metrics(lower: float, found: Found) -> tuple[Metric, ...]:

@@ -7,6 +7,7 @@ objective, answered or not, so that the goal's loss ratio is the share of reques
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from harness.model.bench import Search
 
@@ -19,13 +20,13 @@ class Limit(StrEnum):
 
     NONE = ""
     HIGHEST = "the objective held at the highest rate of the search"
-    GENERATOR = "the generator itself was late, twice in a row"
+    GENERATOR = "the generator itself did not keep up with higher rates"
     TIME = "its time was over"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of the requests that were meant to be sent. ``late``: the generator was, so a miss may be its own."""
+    """What became of the requests that were meant to be sent. ``late``: the generator did not keep up: misses may be its own."""
 
     asked: int
     missed: int
@@ -35,7 +36,8 @@ class Trial:
 @dataclass(frozen=True, slots=True)
 class Found:
     """A search's end. ``lower`` is the highest rate known to meet the objective, None where none is; ``upper`` the lowest above
-    it known not to. ``trials`` counts all trials, ``void`` those of a late generator.
+    it known not to, None where the plane itself is not known to fail. ``trials`` counts all trials, ``void`` those that missed
+    with a late generator.
     """
 
     lower: float | None
@@ -45,14 +47,15 @@ class Found:
     void: int
 
 
-class _TooLate(Exception):
+class _TimeOver(Exception):
     pass
 
 
 def search(goal: Search, seconds: float, trial: Callable[[float, float], Trial], clock: Callable[[], float]) -> Found:
     """Look for the capacity; ``trial(rate, seconds)`` offers a load. ``seconds`` bounds the whole by ``clock``.
 
-    What a trial raises goes through.
+    A trial that missed with a late generator is void and repeated once. If that one is void too, the search looks below, and what
+    it finds right below such a rate is a capacity of at least that. What a trial raises goes through.
     """
     from MLRsearch import (  # noqa: PLC0415 -- only where a capacity is searched
         AbstractMeasurer, Config, MeasurementResult, MultipleLossRatioSearch, SearchGoal,
@@ -61,19 +64,24 @@ def search(goal: Search, seconds: float, trial: Callable[[float, float], Trial],
     allowed = 1 - goal.percent / 100
     until = clock() + seconds
     counted = {"trials": 0, "void": 0}
+    ceiling = inf  # the lowest rate that the generator did not keep up with
     limit = Limit.NONE
 
     class Measurer(AbstractMeasurer):  # type: ignore[misc] # the package has no types
         def measure(self, intended_duration: float, intended_load: float) -> object:
-            for _ in range(2):
+            nonlocal ceiling
+            for attempt in range(2):
                 if clock() + intended_duration > until:
-                    raise _TooLate(Limit.TIME)
+                    raise _TimeOver
                 done = trial(intended_load, intended_duration)
                 counted["trials"] += 1
                 if not (done.late and done.missed > allowed * done.asked):
-                    return MeasurementResult(intended_duration, intended_load, offered_count=done.asked, loss_count=done.missed)
+                    break
                 counted["void"] += 1
-            raise _TooLate(Limit.GENERATOR)
+                if attempt or intended_load >= ceiling:
+                    ceiling = min(ceiling, intended_load)
+                    break
+            return MeasurementResult(intended_duration, intended_load, offered_count=done.asked, loss_count=done.missed)
 
     config = Config()
     config.goals = [
@@ -90,8 +98,8 @@ def search(goal: Search, seconds: float, trial: Callable[[float, float], Trial],
     searching = MultipleLossRatioSearch(config)
     try:
         searching.search(Measurer(), debug=lambda _: None)
-    except _TooLate as ended:
-        limit = ended.args[0]
+    except _TimeOver:
+        limit = Limit.TIME
     (target,) = searching.scaling.goal_to_final_target.values()
     bounds = searching.database.get_relevant_bounds(target=target)
     while bounds.clo is None and limit is not Limit.NONE and target.preceding:  # a coarser search knows more than none
@@ -100,4 +108,6 @@ def search(goal: Search, seconds: float, trial: Callable[[float, float], Trial],
     lower, upper = (None if bound is None else float(bound) for bound in (bounds.clo, bounds.chi))
     if limit is Limit.NONE and upper is None:
         limit = Limit.HIGHEST
+    if upper is not None and upper >= ceiling:
+        upper, limit = None, limit or Limit.GENERATOR
     return Found(lower, upper, limit, counted["trials"], counted["void"])
