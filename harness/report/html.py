@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import paths, sentences, tables, verdicts
+from harness.report import capacity, paths, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -37,6 +37,7 @@ class Page:
                     "loads": tables.load_lines(scenario),
                     "by_load": tables.load_figures(figures, scenario),
                     "lacking": [row for row in run.unsupported if row.scenario == scenario.name],
+                    "capacities": capacity.tables(figures, scenario),
                     "paths": paths.path_shares(figures, scenario),
                     "backends": paths.backend_shares(figures, scenario),
                     "matrix": verdicts.matrix(run, scenario),

@@ -17,6 +17,10 @@ BUSY = 0.85  # of a processor: beyond it the generator's own work is what its an
 PATIENCE = 0.3  # seconds, at least, for what is unanswered when a trial ends: connections have as long to open
 
 
+BEYOND = 1.5  # times what a closed loop gets: no objective holds there, and no trial need overwhelm a plane more than that
+SETTLE = 0.2  # seconds without load after a trial that a plane could not answer: what it left behind is not the next one's
+
+
 class Capacity:
     """Trials sleep until a send, unlike latency loads: polling would take the processor that the plane is to be tried with."""
 
@@ -47,11 +51,17 @@ class Capacity:
             run = generate(client, address, port, short, rate, _NoGauge(), spin=0.0, timeout=patience)
             done = tried(run, goal, _used(client) - before)
             asked, missed = asked + done.asked, missed + done.missed
+            if done.missed > done.asked / 2:
+                time.sleep(SETTLE)
             return done
 
         began = time.monotonic()
         gauge.begin()
-        found = search(goal, point.seconds, trial, time.monotonic)
+        closed = generate(client, address, port, replace(point, seconds=goal.trial), 0.0, _NoGauge(), spin=0.0)
+        most = BEYOND * closed.answered / closed.seconds
+        bounded = replace(goal, highest=min(goal.highest, max(most, 2 * goal.lowest)))
+        left = point.seconds - (time.monotonic() - began)
+        found = search(bounded, left, trial, time.monotonic)
         gauge.end()
         if found.lower is None:
             raise LoadFailed(_nothing(point.name, goal, found))

@@ -91,8 +91,8 @@ def search(goal: Search, seconds: float, trial: Callable[[float, float], Trial],
             fail_fast=False,
         )
     ]  # fmt: skip
+    config.min_load = goal.lowest  # first, as its default is above many a highest
     config.max_load = goal.highest
-    config.min_load = goal.lowest
     config.search_duration_max = 10 * seconds + 3600  # the clock above ends the search, and keeps what it found
     config.warmup_duration = None
     searching = MultipleLossRatioSearch(config)

@@ -9,6 +9,9 @@ from harness.traffic.port import Gauge, LoadFailed, LoadResult
 SPIN = 100e-6  # seconds before a send that are polled, not slept: what is polled is taken from who could use the processor
 
 
+MOST_POLLED = 0.4  # of the time, at shares of a capacity: the generator runs first only where it sleeps more than half of it
+
+
 class OpenLoop:
     """One kind of open loop. ``punctual`` buys punctual sends with CPU time, which cost figures must not contain."""
 
@@ -30,6 +33,8 @@ class OpenLoop:
         if rate <= 0:
             raise LoadFailed(f"load {point.name}: an open loop needs a rate; it was given {rate:g} requests a second")
         polled = SPIN if self._punctual else 0.0
+        if point.share is not None:  # rates up to what a plane can do at all
+            polled = min(polled, MOST_POLLED / rate)
         run = generate(client, address or server.pod.ip(point.family), port, point, rate, gauge, spin=polled)
         metrics = [
             Metric("throughput", run.answered / run.seconds, "1/s"),

@@ -11,8 +11,9 @@ the two: from the generator's reading before send(2) to the interface, and from 
 
 import json
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,32 @@ class Case:
     interface: str = "eth0"
     seconds: float = 6.0
     connections: int = 32
+    slow: bool = False
 
+
+# Answers after 5 ms, every fiftieth time after 20 and every five hundredth after 60: beside such waits the legs are short.
+SLOW = """
+import asyncio
+HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Length: 1024\\r\\n\\r\\n" + b"x" * 1024
+class Server(asyncio.Protocol):
+    count = 0
+    def connection_made(self, transport): self.transport = transport
+    def data_received(self, data):
+        Server.count += 1
+        wait = 0.06 if Server.count % 500 == 0 else 0.02 if Server.count % 50 == 0 else 0.005
+        asyncio.get_running_loop().call_later(wait, self.transport.write, HEAD)
+async def main():
+    server = await asyncio.get_running_loop().create_server(Server, "0.0.0.0", 8080)
+    print("ready", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
 
 CASES = {
     "plain-1000": Case("plain", 1000),
     "plain-5000": Case("plain", 5000),
     "plain-10000": Case("plain", 10_000, seconds=4.0),
+    "slow-1000": Case("plain", 1000, connections=64, slow=True),
     "sidecar-1000": Case("sidecar", 1000, "lo"),
     "sidecar-3000": Case("sidecar", 3000, "lo"),
     "node-proxy-2000": Case("node-proxy", 2000),
@@ -63,12 +84,23 @@ def main() -> None:
             case = CASES[name]
             with ExitStack() as stack:
                 lab = stack.enter_context(netns.up(topology))
-                stack.enter_context(serve(lab.pod("shop/server"), 8080, lab.folder))
+                stack.enter_context(slow(lab) if case.slow else serve(lab.pod("shop/server"), 8080, lab.folder))
                 stack.enter_context(find(case.plane).attach(lab))
                 results[name] = compared(lab, case)
-                print(json.dumps({name: results[name]}), file=sys.stderr)
     json.dump(results, sys.stdout, indent=2)
     print()
+
+
+@contextmanager
+def slow(lab: Lab) -> Iterator[None]:
+    """A server that lets its clients wait."""
+    server = lab.pod("shop/server").start([sys.executable, "-c", SLOW], component="server")
+    try:
+        while "ready" not in server.log.read_text():
+            time.sleep(0.01)
+        yield
+    finally:
+        server.stop()
 
 
 class Gauge:

@@ -74,6 +74,12 @@ def test_a_server_that_outdoes_the_search_has_at_least_its_highest_rate() -> Non
     assert (found.lower, found.upper, found.limit) == (pytest.approx(GOAL.highest), None, Limit.HIGHEST)
 
 
+def test_all_rates_of_a_search_may_be_low() -> None:
+    low = Search(percent=99, within=0.01, lowest=100, highest=2000, trial=0.25, width=0.05)
+    server = Server(700)
+    assert search(low, PLENTY, server.trial, lambda: server.now).lower == pytest.approx(700, rel=0.1)
+
+
 def test_a_server_that_cannot_do_the_lowest_rate_has_no_lower_bound() -> None:
     found = Server(50).searched()
     assert found.lower is None
