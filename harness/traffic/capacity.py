@@ -13,6 +13,7 @@ from harness.traffic.knee_search import Found, Limit, Trial, search
 from harness.traffic.port import Gauge, LoadFailed, LoadResult
 
 LAG_SHARE = 0.1  # of the objective: a generator later than this at its p99 may have made a miss
+FEWEST = 2  # requests that may miss in a trial: where one decides, a trial says little; slow ones last longer for that
 BUSY = 0.85  # of a processor: beyond it the generator's own work is what its answers wait for
 PATIENCE = 0.3  # seconds, at least, for what is unanswered when a trial ends: connections have as long to open
 
@@ -46,7 +47,8 @@ class Capacity:
         def trial(rate: float, seconds: float) -> Trial:
             nonlocal asked, missed
             patience = max(PATIENCE, 2 * goal.within)
-            short = replace(point, seconds=seconds)
+            enough = FEWEST / (1 - goal.percent / 100) / rate
+            short = replace(point, seconds=max(seconds, enough))
             before = _used(client)
             run = generate(client, address, port, short, rate, _NoGauge(), spin=0.0, timeout=patience)
             done = tried(run, goal, _used(client) - before)
