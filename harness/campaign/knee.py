@@ -10,7 +10,7 @@ from harness.traffic.port import LoadFailed
 
 
 def at_share(point: LoadPoint, journal: Journal, key: CellKey, attempt: int) -> LoadPoint:
-    """``point`` with its rate: a share of the capacity that the same block found on the same arm, in its last attempt that counts.
+    """``point`` with its rate: a share of what the same block found on the same arm, in its last attempt that counts.
 
     A load without a share is given back as it is. Raises LoadFailed where no such capacity is known.
     """

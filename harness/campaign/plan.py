@@ -22,7 +22,15 @@ class Mode(StrEnum):
 BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 2 * DEFAULT_BLOCKS}
 LONGER = {Mode.QUICK: 1.0, Mode.DEFAULT: 1.0, Mode.FULL: 2.0}
 PLACEMENT = "no process is bound to a processor, on any plane; the open-loop generator runs first (SCHED_FIFO)"
-QUICK_KINDS = (LoadKind.LATENCY, LoadKind.COST, LoadKind.TRACE, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING, LoadKind.CAPACITY)
+QUICK_KINDS = (
+    LoadKind.LATENCY,
+    LoadKind.COST,
+    LoadKind.TRACE,
+    LoadKind.MAXIMUM,
+    LoadKind.CLOSED,
+    LoadKind.BLOCKING,
+    LoadKind.CAPACITY,
+)
 QUICK_PLANES = ("plain", "sidecar", "ebpf")
 DEFAULT_PLANES = ("plain", "sidecar", "sidecar-mtls", "ebpf", "ebpf-sockmap")
 

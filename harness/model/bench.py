@@ -39,7 +39,7 @@ class MixPart:
 class Search:
     """What a capacity is: the highest rate (1/s) at which ``percent`` of the requests are answered ``within`` so many seconds.
 
-    It is looked for from ``lowest`` to ``highest`` by trials of ``trial`` seconds, until it is known to ``width``, a share of it.
+    It is looked for from ``lowest`` to ``highest`` by trials of ``trial`` seconds, until known to ``width``, a share of it.
     """
 
     percent: float
@@ -64,8 +64,8 @@ class LoadPoint:
 
     ``rate`` is in requests a second; None means half of the slowest plane's measured maximum
     (of the scenario's ``maximum`` load). ``seconds`` and ``warmup`` are lengths of time. ``mix`` is taken from the requests of
-    ``path`` and ``headers``, which are all others. A load of kind capacity has a ``search``, for which ``seconds`` is all the time
-    that it may take. With a ``share`` the rate is that.
+    ``path`` and ``headers``, which are all others. A load of kind capacity has a ``search``, for which ``seconds`` is all
+    the time that it may take. With a ``share`` the rate is that.
     """
 
     name: str

@@ -7,8 +7,6 @@ from harness.report.quantity import digits, interval, quantity
 from harness.report.run import EstimateRow, ScenarioRow
 from harness.report.sentences import offered
 
-WAITS = ("latency_p50", "latency_p99")
-
 
 @dataclass(frozen=True, slots=True)
 class CapacityLine:
@@ -54,12 +52,13 @@ def _line(figures: Figures, cell: Cell, places: list[Cell], plane: str) -> Capac
     waits = [
         (
             _worded(figures.absolute(place, plane, "offered")),
-            *(_worded(figures.absolute(place, plane, metric)) for metric in WAITS),
+            _worded(figures.absolute(place, plane, "latency_p50")),
+            _worded(figures.absolute(place, plane, "latency_p99")),
         )
         for place in places
     ]
     if row is None:
-        return CapacityLine(plane, "not measured", "", [])
+        return CapacityLine(plane, "not measured", "", waits)
     limited = figures.absolute(cell, plane, "capacity_at_least")
     open_ended = limited is not None and bool(limited.value or limited.high)
     known = interval(row.bounds, row.unit) if row.bounds is not None else ""

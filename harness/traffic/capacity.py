@@ -88,8 +88,8 @@ def _used(client: LabPod) -> float:
 def tried(run: Run, goal: Search, used: float) -> Trial:
     """A run as a trial. A request misses without a 2xx answer within the objective, counted from when it was meant to be sent.
 
-    ``used`` is the CPU time that the generator took for it, in seconds. It is late where its lag may have made a miss, or where it
-    was busy nearly all the time: a send on time is not late then, but answers lie unread.
+    ``used`` is the CPU time that the generator took for it, in seconds. It is late where its lag may have made a miss, or
+    where it was busy nearly all the time: sends are on time then, but answers lie unread.
     """
     requests = run.requests
     taken = (requests.done.astype(np.int64) - requests.intended.astype(np.int64)) / 1e9

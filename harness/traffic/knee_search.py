@@ -26,7 +26,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of the requests that were meant to be sent. ``late``: the generator did not keep up: misses may be its own."""
+    """What became of the requests that were meant to be sent. ``late``: the generator did not keep up, so misses may be its."""
 
     asked: int
     missed: int
@@ -54,11 +54,15 @@ class _TimeOver(Exception):
 def search(goal: Search, seconds: float, trial: Callable[[float, float], Trial], clock: Callable[[], float]) -> Found:
     """Look for the capacity; ``trial(rate, seconds)`` offers a load. ``seconds`` bounds the whole by ``clock``.
 
-    A trial that missed with a late generator is void and repeated once. If that one is void too, the search looks below, and what
-    it finds right below such a rate is a capacity of at least that. What a trial raises goes through.
+    A trial that missed with a late generator is void and repeated once. If that one is void too, the search looks below,
+    and what it finds right below such a rate is a capacity of at least that. What a trial raises goes through.
     """
     from MLRsearch import (  # noqa: PLC0415 -- only where a capacity is searched
-        AbstractMeasurer, Config, MeasurementResult, MultipleLossRatioSearch, SearchGoal,
+        AbstractMeasurer,
+        Config,
+        MeasurementResult,
+        MultipleLossRatioSearch,
+        SearchGoal,
     )  # fmt: skip
 
     allowed = 1 - goal.percent / 100

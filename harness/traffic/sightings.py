@@ -1,8 +1,8 @@
 """A second clock for the generator: when the kernel saw each numbered request and its answer at an interface.
 
-The generator times its own calls on CLOCK_MONOTONIC. Here the kernel stamps packets as they pass an interface, on CLOCK_REALTIME
-(``SO_TIMESTAMPNS``), by a socket that knows nothing of the generator. Which is whose is told by the number in each
-request's head, and by the connection, which carries one request at a time.
+The generator times its own calls on CLOCK_MONOTONIC. Here the kernel stamps packets as they pass an interface, on
+CLOCK_REALTIME (``SO_TIMESTAMPNS``), by a socket that knows nothing of the generator. Which is whose is told by the number
+in each request's head, and by the connection, which carries one request at a time.
 """
 
 import ctypes
@@ -127,8 +127,8 @@ class Witness:
 def sightings(packets: Iterable[Packet]) -> Sightings:
     """Requests and their answers, joined: each numbered request with all that came back before the connection's next one.
 
-    ``packets`` are in order of time. A packet that is seen twice, as on loopback, counts from its first time where it asks and to
-    its last where it answers. Requests that were never answered are left out.
+    ``packets`` are in order of time. A packet that is seen twice, as on loopback, counts from its first time where it asks and
+    to its last where it answers. Requests that were never answered are left out.
     """
     open_: dict[Connection, int] = {}
     asked: dict[int, int] = {}

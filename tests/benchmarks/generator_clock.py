@@ -2,10 +2,10 @@
 
     python tests/benchmarks/generator_clock.py [CASE…]
 
-Each case is a load of numbered requests on a lab of two nodes, while a socket on the client's interface has the kernel stamp what
-passes. ``generator`` are percentiles of done - sent as the generator has them, ``interface`` of last byte in - first byte
-out as the kernel saw them, of the same requests (µs), ``ratio`` is the one over the other. ``out`` and ``in`` are the legs between
-the two: from the generator's reading before send(2) to the interface, and from the interface to its reading after recv(2).
+Each case is a load of numbered requests on a lab of two nodes, while a socket on the client's interface has the kernel stamp
+what passes. ``generator`` are percentiles of done - sent as the generator has them, ``interface`` of last byte in - first byte
+out as the kernel saw them, of the same requests (µs), ``ratio`` is the one over the other. ``out`` and ``in`` are the legs
+between the two: from the generator's reading before send(2) to the interface, and from there to its reading after recv(2).
 ``drift`` is how far the two clocks went apart during the load (µs); legs are only as good as that, durations do not need it.
 """
 

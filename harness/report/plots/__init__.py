@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from harness.report.lookup import Cell, Figures
-from harness.report.plots.capacity import shares_plot
 from harness.report.plots.canvas import Plot, styled
+from harness.report.plots.capacity import shares_plot
 from harness.report.plots.latency import curve_plot, dots_plot
 from harness.report.plots.programs import programs_plot
 from harness.report.plots.rates import rate_plot

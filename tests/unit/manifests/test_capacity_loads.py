@@ -42,4 +42,6 @@ def test_the_shipped_scenarios_search_on_both_paths_and_are_not_in_a_default_cam
     shipped = load_bench([SCENARIOS / "capacity"])
     assert {scenario.same_node for scenario in shipped} == {True, False}
     assert not {scenario.name for scenario in load_bench()} & {scenario.name for scenario in shipped}
-    assert all([load.name for load in each.loads if load.share] == ["capacity-10", "capacity-50", "capacity-90"] for each in shipped)
+    assert all(
+        [load.name for load in each.loads if load.share] == ["capacity-10", "capacity-50", "capacity-90"] for each in shipped
+    )
