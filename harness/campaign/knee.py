@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.campaign.journal import Journal
+from harness.campaign.ticks import TICK_RATE, whole_ticks
 from harness.model.bench import LoadPoint
 from harness.model.result import CellKey, Metric
 from harness.traffic.port import LoadFailed
+
+ROUNDED = 10 * TICK_RATE  # 1/s, from where whole ticks change a rate by less than a tenth
 
 
 def at_share(point: LoadPoint, journal: Journal, key: CellKey, attempt: int) -> LoadPoint:
@@ -23,7 +26,8 @@ def at_share(point: LoadPoint, journal: Journal, key: CellKey, attempt: int) -> 
             knee = next(value for name, _, _, value in record["metrics"] if name == "capacity")
     if knee is None:
         raise LoadFailed(f"load {point.name}: block {key.block} found no capacity on {key.arm} to take a share of")
-    return replace(point, rate=max(1.0, knee * point.share.share))
+    rate = max(1.0, knee * point.share.share)
+    return replace(point, rate=whole_ticks(rate) if rate >= ROUNDED else rate)
 
 
 def offered(point: LoadPoint) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from harness.campaign.plan import LONGER, Arm, Plan, Row
 from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
 from harness.campaign.rig import Rig, asked_at, attached, labs, put_in_force
+from harness.campaign.ticks import whole_ticks
 from harness.dataplanes.port import Attachment, CountsPaths, DataPlane, DataPlaneError
 from harness.lab.port import Lab, LabError
 from harness.meters.port import Meter, MeterError, Subject
@@ -22,7 +23,6 @@ from harness.model.bench import BenchScenario, LoadPoint
 from harness.model.result import CellKey
 from harness.traffic.port import Load, LoadFailed
 
-TICK_RATE = 250.0  # CONFIG_HZ of Debian's and most distributions' kernels
 SURVEY = 0  # the block that checks the matrices and measures maxima, before any block that counts
 FAILURES = (LoadFailed, MeterError, LabError, DataPlaneError)
 
@@ -206,15 +206,6 @@ class Campaign:
             again = [row for row in rows if (row.scenario.name, row.load.name) in loads]
             self.observer.added(sum(len(row.arms) for row in again))
             self._block(made, block, 2, again)
-
-
-def whole_ticks(rate: float) -> float:
-    """``rate`` rounded down to a multiple of the kernel's usual tick, if it is that high.
-
-    At other rates evenly spaced sends drift through the ticks, each of which delays the send that it meets: the p99 lag was
-    20 to 37 µs at half of the maximum, 0.5 µs at 1,000 a second, beside a p50 of 150 µs.
-    """
-    return rate - rate % TICK_RATE if rate > TICK_RATE else rate
 
 
 def _cell(block: int, row: Row, arm: Arm) -> CellKey:
