@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.report.lookup import Cell, Figures
-from harness.report.quantity import digits, interval, quantity
+from harness.report.quantity import interval, quantity
 from harness.report.run import EstimateRow, ScenarioRow
 from harness.report.sentences import offered
 
@@ -43,7 +43,7 @@ def share_cells(cell: Cell) -> list[Cell]:
 def _table(figures: Figures, cell: Cell) -> CapacityTable:
     places = share_cells(cell)
     lines = [_line(figures, cell, places, plane) for plane in figures.planes]
-    heads = [f"{digits(place.load.share.share * 100)} %" for place in places if place.load.share is not None]
+    heads = [f"{place.load.share.share * 100:g} %" for place in places if place.load.share is not None]
     return CapacityTable(cell.load.name, offered(cell.load), heads, lines, any("≥" in line.capacity for line in lines))
 
 

@@ -39,10 +39,10 @@ def offered(load: LoadRow) -> str:
         return _UNOFFERED[load.kind]
     if load.search is not None:
         return (
-            f"the highest rate at which {digits(load.search.percent)} % are answered within {quantity(load.search.within, 's')}"
+            f"the highest rate at which {load.search.percent:g} % are answered within {quantity(load.search.within, 's')}"
         )
     if load.share is not None:
-        return f"{digits(load.share.share * 100)} % of each plane's own capacity offered"
+        return f"{load.share.share * 100:g} % of each plane's own capacity offered"
     if load.offered is None:
         return "half of the slowest plane's maximum" if load.half_of_slowest else "at a rate that the run does not state"
     rate = f"{digits(load.offered)} requests a second offered"
