@@ -38,9 +38,7 @@ def offered(load: LoadRow) -> str:
     if load.kind in _UNOFFERED:
         return _UNOFFERED[load.kind]
     if load.search is not None:
-        return (
-            f"the highest rate at which {load.search.percent:g} % are answered within {quantity(load.search.within, 's')}"
-        )
+        return f"the highest rate at which {load.search.percent:g} % are answered within {quantity(load.search.within, 's')}"
     if load.share is not None:
         return f"{load.share.share * 100:g} % of each plane's own capacity offered"
     if load.offered is None:
