@@ -53,8 +53,6 @@ _CARRIES = (
     (0x06, 0, 0, 0),
 )
 
-Connection = tuple[bytes, bytes]  # sender and receiver, each an address and a port
-
 
 @dataclass(frozen=True, slots=True)
 class Packet:
@@ -130,16 +128,16 @@ def sightings(packets: Iterable[Packet]) -> Sightings:
     ``packets`` are in order of time. A packet that is seen twice, as on loopback, counts from its first time where it asks and
     to its last where it answers. Requests that were never answered are left out.
     """
-    open_: dict[Connection, int] = {}
+    open_: dict[bytes, int] = {}  # by the end that asks: a redirection may show the other under two addresses
     asked: dict[int, int] = {}
     answered: dict[int, int] = {}
     for packet in packets:
         if packet.carried.startswith(b"GET ") and (found := _NUMBER.search(packet.carried)):
             number = int(found[1])
             asked.setdefault(number, packet.time)
-            open_[packet.sender, packet.receiver] = number
-        elif (packet.receiver, packet.sender) in open_:
-            answered[open_[packet.receiver, packet.sender]] = packet.time
+            open_[packet.sender] = number
+        elif packet.receiver in open_:
+            answered[open_[packet.receiver]] = packet.time
     numbers = sorted(answered)
     return Sightings(
         np.array(numbers, dtype=np.int64),

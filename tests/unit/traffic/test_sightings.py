@@ -38,3 +38,9 @@ def test_a_packet_that_loopback_shows_twice_counts_once() -> None:
 def test_what_is_not_numbered_or_never_answered_is_left_out() -> None:
     bare = Packet(5, B, SERVER, b"GET / HTTP/1.1\r\n\r\n")
     assert joined(bare, answer(6, B), request(10, A, 3)) == {}
+
+
+def test_an_answer_may_come_from_an_address_that_was_not_asked() -> None:
+    proxy = b"\x7f\0\0\x01\x3a\x99"
+    asked = request(10, A, 0)
+    assert joined(Packet(10, A, proxy, asked.carried), answer(30, A)) == {0: (10, 30)}
