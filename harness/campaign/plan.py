@@ -19,13 +19,21 @@ class Mode(StrEnum):
 
 
 BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 32}
-NOISY = (LoadKind.LATENCY, LoadKind.COST)
+NOISY = (LoadKind.LATENCY, LoadKind.COST, LoadKind.CAPACITY)
 """Loads at a stated rate: their ratios differ from block to block by 5 to 15 %, those of saturated machines by 1 to 5 %.
 
-So a full campaign measures these in every block, and all others in as many as a default campaign has.
+So a full campaign measures these, and the capacities that some are a share of, in every block, and all others in as many as a default campaign has.
 """
 PLACEMENT = "no process is bound to a processor, on any plane; the open-loop generator runs first (SCHED_FIFO)"
-QUICK_KINDS = (LoadKind.LATENCY, LoadKind.COST, LoadKind.TRACE, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING)
+QUICK_KINDS = (
+    LoadKind.LATENCY,
+    LoadKind.COST,
+    LoadKind.TRACE,
+    LoadKind.MAXIMUM,
+    LoadKind.CLOSED,
+    LoadKind.BLOCKING,
+    LoadKind.CAPACITY,
+)
 QUICK_PLANES = ("plain", "sidecar", "ebpf")
 DEFAULT_PLANES = ("plain", "sidecar", "sidecar-mtls", "ebpf", "ebpf-sockmap")
 
@@ -96,7 +104,7 @@ class Plan:
             if (block + number) % self._every(load) == 0
         ]
         random.Random(f"{self.seed}/loads/{block}/{scenario.name}").shuffle(rows)
-        return rows
+        return sorted(rows, key=lambda row: row.load.share is not None)  # a share is of what the block has found before it
 
     def _every(self, load: LoadPoint) -> int:
         """In every how many-th block the load is measured."""

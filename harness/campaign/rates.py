@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from harness.campaign.journal import Journal
 from harness.campaign.machines import digest
 from harness.campaign.parts import HERE, worker_of
-
-TICK_RATE = 250.0  # CONFIG_HZ of Debian's and most distributions' kernels
+from harness.campaign.ticks import whole_ticks
 
 
 def half_of_slowest(journal: Journal, scenario: str, machine: str, of: Mapping[str, str]) -> float:
@@ -37,12 +36,3 @@ def fix(journal: Journal, scenarios: Sequence[str], machine: str, of: Mapping[st
 def digests(journal: Journal, here: Mapping[str, str]) -> Mapping[str, str]:
     """The digest of every worker's fingerprint that the journal knows, and of the campaign's own."""
     return {HERE: digest(here)} | {worker_of(each): digest(each["fingerprint"]) for each in journal.records("machine")}
-
-
-def whole_ticks(rate: float) -> float:
-    """``rate`` rounded down to a multiple of the kernel's usual tick, if it is that high.
-
-    At other rates evenly spaced sends drift through the ticks, each of which delays the send that it meets: the p99 lag was
-    20 to 37 µs at half of the maximum, 0.5 µs at 1,000 a second, beside a p50 of 150 µs.
-    """
-    return rate - rate % TICK_RATE if rate > TICK_RATE else rate

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.campaign.cell import Outcome, measure
 from harness.campaign.folder import planned
 from harness.campaign.journal import Journal
+from harness.campaign.knee import at_share, offered
 from harness.campaign.known_effects import KnownEffects
 from harness.campaign.machines import digest
 from harness.campaign.observer import Observer
@@ -187,7 +189,9 @@ class Campaign:
             if arm.name in rig.broken:
                 raise DataPlaneError(rig.broken[arm.name])
             plane, attachment = self._planes[arm.dataplane], rig.attachments[arm.name]
-            outcome = self._once(rig.labs[arm.name], row.scenario, row.load, plane, attachment)
+            point = at_share(row.load, self.journal, key, attempt)
+            outcome = self._once(rig.labs[arm.name], row.scenario, point, plane, attachment)
+            outcome = replace(outcome, metrics=[*outcome.metrics, *offered(point)])
         except FAILURES as error:
             outcome = Outcome((), void=str(error))
         if outcome.requests is not None:

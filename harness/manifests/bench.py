@@ -11,7 +11,7 @@ from harness.manifests.errors import Fault, ManifestError, quoted, refuse, sugge
 from harness.manifests.flows import PodRef
 from harness.manifests.fronts import FrontShape, unfit
 from harness.manifests.kubernetes import DnsLabel, Port
-from harness.manifests.loads import HALF, LoadShape, load_point
+from harness.manifests.loads import HALF, SHARES, LoadShape, load_points, share_name
 from harness.manifests.matrix import ExpectShape, expectations
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
@@ -101,7 +101,7 @@ def _scenario(file: Path) -> BenchScenario:
         port=shape.port,
         policies=loaded.policies,
         expectations=matrix,
-        loads=tuple(load_point(name, load) for name, load in shape.loads.items()),
+        loads=tuple(load_points(shape.loads)),
         quick=shape.quick,
         not_judged=dict(loaded.not_judged),
         front=shape.service.value() if shape.service is not None else None,
@@ -121,6 +121,9 @@ def _inconsistent(document: Document, shape: ScenarioShape, topology: Topology) 
         for name, end in (("from", flow.from_), ("to", flow.to)):
             if not is_pod(end):
                 yield document.fault(("expect", "flows", position, name), f"{end} is no pod; a benchmark has pods only")
+    for capacity in (name for name, load in shape.loads.items() if load.kind == "capacity"):
+        for taken in {share_name(capacity, percent) for percent in SHARES} & set(shape.loads):
+            yield document.fault(("loads", taken), f"the latency at a share of {capacity} has this name; give another")
     halves = [name for name, load in shape.loads.items() if load.rate == HALF]
     if halves and not any(load.kind == "maximum" for load in shape.loads.values()):
         yield document.fault(("loads", halves[0], "rate"), f"{HALF} needs a load of kind maximum in this scenario; add one")

@@ -22,6 +22,7 @@ class LoadKind(StrEnum):
     CLOSED = "closed"  # the same from a generator of our own, which can mix requests
     BLOCKING = "blocking"  # the same from blocking sockets, a thread each
     CONNECTIONS = "connections"  # a new connection for each request
+    CAPACITY = "capacity"  # the highest rate at which a latency objective holds, searched by open loops
     BULK = "bulk"  # one TCP stream, as fast as it goes
 
 
@@ -35,12 +36,36 @@ class MixPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """What a capacity is: the highest rate (1/s) at which ``percent`` of the requests are answered ``within`` so many seconds.
+
+    It is looked for from ``lowest`` to ``highest`` by trials of ``trial`` seconds, until known to ``width``, a share of it.
+    """
+
+    percent: float
+    within: float
+    lowest: float = 250.0
+    highest: float = 80_000.0
+    trial: float = 0.25
+    width: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A rate that is a share (0 to 1) of each plane's own capacity, as the load ``of`` found it in the same block."""
+
+    of: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPoint:
     """One load of a scenario.
 
     ``rate`` is in requests a second; None means half of the slowest plane's measured maximum
     (of the scenario's ``maximum`` load). ``seconds`` and ``warmup`` are lengths of time. ``mix`` is taken from the requests of
-    ``path`` and ``headers``, which are all others.
+    ``path`` and ``headers``, which are all others. A load of kind capacity has a ``search``, for which ``seconds`` is all
+    the time that it may take. With a ``share`` the rate is that.
     """
 
     name: str
@@ -55,6 +80,8 @@ class LoadPoint:
     path: str = "/1k"
     headers: tuple[tuple[str, str], ...] = ()
     mix: tuple[MixPart, ...] = ()
+    search: Search | None = None
+    share: Share | None = None
 
 
 class Opened(StrEnum):

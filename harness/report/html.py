@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import known_effects, ledger, machines, paths, scaling, sentences, tables, verdicts
+from harness.report import capacity, known_effects, ledger, machines, paths, scaling, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -46,6 +46,7 @@ class Page:
                     "loads": tables.load_lines(scenario),
                     "by_load": tables.load_figures(figures, scenario),
                     "lacking": [row for row in run.unsupported if row.scenario == scenario.name],
+                    "capacities": capacity.tables(figures, scenario),
                     "paths": paths.path_shares(figures, scenario),
                     "backends": paths.backend_shares(figures, scenario),
                     "matrix": verdicts.matrix(run, scenario),

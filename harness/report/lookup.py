@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "pss": ("cost",),
     "bpf_memory": ("cost",),
     "throughput": ("maximum", "closed", "blocking", "connections"),
+    "capacity": ("capacity",),
     "bulk": ("bulk",),
 }
 """Kinds of load in which a metric means something to a reader: an open loop's throughput is only what was offered."""

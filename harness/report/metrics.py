@@ -26,6 +26,12 @@ METRICS: dict[str, MetricText] = {
     "cpu_system_per_request": MetricText("System CPU per request", "system CPU per request"),
     "cpu_per_gigabyte": MetricText("CPU per gigabyte", "CPU per gigabyte"),
     "throughput": MetricText("Throughput", "throughput", lower_is_better=False),
+    "capacity": MetricText("Capacity", "capacity", lower_is_better=False),
+    "capacity_upper": MetricText("Lowest rate beyond the capacity", "lowest rate beyond the capacity", lower_is_better=False),
+    "capacity_at_least": MetricText("Searches that ended with at least", "share of open-ended searches"),
+    "capacity_trials": MetricText("Trials of a search", "trials"),
+    "capacity_void_trials": MetricText("Void trials of a search", "void trials"),
+    "offered": MetricText("Offered rate", "offered rate", lower_is_better=False),
     "bulk": MetricText("Bulk transfer", "bulk rate", lower_is_better=False),
     "pss": MetricText("Memory (PSS)", "memory (PSS)"),
     "bpf_memory": MetricText("Memory of BPF", "memory of BPF programs and maps"),
@@ -56,7 +62,7 @@ METRICS: dict[str, MetricText] = {
     "flows_lost": MetricText("Flow events lost", "flow events lost"),
 }
 
-HEADLINE = ("latency_p50", "latency_p99", "cpu_per_request", "throughput", "bulk")
+HEADLINE = ("latency_p50", "latency_p99", "cpu_per_request", "throughput", "capacity", "bulk")
 """What the first table and the sentences are about."""
 
 

@@ -60,8 +60,29 @@ class MixRow(_Row):
     headers: list[tuple[str, str]] = []
 
 
+class SearchRow(_Row):
+    """A capacity's objective: ``percent`` of the requests answered ``within`` so many seconds; and how it was searched."""
+
+    percent: float
+    within: float
+    lowest: Number = None
+    highest: Number = None
+    trial: Number = None
+    width: Number = None
+
+
+class ShareRow(_Row):
+    """``share`` (0 to 1) of what the capacity load ``of`` found for the same plane in the same block."""
+
+    of: str
+    share: float
+
+
 class LoadRow(_Row):
-    """One load of a scenario. ``rate`` is null where it follows from the slowest plane; ``resolved_rate`` was offered."""
+    """One load of a scenario. ``rate`` is null where it follows from the slowest plane; ``resolved_rate`` was offered.
+
+    With a ``share`` the rate differs from plane to plane: it is the metric ``offered``.
+    """
 
     name: str
     kind: str
@@ -76,6 +97,8 @@ class LoadRow(_Row):
     path: str | None = None
     headers: list[tuple[str, str]] = []
     mix: list[MixRow] = []
+    search: SearchRow | None = None
+    share: ShareRow | None = None
 
     @property
     def offered(self) -> float | None:

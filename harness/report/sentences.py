@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.report.lookup import Figures
 from harness.report.metrics import metric_text
-from harness.report.quantity import digits, ratio, ratio_interval
+from harness.report.quantity import digits, quantity, ratio, ratio_interval
 from harness.report.run import EstimateRow, LoadRow, NoiseRow, Run, ScenarioRow
 
 _TOLD = ("latency_p50", "cpu_per_request", "throughput", "bulk")
@@ -37,6 +37,10 @@ def offered(load: LoadRow) -> str:
     """What was offered, in words."""
     if load.kind in _UNOFFERED:
         return _UNOFFERED[load.kind]
+    if load.search is not None:
+        return f"the highest rate at which {load.search.percent:g} % are answered within {quantity(load.search.within, 's')}"
+    if load.share is not None:
+        return f"{load.share.share * 100:g} % of each plane's own capacity offered"
     if load.offered is None:
         return "half of the slowest plane's maximum" if load.half_of_slowest else "at a rate that the run does not state"
     rate = f"{digits(load.offered)} requests a second offered"

@@ -217,6 +217,8 @@ int main(int argc, char **argv)
 	sigset_t all, before;
 
 	parse_options(argc, argv);
+	if (option.numbered)
+		die(USAGE, "--number is openloop's: these threads send one text, all at once");
 	if (option.rate > 0 || option.fresh)
 		die(USAGE, "--rate and --connect each are openloop's: a blocking client asks again when it has been answered");
 	option.rate = 0;

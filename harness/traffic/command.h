@@ -35,6 +35,7 @@ static const struct option names[] = {
 	{"seed", required_argument, 0, 'e'},
 	{"connect", required_argument, 0, 'n'},		/* once (keep-alive), or each: a new connection for each request */
 	{"spin", required_argument, 0, 'i'},		/* seconds before a send that are polled, not slept; 0 always sleeps */
+	{"number", required_argument, 0, 'b'},		/* no, or yes: a header says each request's place among the records */
 	{"timeout", required_argument, 0, 't'},		/* seconds after the end until what is unanswered is given up */
 	{"output", required_argument, 0, 'o'}, {0},
 };
@@ -61,6 +62,7 @@ static void parse_options(int argc, char **argv)
 		case 'e': option.seed = number(name, optarg, 0, 0x1p53); break;
 		case 'n': option.fresh = choice(name, optarg, "once", "each"); break;
 		case 'i': option.spin = number(name, optarg, 0, 1); break;
+		case 'b': option.numbered = choice(name, optarg, "no", "yes"); break;
 		case 't': option.timeout = number(name, optarg, 0.001, 600); break;
 		case 'o': option.output = optarg; break;
 		default: exit(USAGE);

@@ -128,10 +128,12 @@ static void reopen_closed(void)
 
 static void transmit(struct connection *c)
 {
-	const struct form *form = &forms[c->record->form];
+	struct form *form = &forms[c->record->form];
 
 	response_reset(&c->response);
 	c->state = BUSY;
+	if (option.numbered)
+		number_form(form, c->record - records);
 	if (send(c->fd, form->request, form->size, MSG_NOSIGNAL) != (ssize_t)form->size)
 		release(c, clock_ns(), BROKEN);
 }

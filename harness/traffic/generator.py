@@ -111,11 +111,15 @@ def generate(
     *,
     spin: float,
     fresh: bool = False,
+    numbered: bool = False,
+    timeout: float = TIMEOUT,
     source: Path = SOURCE,
 ) -> Run:
     """Send ``point``'s load to ``address``. ``rate`` 0 is the closed loop; ``spin`` (s) is how long before a send it polls.
 
-    ``fresh`` uses a new connection for each request. ``source`` is the generator's. Raises LoadFailed.
+    ``fresh`` uses a new connection for each request. ``numbered`` adds a header ``x-request-id``, the request's place in the
+    run's records in ten digits, so that what an interface shows can be told apart (not of blocking.c). What is unanswered
+    ``timeout`` seconds after the end is given up. ``source`` is the generator's. Raises LoadFailed.
     """
     with tempfile.TemporaryFile() as output:
         # A file without a name needs no clean-up, even after SIGKILL; the generator opens it through this process.
@@ -123,7 +127,8 @@ def generate(
             str(_program(source)), "--address", address, "--port", str(port), *_forms(point), "--rate", repr(rate),
             "--seconds", repr(point.seconds), "--warmup", repr(point.warmup), "--connections", str(point.connections),
             "--arrivals", point.arrivals, "--connect", "each" if fresh else "once", "--spin", repr(spin),
-            "--timeout", repr(TIMEOUT), "--output", f"/proc/{os.getpid()}/fd/{output.fileno()}",
+            "--number", "yes" if numbered else "no", "--timeout", repr(timeout),
+            "--output", f"/proc/{os.getpid()}/fd/{output.fileno()}",
         ]  # fmt: skip
         process = start(client, argv, "client")
         try:

@@ -17,7 +17,7 @@ static struct {
 	const char *address, *host, *output;
 	unsigned port, connections;
 	double rate, seconds, warmup, timeout, spin;
-	bool poisson, fresh;
+	bool poisson, fresh, numbered;
 	uint64_t seed;
 } option = {.connections = 16, .seconds = 1, .timeout = 5, .poisson = true, .seed = 1};
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.report.lookup import Cell, Figures
 from harness.report.plots.canvas import Plot, styled
+from harness.report.plots.capacity import shares_plot
 from harness.report.plots.latency import curve_plot, dots_plot
 from harness.report.plots.programs import programs_plot
 from harness.report.plots.rates import rate_plot
@@ -76,6 +77,10 @@ def _any(figures: Figures, cell: Cell, metric: str) -> bool:
 
 
 def _rates(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Iterator[Plot]:
+    for cell in figures.cells(scenario, "capacity"):
+        yield rate_plot(_key(scenario, cell.load.name, "capacity"), figures, cell, samples, "capacity")
+        if (plot := shares_plot(_key(scenario, cell.load.name, "shares"), figures, cell)) is not None:
+            yield plot
     for metric in ("throughput", "bulk"):
         for cell in figures.cells(scenario, metric):
             yield rate_plot(_key(scenario, cell.load.name, metric), figures, cell, samples, metric)

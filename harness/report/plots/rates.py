@@ -12,9 +12,11 @@ _TITLES = {
     ("throughput", "closed"): "Most requests a second, our own generator",
     ("throughput", "blocking"): "Most requests a second, blocking clients",
     ("throughput", "connections"): "Most requests a second, a new connection each",
+    ("capacity", "capacity"): "Requests a second within the objective",
     ("bulk", "bulk"): "One TCP stream, as fast as it goes",
 }
 _NOTES = {
+    "capacity": "The highest rate at which the objective held, to the width of the search. ",
     "context_switches": "Of client, server and the data plane's own processes. ",
     "syscalls": "Of client, server and the data plane's own processes. ",
     "stack_traversals": "Packets handed to a network device or taken from one, in pods and nodes. ",

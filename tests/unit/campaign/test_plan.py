@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.campaign.plan import DEFAULT_PLANES, QUICK_PLANES, Mode, Unsupported, plan
-from harness.campaign.rates import whole_ticks
+from harness.campaign.ticks import whole_ticks
 from harness.judge.interval import MINIMUM_BLOCKS
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 from harness.model.origin import Origin
