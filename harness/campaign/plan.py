@@ -22,7 +22,8 @@ BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 32}
 NOISY = (LoadKind.LATENCY, LoadKind.COST, LoadKind.CAPACITY)
 """Loads at a stated rate: their ratios differ from block to block by 5 to 15 %, those of saturated machines by 1 to 5 %.
 
-So a full campaign measures these, and the capacities that some are a share of, in every block, and all others in as many as a default campaign has.
+So a full campaign measures these in every block, and all others in as many as a default campaign has. A capacity is among
+them because loads at a share of it are.
 """
 PLACEMENT = "no process is bound to a processor, on any plane; the open-loop generator runs first (SCHED_FIFO)"
 QUICK_KINDS = (

@@ -17,6 +17,7 @@ COMPARED: Mapping[str, frozenset[LoadKind]] = {
     "latency_p99": frozenset({LoadKind.LATENCY}),
     "cpu_per_request": frozenset({LoadKind.COST, LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING}),
     "throughput": frozenset({LoadKind.MAXIMUM, LoadKind.CLOSED, LoadKind.BLOCKING, LoadKind.CONNECTIONS}),
+    "capacity": frozenset({LoadKind.CAPACITY}),
     "bulk": frozenset({LoadKind.BULK}),
 }
 """The metrics that are judged, and the kinds of load in which each means something: one comparison each and pair.
