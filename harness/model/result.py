@@ -56,3 +56,7 @@ class Estimate:
     void: int
     component: str = ""
     equal_features: bool | None = None
+    family_low: float | None = None
+    family_high: float | None = None
+    family_level: float | None = None
+    different: bool | None = None

@@ -142,6 +142,10 @@ class EstimateRow(_Interval):
     void: int
     component: str = ""
     equal_features: bool | None = None
+    family_low: Number = None
+    family_high: Number = None
+    family_level: Number = None
+    different: bool | None = None
 
     @property
     def value(self) -> float | None:
@@ -234,6 +238,38 @@ class TargetRow(_Interval):
     against_load: str | None = None
 
 
+class FitRow(_Row):
+    """A metric of a data plane as intercept + slope * x."""
+
+    id: str
+    title: str = ""
+    dataplane: str
+    metric: str
+    unit: str = ""
+    x: str
+    x_values: list[float] = []
+    intercept: Number
+    intercept_low: Number
+    intercept_high: Number
+    slope: Number
+    slope_low: Number
+    slope_high: Number
+    level: Number
+    residual_max: Number = None
+    residual_share: Number = None
+    points: int = 0
+    condition: str = ""
+    line: bool = False
+
+
+class KnownEffectRow(_Row):
+    """An effect that the campaign itself put in, and whether it was recovered."""
+
+    id: str
+    text: str = ""
+    recovered: bool | None = None
+
+
 class Run(_Row):
     """``run.json``."""
 
@@ -256,6 +292,8 @@ class Run(_Row):
     targets: list[TargetRow] = []
     claims: list[dict[str, Any]] = []
     decision: dict[str, Any] | None = None
+    fits: list[FitRow] = []
+    known_effects: list[KnownEffectRow] = []
 
 
 def read_run(folder: Path) -> Run:
