@@ -69,8 +69,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         ],
         "conformance": [row for survey in surveys for row in _probes(survey, plan)],
         "targets": [_target(each) for each in judged],
-        "claims": [],
-        "decision": None,
+        "fixed": record.get("fixed", {}),
     }  # fmt: skip
     try:
         figures.to_parquet(folder / "samples.parquet", index=False)

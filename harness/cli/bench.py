@@ -49,6 +49,10 @@ def bench(
     go_on: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")] = False,
     blocks: Annotated[int | None, typer.Option(min=1, help="Blocks to measure; fewer than 6 give no intervals.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the order in which arms and loads are measured.")] = 1,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="A finished run that claims and the decision may rest upon too; repeat for more."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json on standard output at the end.")] = False,
 ) -> int:
     """Compare data planes on this machine and write a report.
@@ -65,6 +69,7 @@ def bench(
       sudo meshproof bench --out results/mine
       sudo meshproof bench --resume --out results/mine
       sudo meshproof bench my/scenario.yaml --dataplane plain --dataplane ebpf
+      sudo meshproof bench --evidence results/l7 --evidence results/conformance
     """
 
     def command() -> int:
@@ -73,6 +78,9 @@ def bench(
         mode = Mode.QUICK if quick else Mode.FULL if full else Mode.DEFAULT
         folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
         known = load_bench(scenarios or [])
+        from harness.report import judging  # noqa: PLC0415 -- pandas and scipy, not for --help
+
+        judging.check(evidence or [])
         say_not_judged(scenario.not_judged for scenario in known)
         machine = {**fingerprint(), "CPU placement": PLACEMENT, "idle processors": waiting()}
         if go_on:
@@ -87,6 +95,9 @@ def bench(
 
         status = summarise(folder, campaign, journal, load_targets(), _planes(campaign))
         journal.close()
+        stands = judging.judge_run(folder, evidence or [])
+        if stands is not None:
+            say(f"meshproof: {stands}")
         for path in write_reports(folder):
             say(f"wrote {path}")
         say(summary_text(folder))

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from harness.report import paths, sentences, tables, verdicts
+from harness.report import claims, decision, paths, sentences, tables, verdicts
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -21,6 +21,8 @@ class Page:
         self._values: dict[str, object] = {
             "run": run,
             "sentences": sentences,
+            "ledger": claims.ledger(run),
+            "decision": decision.decision(run),
             "targets": tables.target_lines(run),
             "ratios": tables.ratio_lines(figures),
             "estimates": tables.estimate_lines(run),
