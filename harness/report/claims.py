@@ -124,7 +124,8 @@ def _endpoint(row: EndpointRow) -> EndpointLine:
     effect, interval = "" if row.estimate is None else ratio(row.estimate), _interval(row)
     wanted = "" if row.threshold is None or row.direction is None else f"{row.direction} {row.threshold:g}"
     found = f"{effect} ({interval})" if interval else effect
-    return EndpointLine(row.condition, row.endpoint, wanted, found, row.verdict, row.reason, links_text(row.links))
+    what = row.endpoint.removesuffix(f", {wanted}")
+    return EndpointLine(row.condition, what, wanted, found, row.verdict, row.reason, links_text(row.links))
 
 
 def _interval(row: ClaimRow | EndpointRow) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,16 @@ def of_run(run: Run, name: str) -> RunEvidence:
 
 def of_conformance(run: ConformanceRun, name: str) -> RunEvidence:
     """What a run of `conform` found."""
-    cases = {
-        (row.case, row.dataplane): Outcome(row.outcome, row.reason.partition("\n")[0].partition(" (asked for at ")[0])
-        for row in run.results
-    }
+    cases = {}
+    for row in run.results:
+        cases[row.case, row.dataplane] = Outcome(row.outcome, _first(row.reason))
     return RunEvidence(name, "conform", planes=frozenset(plane.name for plane in run.dataplanes), cases=cases)
+
+
+def _first(reason: str) -> str:
+    """What was wrong first, without what readers of verdicts have no use for: the lab's files, evidence, and lines."""
+    line = reason.partition("\n")[0].partition("; evidence:")[0].partition(" (asked for at ")[0]
+    return re.sub(r"^\S+\.yaml:\d+: ", "", re.sub(r";? captures while the lab is up: [^)]*", "", line))
 
 
 def _unusable(run: Run) -> str | None:
