@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.campaign.journal import CampaignError, Journal, Record
 from harness.campaign.plan import Mode, Plan, Unsupported, plan
+from harness.manifests.fixed import changed, digests
 from harness.model.bench import BenchScenario
 from harness.model.scaling import ScalingScenario
 
@@ -50,7 +51,7 @@ def begin(folder: Path, campaign: Plan, fingerprint: Mapping[str, str], command:
         blocks=campaign.blocks, seed=campaign.seed, arms=[[arm.name, arm.dataplane] for arm in campaign.arms],
         scenarios={scenario.name: digest(scenario) for scenario in campaign.scenarios},
         unsupported=[[each.scenario, each.dataplane, each.reason] for each in campaign.unsupported],
-        fingerprint=dict(fingerprint), command=list(command),
+        fingerprint=dict(fingerprint), command=list(command), fixed=digests(),
     )  # fmt: skip
     return journal
 
@@ -72,6 +73,9 @@ def resume(
     differ = sorted(key for key in record["fingerprint"] if record["fingerprint"][key] != fingerprint.get(key))
     if differ:
         raise CampaignError(f"{folder} was begun on another set-up (other {', '.join(differ)}): start a new run")
+    others = changed(record["fixed"], digests()) if "fixed" in record else []
+    if others:
+        raise CampaignError(f"{', '.join(others)} changed since {folder} was begun, and say what decides: start a new run")
     names = list(dict.fromkeys(dataplane for _, dataplane in record["arms"]))
     campaign = plan(
         [known[name] for name in record["scenarios"]], names, Mode(record["mode"]),

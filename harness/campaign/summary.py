@@ -86,8 +86,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
         "machines": list(as_records(found)),
         "known_effects": [asdict(row) for row in known],
         "known_effects_exempt": exempt(plan),
-        "claims": [],
-        "decision": None,
+        "fixed": record.get("fixed", {}),
     }  # fmt: skip
     try:
         samples.figures.to_parquet(folder / "samples.parquet", index=False)

@@ -60,6 +60,10 @@ def bench(
     mixed: Annotated[
         bool, typer.Option("--mixed-machines", help="Let workers differ in their machines: ratios over all, figures of most.")
     ] = False,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="A finished run that claims and the decision may rest upon too; repeat for more."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print run.json on standard output at the end.")] = False,
 ) -> int:
     """Compare data planes on this machine and write a report.
@@ -78,6 +82,7 @@ def bench(
       sudo meshproof bench --resume --out results/mine
       sudo meshproof bench my/scenario.yaml --dataplane plain --dataplane ebpf
       meshproof bench --scheduler tcp://10.0.0.1:8786   # after `meshproof worker` on each machine
+      sudo meshproof bench --evidence results/l7 --evidence results/conformance
     """
 
     def command() -> int:
@@ -86,6 +91,9 @@ def bench(
         mode = Mode.QUICK if quick else Mode.FULL if full else Mode.DEFAULT
         folder = out or (newest(RESULTS) if go_on else default_folder(RESULTS))
         known = load_bench(scenarios or [])
+        from harness.report import judging  # noqa: PLC0415 -- pandas and scipy, not for --help
+
+        judging.check(evidence or [])
         say_not_judged(scenario.not_judged for scenario in known)
         with hired(scheduler, mixed=mixed, begun=folder if go_on else None) as hands:
             machine = hands.fingerprint if hands else _here()
@@ -101,6 +109,9 @@ def bench(
 
         status = summarise(folder, campaign, journal, load_targets(), _planes(campaign))
         journal.close()
+        stands = judging.judge_run(folder, evidence or [])
+        if stands is not None:
+            say(f"meshproof: {stands}")
         for path in write_reports(folder):
             say(f"wrote {path}")
         say(summary_text(folder))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from harness.manifests.bench import ScenarioShape
 from harness.manifests.calls import CallShape
 from harness.manifests.case import CaseShape
+from harness.manifests.claims import ClaimsShape
 from harness.manifests.expectations import ExpectationsShape
 from harness.manifests.faults import FaultsShape
 from harness.manifests.flows import AskedFlow
@@ -17,12 +18,14 @@ from harness.manifests.maturity import MaturityShape
 from harness.manifests.scaling import ScalingShape
 from harness.manifests.targets import TargetsShape
 from harness.manifests.topology import TopologyShape
+from harness.manifests.workloads import WorkloadsShape
 
 FORMAT = 1  # raised when a file that was valid no longer is
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
 SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "bench-scenario": TypeAdapter(ScenarioShape),
+    "claims": TypeAdapter(ClaimsShape),
     "conformance-case": TypeAdapter(CaseShape),
     "conformance-expectations": TypeAdapter(ExpectationsShape),
     "faults": TypeAdapter(FaultsShape),
@@ -32,6 +35,7 @@ SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "scaling-scenario": TypeAdapter(ScalingShape),
     "topology": TypeAdapter(TopologyShape),
     "targets": TypeAdapter(TargetsShape),
+    "workloads": TypeAdapter(WorkloadsShape),
 }
 
 

@@ -2,7 +2,19 @@
 
 from markupsafe import Markup
 
-from harness.report import capacity, known_effects, ledger, machines, paths, scaling, sentences, tables, verdicts
+from harness.report import (
+    capacity,
+    claims,
+    decision,
+    known_effects,
+    ledger,
+    machines,
+    paths,
+    scaling,
+    sentences,
+    tables,
+    verdicts,
+)
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
 from harness.report.plots import Plot, figure_plots, ratio_plots
@@ -22,6 +34,8 @@ class Page:
         self._values: dict[str, object] = {
             "run": run,
             "sentences": sentences,
+            "claims": claims.ledger(run),
+            "decision": decision.decision(run),
             "targets": tables.target_lines(run),
             "ratios": tables.ratio_lines(figures),
             "estimates": tables.estimate_lines(run),

@@ -8,9 +8,11 @@ and a meter that could not read has no estimate.
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from harness.report.claim_rows import ClaimRow, DecisionRow, EvidenceRow
 
 FORMAT = 1
 
@@ -346,7 +348,12 @@ class FitRow(_Row):
 
 
 class Run(_Row):
-    """``run.json``. ``known_effects_exempt`` says why nothing was injected, where that was so."""
+    """``run.json``.
+
+    ``fixed``: SHA-256 of the files that say what decides, from before the run began. ``judged_by``: of those by which
+    ``claims`` and ``decision`` were judged; where they are others, that was after the fact, and the report says so.
+    ``known_effects_exempt`` says why nothing was injected, where that was so.
+    """
 
     format: Literal[1]
     title: str
@@ -370,8 +377,11 @@ class Run(_Row):
     known_effects_exempt: str | None = None
     scaling: list[ScalingRow] = []
     fits: list[FitRow] = []
-    claims: list[dict[str, Any]] = []
-    decision: dict[str, Any] | None = None
+    claims: list[ClaimRow] = []
+    decision: DecisionRow | None = None
+    evidence: list[EvidenceRow] = []
+    fixed: dict[str, str] = {}
+    judged_by: dict[str, str] = {}
 
 
 def read_run(folder: Path) -> Run:

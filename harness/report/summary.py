@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.report import sentences, tables
+from harness.report.claims import claims_text
 from harness.report.conformance_run import FILE, read_conformance
 from harness.report.conformance_text import plane_lines
+from harness.report.decision import decision_text
 from harness.report.known_effects import known_effects_sentence
 from harness.report.lookup import Figures
 from harness.report.maturity import maturity_lines
@@ -27,6 +29,7 @@ def summary_text(folder: Path) -> str:
         parts.append("\n".join(scaling_text(run)))
     if run.targets and not run.indicative:
         parts.append(_targets(run))
+    parts.extend(text for text in (claims_text(run), decision_text(run)) if text)
     said = [sentences.targets_sentence(run), sentences.policy_sentence(run), sentences.void_sentence(run)]
     parts.append("\n".join([*said, known_effects_sentence(run)]))
     return "\n\n".join(parts) + "\n"

@@ -1,12 +1,14 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.campaign.folder import begin, digest, newest, resume
+from harness.campaign.folder import begin, digest, newest, planned, resume
 from harness.campaign.journal import CampaignError
 from harness.campaign.plan import Mode, plan
 from harness.manifests.bench import load_bench
+from harness.manifests.fixed import digests
 from harness.model.bench import BenchScenario
 
 MACHINE = {"kernel": "6.1", "cores": "2"}
@@ -75,3 +77,22 @@ def test_a_resumed_run_knows_how_long_it_was_at_work(tmp_path: Path, scenarios: 
     begin(tmp_path, plan(scenarios, [], Mode.DEFAULT, blocks=None, seed=1), MACHINE, []).close()
     journal, _ = resume(tmp_path, scenarios, MACHINE, [])
     assert 0 <= journal.seconds() < 60
+
+
+def test_a_run_is_not_gone_on_with_once_what_decides_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenarios: list[BenchScenario]
+) -> None:
+    journal = begin(tmp_path, plan(scenarios, [], Mode.DEFAULT, blocks=None, seed=1), MACHINE, [])
+    assert planned(journal)["fixed"] == digests()
+    journal.close()
+    monkeypatch.setattr("harness.campaign.folder.digests", lambda: digests() | {"scenarios/claims.yaml": "0"})
+    with pytest.raises(CampaignError, match=r"scenarios/claims\.yaml changed since .* was begun.*start a new run"):
+        resume(tmp_path, scenarios, MACHINE, [])
+
+
+def test_a_run_that_hashed_nothing_can_still_be_gone_on_with(tmp_path: Path, scenarios: list[BenchScenario]) -> None:
+    begin(tmp_path, plan(scenarios, [], Mode.DEFAULT, blocks=None, seed=1), MACHINE, []).close()
+    record = json.loads((tmp_path / "journal.jsonl").read_text())
+    del record["fixed"]
+    (tmp_path / "journal.jsonl").write_text(json.dumps(record) + "\n")
+    resume(tmp_path, scenarios, MACHINE, [])[0].close()
