@@ -2,15 +2,36 @@
 
 from markupsafe import Markup
 
-from harness.report import paths, sentences, tables, verdicts
+from functools import partial
+
+from harness.report import answer, paths, sentences, tables, verdicts
+from harness.report.anchors import anchor, back_links
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
-from harness.report.plots import Plot, figure_plots, ratio_plots
+from harness.report.plots import Plot, figure_plots, first_plots, ratio_plots
+from harness.report.plots.drawing import drawn
 from harness.report.run import Run
 from harness.report.samples import Samples
 from harness.report.template import rendered
 
 _EXPECTED = ("latency_p50", "cpu_per_request", "pss", "context_switches", "syscalls", "stack_traversals", "throughput", "bulk")
+_CONTENTS = {
+    "answer": "Answer",
+    "evidence": "Evidence by claim",
+    "decision": "Decision",
+    "targets": "Targets",
+    "glance": "Costs",
+    "figures": "Figures",
+    "ratios": "Ratios",
+    "policy": "Policy",
+    "supports": "Supports",
+    "method": "Method",
+    "noise": "Noise floor",
+    "void": "Void",
+    "machine": "Machine",
+    "reproduce": "Reproduce",
+    "scope": "Scope",
+}
 
 
 class Page:
@@ -18,8 +39,30 @@ class Page:
 
     def __init__(self, run: Run, samples: Samples) -> None:
         figures = Figures(run)
+        claims, decision = answer.claims_of(run), answer.decision_of(run)
+        first, *rest = drawn(
+            [
+                partial(first_plots, figures, samples),
+                *(partial(figure_plots, figures, samples, scenario) for scenario in run.scenarios),
+                *(partial(ratio_plots, figures, scenario) for scenario in run.scenarios),
+            ]
+        )
+        plots, ratios = rest[: len(run.scenarios)], rest[len(run.scenarios) :]
+        keys = {plot.key: None for each in rest for plot in each}  # in the page's order
+        self._linked = partial(anchor, run, keys)
         self._values: dict[str, object] = {
             "run": run,
+            "contents": contents(claims=bool(claims), decision=decision is not None),
+            "columns": answer.COLUMNS,
+            "signs": answer.VERDICTS,
+            "decision": decision,
+            "decision_said": answer.decision_sentences(decision) if decision else [],
+            "claims": claims,
+            "claims_said": answer.claims_sentences(claims),
+            "unanswered": answer.unanswered(run),
+            "pictures": [_drawn(plot) for plot in first],
+            "back": back_links(run, keys, claims),
+            "planes": figures.planes,
             "sentences": sentences,
             "targets": tables.target_lines(run),
             "ratios": tables.ratio_lines(figures),
@@ -40,16 +83,22 @@ class Page:
                     "paths": paths.path_shares(figures, scenario),
                     "backends": paths.backend_shares(figures, scenario),
                     "matrix": verdicts.matrix(run, scenario),
-                    "plots": [_drawn(plot) for plot in figure_plots(figures, samples, scenario)],
-                    "ratio_plots": [_drawn(plot) for plot in ratio_plots(figures, scenario)],
+                    "plots": [_drawn(plot) for plot in own],
+                    "ratio_plots": [_drawn(plot) for plot in paired],
                 }
-                for scenario in run.scenarios
+                for scenario, own, paired in zip(run.scenarios, plots, ratios, strict=True)
             ],
         }
 
     def render(self, *, paper: bool) -> str:
         """The page; on ``paper`` without what only a screen can do: scripts, and tables of hundreds of rows."""
-        return rendered("report.html.j2", self._values, paper=paper)
+        return rendered("report.html.j2", self._values, paper=paper, linked=self._linked)
+
+
+def contents(*, claims: bool, decision: bool) -> list[tuple[str, str]]:
+    """The page's sections: id and title, in its order."""
+    told = {"evidence": claims, "decision": decision}
+    return [(name, title) for name, title in _CONTENTS.items() if told.get(name, True)]
 
 
 def missing(run: Run) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.lookup import Cell, Figures
-from harness.report.plots.canvas import INK, ROW, Plot, canvas, colour, end_for, finish, name_rows
-from harness.report.quantity import digits, quantity, scale_for
+from harness.report.plots.canvas import INK, ROW, WIDTH, Plot, canvas, colour, end_for, finish, name_rows, tip
+from harness.report.quantity import digits, interval, quantity, scale_for
 
 # Light enough for dark figures on them, and apart in lightness for those who see no hue.
 _COMPONENTS = {
@@ -22,7 +22,7 @@ _COMPONENTS = {
 _OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
 
 
-def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, caption: str) -> Plot:
+def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, caption: str, *, width: float = WIDTH) -> Plot:
     """Bars a plane, parts by component in one order, each part with its figure where it fits, the whole at the end."""
     parts = {plane: figures.components(cell, plane, metric) for plane in figures.planes}
     order = _order([name for components in parts.values() for name in components])
@@ -31,10 +31,11 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
     unit = next(row.unit for row in figures.run.estimates if row.metric == metric and row.against is None)
     scale = scale_for(unit, largest)
     span = largest / scale.factor or 1.0
-    figure, (axes,) = canvas(ROW * (len(parts) + 0.4), figures.planes, top=0.3)
+    figure, (axes,) = canvas(ROW * (len(parts) + 0.4), figures.planes, top=0.3 if width == WIDTH else 0.55, width=width)
     for place, (plane, components) in enumerate(parts.items()):
         widths = {name: (components[name].estimate or 0.0) / scale.factor for name in order if name in components}
-        end = max(_bar(axes, place, widths, order, span), (totals[plane] or 0.0) / scale.factor)
+        told = {name: f"{quantity(row.value, unit)} ({interval(row.bounds, unit)})" for name, row in components.items()}
+        end = max(_bar(axes, place, plane, widths, told, order, span), (totals[plane] or 0.0) / scale.factor)
         words = quantity(totals[plane], unit)
         axes.text(end + 0.02 * span, place, words, va="center", color=colour(plane), weight="bold")
     _name_components(figure, order)
@@ -51,13 +52,16 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
     return finish(key, title, f"Load {cell.load.name}. {caption}", said, figure)
 
 
-def _bar(axes: Axes, place: int, widths: dict[str, float], shades: dict[str, str], span: float) -> float:
-    """Draw a plane's parts one after the other; returns where they end."""
-    left = 0.0
+def _bar(
+    axes: Axes, place: int, plane: str, widths: dict[str, float], told: dict[str, str], shades: dict[str, str], span: float
+) -> float:
+    """Draw a plane's parts one after the other; returns where they end. ``told`` is what a pointer on each brings up."""
+    left, room = 0.0, 0.021 * (WIDTH / axes.figure.get_figwidth()) ** 2  # the part of ``span`` that a digit takes
     for name, width in widths.items():
-        axes.barh(place, width, left=left, height=0.62, color=shades[name], edgecolor="white", linewidth=0.6)
+        (bar,) = axes.barh(place, width, left=left, height=0.62, color=shades[name], edgecolor="white", linewidth=0.6)
+        tip(bar, f"{plane}, {name}: {told[name]}")
         words = digits(width)
-        if width > 0.021 * len(words) * span:
+        if width > room * len(words) * span:
             axes.text(left + width / 2, place, words, ha="center", va="center", fontsize=8, color=INK)
         left += width
     return left
@@ -85,7 +89,7 @@ def _name_components(figure: Figure, order: dict[str, str]) -> None:
         handles=[Patch(facecolor=shade, label=name) for name, shade in order.items()],
         loc="upper left",
         bbox_to_anchor=(0.01, 1.0),
-        ncols=6,
+        ncols=6 if figure.get_figwidth() == WIDTH else 3,
         frameon=False,
         fontsize=8,
         handlelength=1.0,
