@@ -17,7 +17,7 @@ from harness.report.run import Run
 COLUMNS = {"as_shipped": "As shipped today", "possible": "Shown possible here"}
 """The two columns of every answer, as they are called in ``run.json`` and by a reader."""
 
-VERDICTS = {"supported": "✓", "refuted": "✗", "mixed": "◐", "inconclusive": "≈", "untested": "–", "not comparable": "≠"}
+VERDICTS = {"supported": "✓", "refuted": "✗", "mixed": "◐", "inconclusive": "≈", "untested": "–", "not comparable": "≠"}  # noqa: RUF001 -- a dash, as in the tables of conformance
 """Verdicts on a claim, in the order in which they are counted, and the sign of each."""
 
 ANSWERS = {
@@ -101,7 +101,7 @@ class WorkloadClass:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The whole decision. ``rule`` is the page that states how it is computed, ``digest`` that of what was fixed before the run."""
+    """The whole decision. ``rule`` is the page that says how it is computed, ``digest`` that of what was fixed before."""
 
     rule: str
     digest: str
@@ -176,8 +176,8 @@ def unanswered(run: Run) -> list[str]:
     if not lacking:
         return []
     return [
-        f"This run carries {_listed(lacking)}: it was made before claims were fixed and judged, or of scenarios that no claim is about. "
-        "What follows are its targets and its figures."
+        f"This run carries {_listed(lacking)}: it was made before claims were fixed and judged, "
+        "or of scenarios that no claim is about. What follows are its targets and its figures."
     ]
 
 

@@ -1,8 +1,8 @@
 """The report as one HTML page that loads nothing from anywhere."""
 
-from markupsafe import Markup
-
 from functools import partial
+
+from markupsafe import Markup
 
 from harness.report import answer, paths, sentences, tables, verdicts
 from harness.report.anchors import anchor, back_links

@@ -16,7 +16,7 @@ def write_pdf(html: str, file: Path) -> None:
 
 @contextmanager
 def _rarely_collected() -> Iterator[None]:
-    """Laying out makes millions of objects that all live to its end: looking for garbage among them took a seventh of the time."""
+    """Laying out makes millions of objects that live to its end: looking for garbage among them took a seventh of the time."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as parquet
 from hdrh.histogram import HdrHistogram
+from pyarrow import parquet
 
 from harness.report.run import RunError
 

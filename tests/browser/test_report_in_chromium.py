@@ -141,7 +141,8 @@ def test_a_table_sorts_by_its_figures(chromium: Browser, pages: dict[str, Path])
 def test_a_table_narrows_by_words_and_by_data_plane(chromium: Browser, pages: dict[str, Path]) -> None:
     chromium.show(pages["judged"], DESK)
     chromium.ask("for (const each of document.querySelectorAll('details')) each.open = true")
-    shown = f"[...{TABLE}.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[2].textContent + '|' + row.cells[3].textContent)"
+    said = "row.cells[2].textContent + '|' + row.cells[3].textContent"
+    shown = f"[...{TABLE}.tBodies[0].rows].filter((row) => !row.hidden).map((row) => {said})"
     total = len(chromium.ask(shown))
     box = f"{TABLE}.closest('details').querySelector('input')"
     chromium.ask(f"{box}.value = 'p99 latency-1000'; {box}.dispatchEvent(new Event('input'))")

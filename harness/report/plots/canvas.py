@@ -136,7 +136,7 @@ def tip(mark: Artist, words: str) -> None:
 
 def end_for(axes: Axes, labels: Iterable[tuple[float, str]]) -> float:
     """Where the x axis (from 0) must end so that the bold words beside each value still fit on it."""
-    inches = axes.get_position().width * axes.figure.get_figwidth()
+    inches = axes.get_position().width * axes.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
     return max(value / (1 - min(0.6, (0.2 + 1.15 * _CHARACTER * len(words)) / inches)) for value, words in labels)
 
 

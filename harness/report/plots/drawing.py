@@ -41,7 +41,7 @@ def drawn(drawings: Sequence[Drawing], processes: int | None = None) -> list[lis
 
 
 def _take(drawings: Sequence[Drawing], taken: Any) -> dict[int, list[Plot]]:
-    found = {}
+    found: dict[int, list[Plot]] = {}
     while True:
         with taken.get_lock():
             index = taken.value
@@ -59,7 +59,7 @@ def _child(drawings: Sequence[Drawing], taken: Any, here: Connection, there: Con
         return
     except BrokenPipeError:  # nobody waits for it any more
         return
-    except Exception as fault:  # noqa: BLE001 -- told where it can be raised
+    except Exception as fault:
         there.send(fault)
 
 

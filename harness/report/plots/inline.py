@@ -2,7 +2,7 @@
 
 import re
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -35,7 +35,8 @@ def inlined(drawn: str, key: str, title: str, alt: str) -> str:
 
 def _tidy(parent: Element, key: str, marks: dict[str, Element]) -> None:
     kept: list[Element] = []
-    for child in list(parent):
+    for drawn in list(parent):
+        child = drawn
         name = child.tag.removeprefix(f"{{{_SVG}}}") if isinstance(child.tag, str) else ""
         if name in ("", "metadata", "style") or "}" in name:
             continue

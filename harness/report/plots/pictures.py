@@ -42,7 +42,7 @@ def pictures(figures: Figures, samples: Samples) -> Iterator[Drawing]:
 def latency_picture(key: str, figures: Figures, cells: list[Cell]) -> Plot:
     """p50 and p99 of every plane, a panel a load, on one log axis."""
     rows = [
-        (cell, plane, *(figures.absolute(cell, plane, name) for name in ("latency_p50", "latency_p99")))
+        (cell, plane, figures.absolute(cell, plane, "latency_p50"), figures.absolute(cell, plane, "latency_p99"))
         for cell in cells
         for plane in figures.planes
     ]

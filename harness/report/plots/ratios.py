@@ -47,7 +47,8 @@ def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str)
             (mark,) = axes.plot([middle], [place], "o", color=ink, markersize=4)
             tip(
                 mark,
-                f"{row.dataplane}: {metric_text(metric).noun} {ratio(row.estimate)} times ({ratio_interval(row.bounds)}), {told(row)}",
+                f"{row.dataplane}: {metric_text(metric).noun} {ratio(row.estimate)} times "
+                f"({ratio_interval(row.bounds)}), {told(row)}",
             )
             words = ratio(row.estimate)
             axes.text(1.01, place, words, transform=axes.get_yaxis_transform(), va="center", color=ink, weight="bold")

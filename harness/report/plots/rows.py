@@ -61,7 +61,8 @@ def _draw(axes: Axes, place: int, row: Row, estimate: EstimateRow, scale: Scale)
     (mark,) = axes.plot([value], [place], marker(row.plane), color=ink, markersize=6, clip_on=False)
     tip(
         mark,
-        f"{row.plane}: {quantity(estimate.value, estimate.unit)} ({interval(estimate.bounds, estimate.unit)}), {told(estimate)}",
+        f"{row.plane}: {quantity(estimate.value, estimate.unit)} ({interval(estimate.bounds, estimate.unit)}), "
+        f"{told(estimate)}",
     )
     words, right = quantity(estimate.value, estimate.unit), max([value, *blocks, *ends])
     axes.annotate(words, (right, place), (8, 0), textcoords="offset points", va="center", color=ink, weight="bold")

@@ -35,7 +35,7 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
     for place, (plane, components) in enumerate(parts.items()):
         widths = {name: (components[name].estimate or 0.0) / scale.factor for name in order if name in components}
         told = {name: f"{quantity(row.value, unit)} ({interval(row.bounds, unit)})" for name, row in components.items()}
-        end = max(_bar(axes, place, plane, widths, told, order, span), (totals[plane] or 0.0) / scale.factor)
+        end = max(_bar(axes, place, plane, widths, told, order, span, width), (totals[plane] or 0.0) / scale.factor)
         words = quantity(totals[plane], unit)
         axes.text(end + 0.02 * span, place, words, va="center", color=colour(plane), weight="bold")
     _name_components(figure, order)
@@ -53,10 +53,18 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
 
 
 def _bar(
-    axes: Axes, place: int, plane: str, widths: dict[str, float], told: dict[str, str], shades: dict[str, str], span: float
+    axes: Axes,
+    place: int,
+    plane: str,
+    widths: dict[str, float],
+    told: dict[str, str],
+    shades: dict[str, str],
+    span: float,
+    wide: float,
 ) -> float:
     """Draw a plane's parts one after the other; returns where they end. ``told`` is what a pointer on each brings up."""
-    left, room = 0.0, 0.021 * (WIDTH / axes.figure.get_figwidth()) ** 2  # the part of ``span`` that a digit takes
+    left = 0.0
+    room = 0.021 * (WIDTH / wide) ** 2  # the part of ``span`` that a digit takes
     for name, width in widths.items():
         (bar,) = axes.barh(place, width, left=left, height=0.62, color=shades[name], edgecolor="white", linewidth=0.6)
         tip(bar, f"{plane}, {name}: {told[name]}")

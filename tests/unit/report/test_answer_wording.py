@@ -57,8 +57,8 @@ def test_decisions_are_counted_by_column(run: Run) -> None:
     assert [name for name, _ in answer.decision_sentences(decision)] == ["As shipped today", "Shown possible here"]
     (_, shipped), _ = answer.decision_sentences(decision)
     assert (
-        shipped
-        == "of 8 classes of workload, replace the sidecars in 1, replace them for L4 only in 3, keep them in 1 and not known in 3."
+        shipped == "of 8 classes of workload, replace the sidecars in 1, replace them for L4 only in 3, keep them in 1 and "
+        "not known in 3."
     )
 
 
