@@ -1,7 +1,6 @@
 """The claims ledger in words: a row a claim, with both columns' verdicts and what they rest upon."""
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model.claim import Verdict
@@ -22,53 +21,53 @@ class EndpointLine:
     found: str
     verdict: Verdict
     reason: str
-    links: str
+    links: list[LinkRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A claim's verdict in a column. ``effect`` and ``interval`` are those of its least favourable endpoint, or empty."""
+    """A claim's verdict in a column. ``found`` is the effect and interval of its least favourable endpoint, or empty."""
 
     verdict: Verdict
     reason: str
-    effect: str
-    interval: str
+    found: str
     subject: str
     endpoints: list[EndpointLine]
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimLine:
-    """A row of the ledger; ``columns`` in the order of COLUMNS."""
+    """A row of the ledger; ``sides`` by column, in the order of COLUMNS."""
 
     id: str
     claim: str
     source: str
     note: str | None
-    columns: list[Told]
+    sides: dict[str, Told]
 
     @property
     def alike(self) -> bool:
         """Whether both columns rest upon the same, so that one of them says it all."""
-        return self.columns[0] == self.columns[-1]
+        first, *others = self.sides.values()
+        return bool(others) and all(first == other for other in others)
+
+    @property
+    def told(self) -> bool:
+        """Whether there is more to tell than a verdict and its reason."""
+        return any(side.endpoints for side in self.sides.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What a page says of claims: how many came to which verdict in each column, then every row; ``warnings`` come first."""
-
-    warnings: list[str]
-    counts: list[tuple[str, str]]
-    tested: list[ClaimLine]
-    published: list[ClaimLine]
-
-
-def ledger(run: Run) -> Ledger:
-    """The ledger of a run; empty lists where it was not judged."""
-    lines = list(_lines(run.claims))
-    counts = [(title, _counted(run.claims, column)) for column, title in COLUMNS.items() if run.claims]
-    published = [line for line in lines if line.id.startswith("PUB-")]
-    return Ledger(warnings(run), counts, [line for line in lines if line not in published], published)
+def claim_lines(run: Run) -> list[ClaimLine]:
+    """Every claim of the run once, in the run's order; none where it was not judged."""
+    by_id: dict[str, dict[str, ClaimRow]] = {}
+    for row in run.claims:
+        by_id.setdefault(row.id, {})[row.column] = row
+    lines = []
+    for name, columns in by_id.items():
+        first = next(iter(columns.values()))
+        sides = {column: _told(columns[column]) for column in COLUMNS if column in columns}
+        lines.append(ClaimLine(name, first.claim, first.source, first.note, sides))
+    return lines
 
 
 def warnings(run: Run) -> list[str]:
@@ -95,37 +94,32 @@ def claims_text(run: Run) -> str:
     """A table for a terminal: a row a claim, a column a verdict; empty where nothing was judged."""
     if not run.claims:
         return ""
-    lines = list(_lines(run.claims))
-    rows = [("", *COLUMNS.values(), "")] + [
-        (line.id, *(str(told.verdict) for told in line.columns), line.claim) for line in lines
-    ]
+    rows = [("", *COLUMNS.values(), "")]
+    for line in claim_lines(run):
+        rows.append(
+            (line.id, *(str(line.sides[column].verdict) if column in line.sides else "" for column in COLUMNS), line.claim)
+        )
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     table = ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(["Claims", *table, *(f"  {text}" for text in warnings(run))])
 
 
-def _lines(rows: Sequence[ClaimRow]) -> Iterator[ClaimLine]:
-    by_id: dict[str, dict[str, ClaimRow]] = {}
-    for row in rows:
-        by_id.setdefault(row.id, {})[row.column] = row
-    for name, columns in by_id.items():
-        first = next(iter(columns.values()))
-        told = [_told(columns[column]) for column in COLUMNS if column in columns]
-        yield ClaimLine(name, first.claim, first.source, first.note, told)
-
-
 def _told(row: ClaimRow) -> Told:
-    endpoints = [_endpoint(each) for each in row.endpoints]
-    effect = "" if row.estimate is None else ratio(row.estimate)
-    return Told(row.verdict, row.reason, effect, _interval(row), row.subject, endpoints)
+    return Told(row.verdict, row.reason, _found(row), row.subject, [_endpoint(each) for each in row.endpoints])
 
 
 def _endpoint(row: EndpointRow) -> EndpointLine:
-    effect, interval = "" if row.estimate is None else ratio(row.estimate), _interval(row)
     wanted = "" if row.threshold is None or row.direction is None else f"{row.direction} {row.threshold:g}"
-    found = f"{effect} ({interval})" if interval else effect
     what = row.endpoint.removesuffix(f", {wanted}")
-    return EndpointLine(row.condition, what, wanted, found, row.verdict, row.reason, links_text(row.links))
+    return EndpointLine(row.condition, what, wanted, _found(row), row.verdict, row.reason, row.links)
+
+
+def _found(row: ClaimRow | EndpointRow) -> str:
+    """The estimate with its interval; empty without one."""
+    if row.estimate is None:
+        return ""
+    interval = _interval(row)
+    return f"{ratio(row.estimate)} ({interval})" if interval else ratio(row.estimate)
 
 
 def _interval(row: ClaimRow | EndpointRow) -> str:
@@ -133,16 +127,3 @@ def _interval(row: ClaimRow | EndpointRow) -> str:
     if row.low is None or row.low == row.high:
         return ""
     return ratio_interval((row.low, math.inf if row.high is None else row.high))
-
-
-def links_text(links: Sequence[LinkRow]) -> str:
-    """Where evidence stands: ``reference: http-cross-node/latency-1000``."""
-    by_run: dict[str, list[str]] = {}
-    for link in links:
-        by_run.setdefault(link.run, []).append(link.where)
-    return "; ".join(f"{run}: {', '.join(names)}" if run else ", ".join(names) for run, names in by_run.items())
-
-
-def _counted(rows: Sequence[ClaimRow], column: str) -> str:
-    found = [row.verdict for row in rows if row.column == column]
-    return ", ".join(f"{found.count(verdict)} {verdict}" for verdict in Verdict if verdict in found)

@@ -13,7 +13,6 @@ from harness.report.run import Run
 class AnswerLine:
     """An answer, the data plane that it is about, and why, a line each."""
 
-    column: str
     answer: Answer
     dataplane: str
     blocking: list[str]
@@ -21,16 +20,25 @@ class AnswerLine:
     against: list[str]
     pro: list[str]
 
+    @property
+    def grounds(self) -> str:
+        """The one line that a reader needs first: what blocks, else what is missing, else what speaks for it."""
+        for word, lines in (("blocked by: ", self.blocking), ("missing: ", self.missing), ("", self.pro)):
+            if lines:
+                more = f" (and {len(lines) - 1} more)" if len(lines) > 1 and word else ""
+                return f"{word}{lines[0]}{more}"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassLine:
-    """A class of workload with an answer a column, in the order of COLUMNS."""
+    """A class of workload; ``choices`` has an answer a column, in the order of COLUMNS."""
 
     id: str
     title: str
     why: str
     rival: str
-    answers: list[AnswerLine]
+    choices: dict[str, AnswerLine]
 
 
 def decision(run: Run) -> list[ClassLine]:
@@ -44,7 +52,7 @@ def decision_text(run: Run) -> str:
     if not lines:
         return ""
     rows = [["", *COLUMNS.values()]] + [
-        [line.title, *(f"{told.answer} ({told.dataplane})" for told in line.answers)] for line in lines
+        [line.title, *(f"{told.answer} ({told.dataplane})" for told in line.choices.values())] for line in lines
     ]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     table = ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -55,7 +63,7 @@ def _why(lines: list[ClassLine]) -> Iterator[str]:
     """What blocks or is missing, first of each; answers that the same thing decides are told together."""
     by_reason: dict[str, list[str]] = {}
     for line in lines:
-        for told in line.answers:
+        for told in line.choices.values():
             first = (told.blocking or told.missing)[:1]
             for text in first:
                 by_reason.setdefault(text, []).append(line.title)
@@ -64,15 +72,14 @@ def _why(lines: list[ClassLine]) -> Iterator[str]:
 
 
 def _line(row: ClassRow) -> ClassLine:
-    answers = [_answer(title, row.columns[column]) for column, title in COLUMNS.items() if column in row.columns]
-    return ClassLine(row.id, row.title, row.why, row.rival, answers)
+    by_column: dict[str, AnswerRow] = dict(row.columns.items())
+    choices = {column: _answer(by_column[column]) for column in COLUMNS if column in by_column}
+    return ClassLine(row.id, row.title, row.why, row.rival, choices)
 
 
-def _answer(column: str, row: AnswerRow) -> AnswerLine:
+def _answer(row: AnswerRow) -> AnswerLine:
     blocking = [_block(each) for each in row.blocking]
-    return AnswerLine(
-        column, row.answer, row.dataplane, blocking, row.missing, row.evidence_against, row.evidence_for
-    )  # fmt: skip
+    return AnswerLine(row.answer, row.dataplane, blocking, row.missing, row.evidence_against, row.evidence_for)
 
 
 def _block(row: BlockRow) -> str:

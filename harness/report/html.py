@@ -1,8 +1,11 @@
 """The report as one HTML page that loads nothing from anywhere."""
 
+from functools import partial
+
 from markupsafe import Markup
 
 from harness.report import (
+    answer,
     capacity,
     claims,
     decision,
@@ -15,15 +18,37 @@ from harness.report import (
     tables,
     verdicts,
 )
+from harness.report.anchors import anchor, back_links
 from harness.report.lookup import KINDS, Figures
 from harness.report.metrics import METERS, metric_text
-from harness.report.plots import Plot, figure_plots, ratio_plots
+from harness.report.plots import Plot, figure_plots, first_plots, ratio_plots
+from harness.report.plots.drawing import drawn
 from harness.report.plots.lines import line_plot
 from harness.report.run import Run
 from harness.report.samples import Samples
 from harness.report.template import rendered
 
 _EXPECTED = ("latency_p50", "cpu_per_request", "pss", "context_switches", "syscalls", "stack_traversals", "throughput", "bulk")
+_CONTENTS = {
+    "scaling": "How cost grows",
+    "answer": "Answer",
+    "evidence": "Evidence by claim",
+    "decision": "Decision",
+    "targets": "Targets",
+    "glance": "Costs",
+    "figures": "Figures",
+    "ledger": "Cost ledger",
+    "ratios": "Ratios",
+    "policy": "Policy",
+    "supports": "Supports",
+    "method": "Method",
+    "known-effects": "Known effects",
+    "noise": "Noise floor",
+    "void": "Void",
+    "machine": "Machine",
+    "reproduce": "Reproduce",
+    "scope": "Scope",
+}
 
 
 class Page:
@@ -31,11 +56,32 @@ class Page:
 
     def __init__(self, run: Run, samples: Samples) -> None:
         figures = Figures(run)
+        judged, decided = claims.claim_lines(run), decision.decision(run)
+        first, *rest = drawn(
+            [
+                partial(first_plots, figures, samples),
+                *(partial(figure_plots, figures, samples, scenario) for scenario in run.scenarios),
+                *(partial(ratio_plots, figures, scenario) for scenario in run.scenarios),
+            ]
+        )
+        plots, ratios = rest[: len(run.scenarios)], rest[len(run.scenarios) :]
+        keys = {plot.key: None for each in rest for plot in each}  # in the page's order
+        self._linked = partial(anchor, run, keys)
         self._values: dict[str, object] = {
             "run": run,
+            "contents": contents(run, claims=bool(judged), decision=bool(decided)),
+            "columns": claims.COLUMNS,
+            "signs": answer.SIGNS,
+            "decided": decided,
+            "decision_said": answer.decision_sentences(decided),
+            "claims": judged,
+            "claims_said": answer.claims_sentences(judged),
+            "warnings": claims.warnings(run),
+            "unanswered": answer.unanswered(run),
+            "pictures": [_drawn(plot) for plot in first],
+            "back": back_links(run, keys, judged),
+            "planes": figures.planes,
             "sentences": sentences,
-            "claims": claims.ledger(run),
-            "decision": decision.decision(run),
             "targets": tables.target_lines(run),
             "ratios": tables.ratio_lines(figures),
             "estimates": tables.estimate_lines(run),
@@ -64,16 +110,28 @@ class Page:
                     "paths": paths.path_shares(figures, scenario),
                     "backends": paths.backend_shares(figures, scenario),
                     "matrix": verdicts.matrix(run, scenario),
-                    "plots": [_drawn(plot) for plot in figure_plots(figures, samples, scenario)],
-                    "ratio_plots": [_drawn(plot) for plot in ratio_plots(figures, scenario)],
+                    "plots": [_drawn(plot) for plot in own],
+                    "ratio_plots": [_drawn(plot) for plot in paired],
                 }
-                for scenario in run.scenarios
+                for scenario, own, paired in zip(run.scenarios, plots, ratios, strict=True)
             ],
         }
 
     def render(self, *, paper: bool) -> str:
         """The page; on ``paper`` without what only a screen can do: scripts, and tables of hundreds of rows."""
-        return rendered("report.html.j2", self._values, paper=paper)
+        return rendered("report.html.j2", self._values, paper=paper, linked=self._linked)
+
+
+_COMPARISON = ("answer", "targets", "glance", "figures", "ratios", "known-effects")
+"""Sections of runs that compare data planes, and not of those that say how cost grows."""
+
+
+def contents(run: Run, *, claims: bool, decision: bool) -> list[tuple[str, str]]:
+    """The page's sections: id and title, in its order."""
+    told = dict.fromkeys(_COMPARISON, not run.scaling) | {"scaling": bool(run.scaling)}
+    traced = any(row.metric == "cpu_ledger_per_request" for row in run.estimates)
+    told |= {"ledger": traced, "evidence": claims and not run.scaling, "decision": decision and not run.scaling}
+    return [(name, title) for name, title in _CONTENTS.items() if told.get(name, True)]
 
 
 def missing(run: Run) -> list[tuple[str, str]]:

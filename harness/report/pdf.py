@@ -1,5 +1,8 @@
 """The same page as PDF."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from weasyprint import HTML, URLFetcher
@@ -7,4 +10,18 @@ from weasyprint import HTML, URLFetcher
 
 def write_pdf(html: str, file: Path) -> None:
     """Lay ``html`` out by its print style. Only what is inside the page is read; nothing is fetched from anywhere."""
-    HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=("data",))).write_pdf(file)
+    with _rarely_collected():
+        HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=("data",))).write_pdf(file)
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Laying out makes millions of objects that live to its end: looking for garbage among them took a seventh of the time."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,12 +1,13 @@
 """Plots as SVG, one module each. This package imports matplotlib; whoever only reads figures does not need it."""
 
-import re
 from collections.abc import Iterator
 
+from harness.report.anchors import plot_key
 from harness.report.lookup import Cell, Figures
 from harness.report.plots.canvas import Plot, styled
 from harness.report.plots.capacity import shares_plot
 from harness.report.plots.latency import curve_plot, dots_plot
+from harness.report.plots.pictures import pictures
 from harness.report.plots.programs import programs_plot
 from harness.report.plots.rates import rate_plot
 from harness.report.plots.ratios import ratios_plot
@@ -25,7 +26,7 @@ _STACKS = (
 )
 _BY_LOAD = ("cpu_per_request", "cpu_ledger_per_request")
 
-__all__ = ["Plot", "figure_plots", "ratio_plots"]
+__all__ = ["Plot", "figure_plots", "first_plots", "ratio_plots"]
 
 
 def figure_plots(figures: Figures, samples: Samples, scenario: ScenarioRow) -> list[Plot]:
@@ -42,8 +43,14 @@ def ratio_plots(figures: Figures, scenario: ScenarioRow) -> list[Plot]:
         return [plot for plot in plots if plot is not None]
 
 
+def first_plots(figures: Figures, samples: Samples) -> list[Plot]:
+    """The pictures of the first page: at most three."""
+    with styled():
+        return [draw() for draw in pictures(figures, samples)]
+
+
 def _key(scenario: ScenarioRow, *parts: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(["plot", scenario.name, *parts]))
+    return plot_key(scenario.name, *parts)
 
 
 def _latency(figures: Figures, samples: Samples, scenario: ScenarioRow) -> Iterator[Plot]:

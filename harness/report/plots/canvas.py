@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from html import escape
 from textwrap import wrap
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from harness.report.plots.inline import TIP, inlined
 
 INK = "#1a1a1a"
 FAINT = "#d9d9d9"
@@ -36,7 +38,6 @@ PLANE_COLOURS = {
 _OTHER_COLOURS = ("#7a2e2e", "#2e5d7a", "#5d2e7a", "#3d6b1f")
 PLANE_MARKERS = {"plain": "o", "sidecar": "s", "sidecar-mtls": "D", "ebpf": "^", "ebpf-sockmap": "v"}
 
-_FONT = "font-family=\"'DejaVu Sans', Verdana, sans-serif\""
 _STYLE = {
     "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 9.5,
@@ -49,6 +50,8 @@ _STYLE = {
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    "xtick.bottom": False,  # gridlines say as much, and each tick is one element more to lay out on paper
+    "ytick.left": False,
     "xtick.color": INK,
     "ytick.color": INK,
     "grid.color": "#e4e4e4",
@@ -72,7 +75,8 @@ class Plot:
     @property
     def data_uri(self) -> str:
         """The plot as an image's source. Laying out paper is faster when the page's styles need not be tried on it."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
+        still = re.sub(r' class="tip" data-tip="[^"]*"', "", self.svg)
+        return "data:image/svg+xml;base64," + base64.b64encode(still.encode()).decode()
 
 
 def styled() -> AbstractContextManager[None]:
@@ -92,20 +96,20 @@ def marker(plane: str) -> str:
 
 
 def canvas(
-    height: float, names: Iterable[str], panels: int = 1, *, top: float = 0.06, right: float = 0.08
+    height: float, names: Iterable[str], panels: int = 1, *, top: float = 0.06, right: float = 0.08, width: float = WIDTH
 ) -> tuple[Figure, list[Axes]]:
     """A figure with panels below one another, each ``height`` inches high, with room for ``names`` at the left.
 
     Margins are reckoned, not measured: matplotlib's own layouts draw everything once more to measure it. ``top`` and
-    ``right`` are inches beside each panel.
+    ``right`` are inches beside each panel, ``width`` those of the whole.
     """
     left = 0.15 + _CHARACTER * max((len(line) for name in names for line in _lines(name)), default=0)
     bottom = 0.5
     tall = panels * (top + height + bottom)
-    figure = Figure(figsize=(WIDTH, tall))
+    figure = Figure(figsize=(width, tall))
     places = [tall - (panel + 1) * (top + height) - panel * bottom for panel in range(panels)]
-    width = WIDTH - left - right
-    return figure, [figure.add_axes((left / WIDTH, place / tall, width / WIDTH, height / tall)) for place in places]
+    inner = width - left - right
+    return figure, [figure.add_axes((left / width, place / tall, inner / width, height / tall)) for place in places]
 
 
 def _lines(name: str) -> list[str]:
@@ -125,9 +129,14 @@ def name_rows(axes: Axes, names: Sequence[str], planes: Sequence[str], at: Seque
     axes.set_ylim(places[-1] + 0.55, -0.55)
 
 
+def tip(mark: Artist, words: str) -> None:
+    """What a pointer on the mark, or the arrow keys, bring up on a screen. The page says the same in a table."""
+    mark.set_gid(f"{TIP}{words}")
+
+
 def end_for(axes: Axes, labels: Iterable[tuple[float, str]]) -> float:
     """Where the x axis (from 0) must end so that the bold words beside each value still fit on it."""
-    inches = axes.get_position().width * WIDTH
+    inches = axes.get_position().width * axes.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
     return max(value / (1 - min(0.6, (0.2 + 1.15 * _CHARACTER * len(words)) / inches)) for value, words in labels)
 
 
@@ -136,25 +145,4 @@ def finish(key: str, title: str, caption: str, alt: str, figure: Figure) -> Plot
     buffer = io.StringIO()
     # savefig would draw twice, once only to find its backend
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Plot(key, title, caption, alt, _inline(buffer.getvalue(), key, title, alt))
-
-
-def _inline(svg: str, key: str, title: str, alt: str) -> str:
-    """SVG for the middle of a page: no prologue, ids of its own, a title and a description, as wide as its place."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<style type=\"text/css\">.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r"\bid=\"([^\"]+)\"", rf'id="{key}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", body)
-    body = re.sub(r"href=\"#([^\"]+)\"", rf'href="#{key}-\1"', body)
-    body = re.sub(r" (?:width|height)=\"[\d.]+pt\"", "", body, count=2)
-    body = re.sub(r" style=\"([^\"]*)\"", _attributes, body)
-    names = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(alt)}</desc>'
-    opening = body[: body.index(">")]
-    labelled = f'{opening} {_FONT} role="img" aria-labelledby="{key}-title {key}-desc">{names}'
-    return labelled + body[len(opening) + 1 :]
-
-
-def _attributes(style: re.Match[str]) -> str:
-    """Inline styles as attributes, which laying out paper reads several times faster; one font for all."""
-    pairs = (part.partition(":") for part in style[1].split(";"))
-    return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs if name.strip() != "font-family")
+    return Plot(key, title, caption, alt, inlined(buffer.getvalue(), key, title, alt))

@@ -2,7 +2,7 @@
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import metric_text
-from harness.report.plots.canvas import ROW, Plot, canvas, colour, end_for, finish, name_rows
+from harness.report.plots.canvas import ROW, Plot, canvas, colour, end_for, finish, name_rows, tip
 from harness.report.quantity import quantity, scale_for
 
 
@@ -16,8 +16,9 @@ def programs_plot(key: str, figures: Figures, cell: Cell) -> Plot:
     scale = scale_for("s", max(value for *_, value in bars))
     longest = max(value for *_, value in bars) / scale.factor or 1.0
     figure, (axes,) = canvas(ROW * 1.1 * len(bars), [name for pair in bars for name in pair[:2]])
-    for place, (plane, _, value) in enumerate(bars):
-        axes.barh(place, value / scale.factor, height=0.6, color=colour(plane))
+    for place, (plane, name, value) in enumerate(bars):
+        (bar,) = axes.barh(place, value / scale.factor, height=0.6, color=colour(plane))
+        tip(bar, f"{name} of {plane}: {quantity(value, 's')} a run")
         axes.text(
             value / scale.factor + 0.02 * longest, place, quantity(value, "s"), va="center", color=colour(plane), weight="bold"
         )

@@ -2,7 +2,7 @@
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import metric_text
-from harness.report.plots.canvas import ROW, Plot, canvas, finish
+from harness.report.plots.canvas import ROW, WIDTH, Plot, canvas, finish
 from harness.report.plots.rows import Row, draw_rows
 from harness.report.quantity import quantity
 from harness.report.samples import Samples
@@ -23,7 +23,7 @@ _NOTES = {
 }
 
 
-def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: str) -> Plot:
+def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: str, *, width: float = WIDTH) -> Plot:
     """The metric on every plane with intervals."""
     where = (cell.scenario.name, cell.load.name)
     rows = [
@@ -31,7 +31,7 @@ def rate_plot(key: str, figures: Figures, cell: Cell, samples: Samples, metric: 
     ]
     unit = next((row.estimate.unit for row in rows if row.estimate is not None), "1")
     title = _TITLES.get((metric, cell.load.kind), metric_text(metric).label)
-    figure, (axes,) = canvas(ROW * len(rows), figures.planes)
+    figure, (axes,) = canvas(ROW * len(rows), figures.planes, width=width)
     draw_rows(axes, rows, unit, "", better="less is better" if metric_text(metric).lower_is_better else "more is better")
     said = ", ".join(f"{row.plane} {quantity(row.estimate.value, unit)}" for row in rows if row.estimate)
     caption = f"Load {cell.load.name}. {_NOTES.get(metric, '')}Medians; thick bar: interval; ticks: single blocks."

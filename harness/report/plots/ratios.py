@@ -6,8 +6,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.report.lookup import Cell, Figures
 from harness.report.metrics import HEADLINE, metric_text
-from harness.report.plots.canvas import FAINT, INK, Plot, canvas, colour, finish, name_rows
-from harness.report.quantity import ratio
+from harness.report.plots.canvas import FAINT, INK, Plot, canvas, colour, finish, name_rows, tip
+from harness.report.plots.rows import told
+from harness.report.quantity import ratio, ratio_interval
 from harness.report.run import EstimateRow, ScenarioRow
 
 _TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -43,7 +44,12 @@ def ratios_plot(key: str, figures: Figures, scenario: ScenarioRow, against: str)
             middle = row.estimate or 1.0
             low, high = (bound if 0 < bound < math.inf else middle for bound in row.bounds or (middle, middle))
             axes.plot([low, high], [place, place], color=ink, linewidth=3.5, solid_capstyle="butt")
-            axes.plot([middle], [place], "o", color=ink, markersize=4)
+            (mark,) = axes.plot([middle], [place], "o", color=ink, markersize=4)
+            tip(
+                mark,
+                f"{row.dataplane}: {metric_text(metric).noun} {ratio(row.estimate)} times "
+                f"({ratio_interval(row.bounds)}), {told(row)}",
+            )
             words = ratio(row.estimate)
             axes.text(1.01, place, words, transform=axes.get_yaxis_transform(), va="center", color=ink, weight="bold")
             bounds += [low, high]

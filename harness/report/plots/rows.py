@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.report.plots.canvas import colour, end_for, marker, name_rows
-from harness.report.quantity import Scale, quantity, scale_for
+from harness.report.plots.canvas import colour, end_for, marker, name_rows, tip
+from harness.report.quantity import Scale, interval, quantity, scale_for
 from harness.report.run import EstimateRow
+
+TICKS = 60
+"""Blocks that are drawn singly in a row at most."""
 
 _SPELT = {"/s": "per second"}
 
@@ -51,14 +54,33 @@ def _draw(axes: Axes, place: int, row: Row, estimate: EstimateRow, scale: Scale)
     value = (estimate.value or 0.0) / scale.factor
     axes.plot([0, value], [place, place], color=ink, linewidth=1.0, alpha=0.35, solid_capstyle="butt")
     blocks = [block / scale.factor for block in row.blocks if math.isfinite(block)]
-    ticks = [(block, place + end) for block in blocks for end in (-0.17, 0.17, math.nan)]
+    ticks = [(block, place + end) for block in _spread(blocks) for end in (-0.17, 0.17, math.nan)]
     axes.plot([x for x, _ in ticks], [y for _, y in ticks], color=ink, linewidth=1.0, alpha=0.5)
     ends = [bound / scale.factor for bound in estimate.bounds or () if math.isfinite(bound)]
     axes.plot(ends, [place] * len(ends), color=ink, linewidth=3.0, solid_capstyle="butt")
-    axes.plot([value], [place], marker(row.plane), color=ink, markersize=6, clip_on=False)
+    (mark,) = axes.plot([value], [place], marker(row.plane), color=ink, markersize=6, clip_on=False)
+    tip(
+        mark,
+        f"{row.plane}: {quantity(estimate.value, estimate.unit)} ({interval(estimate.bounds, estimate.unit)}), "
+        f"{told(estimate)}",
+    )
     words, right = quantity(estimate.value, estimate.unit), max([value, *blocks, *ends])
     axes.annotate(words, (right, place), (8, 0), textcoords="offset points", va="center", color=ink, weight="bold")
     return right
+
+
+def _spread(blocks: Sequence[float]) -> Sequence[float]:
+    """All blocks, or of very many as many as can be told apart, evenly out of the sorted ones."""
+    if len(blocks) <= TICKS:
+        return blocks
+    rising = sorted(blocks)
+    return [rising[round(index * (len(rising) - 1) / (TICKS - 1))] for index in range(TICKS)]
+
+
+def told(estimate: EstimateRow) -> str:
+    """On how many blocks a figure rests, and how sure its interval is."""
+    blocks = f"{estimate.blocks} {'block' if estimate.blocks == 1 else 'blocks'}"
+    return f"{blocks}, {estimate.level * 100:.0f} % sure" if estimate.level else blocks
 
 
 def _values(row: Row) -> list[float]:

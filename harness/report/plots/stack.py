@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from harness.report.lookup import Cell, Figures
-from harness.report.plots.canvas import INK, ROW, Plot, canvas, colour, end_for, finish, name_rows
-from harness.report.quantity import digits, quantity, scale_for
+from harness.report.plots.canvas import INK, ROW, WIDTH, Plot, canvas, colour, end_for, finish, name_rows, tip
+from harness.report.quantity import digits, interval, quantity, scale_for
 
 # Light enough for dark figures on them, and apart in lightness for those who see no hue.
 _COMPONENTS = {
@@ -29,12 +29,10 @@ _COMPONENTS = {
     "foreign-network": "#f9f0c6",
     "tracing": "#d9c2e9",
 }
-NAMES = 5
-"""Of components, side by side above the bars."""
 _OTHERS = ("#b9d8a8", "#d9c2e9", "#f3e08d")
 
 
-def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, caption: str) -> Plot:
+def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, caption: str, *, width: float = WIDTH) -> Plot:
     """Bars a plane, parts by component in one order, each part with its figure where it fits, the whole at the end."""
     parts = {plane: figures.components(cell, plane, metric) for plane in figures.planes}
     order = _order([name for components in parts.values() for name, row in components.items() if row.estimate])
@@ -43,11 +41,14 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
     unit = next(row.unit for row in figures.run.estimates if row.metric == metric and row.against is None)
     scale = scale_for(unit, largest)
     span = largest / scale.factor or 1.0
-    more = max(math.ceil(len(order) / NAMES) - 2, 0)
-    figure, (axes,) = canvas(ROW * (len(parts) + 0.4), figures.planes, top=0.3 + 0.16 * more)
+    more = max(math.ceil(len(order) / _names_a_row(width)) - 2, 0)
+    figure, (axes,) = canvas(
+        ROW * (len(parts) + 0.4), figures.planes, top=(0.3 if width == WIDTH else 0.55) + 0.16 * more, width=width
+    )
     for place, (plane, components) in enumerate(parts.items()):
         widths = {name: (components[name].estimate or 0.0) / scale.factor for name in order if name in components}
-        end = max(_bar(axes, place, widths, order, span), (totals[plane] or 0.0) / scale.factor)
+        told = {name: f"{quantity(row.value, unit)} ({interval(row.bounds, unit)})" for name, row in components.items()}
+        end = max(_bar(axes, place, plane, widths, told, order, span, width), (totals[plane] or 0.0) / scale.factor)
         words = quantity(totals[plane], unit)
         axes.text(end + 0.02 * span, place, words, va="center", color=colour(plane), weight="bold")
     _name_components(figure, order)
@@ -64,13 +65,24 @@ def stack_plot(key: str, figures: Figures, cell: Cell, metric: str, title: str, 
     return finish(key, title, f"Load {cell.load.name}. {caption}", said, figure)
 
 
-def _bar(axes: Axes, place: int, widths: dict[str, float], shades: dict[str, str], span: float) -> float:
-    """Draw a plane's parts one after the other; returns where they end."""
+def _bar(
+    axes: Axes,
+    place: int,
+    plane: str,
+    widths: dict[str, float],
+    told: dict[str, str],
+    shades: dict[str, str],
+    span: float,
+    wide: float,
+) -> float:
+    """Draw a plane's parts one after the other; returns where they end. ``told`` is what a pointer on each brings up."""
     left = 0.0
+    room = 0.021 * (WIDTH / wide) ** 2  # the part of ``span`` that a digit takes
     for name, width in widths.items():
-        axes.barh(place, width, left=left, height=0.62, color=shades[name], edgecolor="white", linewidth=0.6)
+        (bar,) = axes.barh(place, width, left=left, height=0.62, color=shades[name], edgecolor="white", linewidth=0.6)
+        tip(bar, f"{plane}, {name}: {told[name]}")
         words = digits(width)
-        if width > 0.021 * len(words) * span:
+        if width > room * len(words) * span:
             axes.text(left + width / 2, place, words, ha="center", va="center", fontsize=8, color=INK)
         left += width
     return left
@@ -92,13 +104,18 @@ def _total(figures: Figures, cell: Cell, plane: str, metric: str) -> float | Non
     return sum(row.estimate or 0.0 for row in parts.values()) if parts else None
 
 
+def _names_a_row(width: float) -> int:
+    """How many components' names stand side by side above the bars of a figure of so many inches."""
+    return 5 if width == WIDTH else 3
+
+
 def _name_components(figure: Figure, order: dict[str, str]) -> None:
     """The components' names on their colours, above the bars, in the order of the bars."""
     figure.legend(
         handles=[Patch(facecolor=shade, label=name) for name, shade in order.items()],
         loc="upper left",
         bbox_to_anchor=(0.01, 1.0),
-        ncols=NAMES,
+        ncols=_names_a_row(figure.get_figwidth()),
         frameon=False,
         fontsize=8,
         handlelength=1.0,

@@ -24,11 +24,35 @@ for (const table of document.querySelectorAll("table.sortable")) {
   box.placeholder = `narrow, e.g. ${table.dataset.narrow ?? "ebpf p50"}`;
   box.setAttribute("aria-label", "Show only rows with these words");
   table.closest(".wide").before(box);
-  box.addEventListener("input", () => {
+  const count = document.createElement("span");
+  count.className = "soft";
+  count.setAttribute("role", "status");
+  const off = new Set();
+  const texts = new Map();
+  const text = (row) => texts.get(row) ?? texts.set(row, row.textContent.toLowerCase()).get(row);
+  const narrow = () => {
     const words = box.value.toLowerCase().split(/\s+/);
+    let shown = 0;
     for (const row of body.rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      const planes = (row.dataset.planes ?? "").split(" ");
+      row.hidden = planes.some((plane) => off.has(plane)) || !words.every((word) => text(row).includes(word));
+      shown += !row.hidden;
     }
-  });
+    count.textContent = shown < body.rows.length ? ` ${shown} of ${body.rows.length} rows ` : "";
+  };
+  box.addEventListener("input", narrow);
+  box.after(count);
+  for (const plane of (table.dataset.planes ?? "").split(" ").filter(Boolean)) {
+    const toggle = document.createElement("button");
+    toggle.type = "button";
+    toggle.className = "toggle";
+    toggle.textContent = plane;
+    toggle.setAttribute("aria-pressed", "true");
+    toggle.addEventListener("click", () => {
+      off.has(plane) ? off.delete(plane) : off.add(plane);
+      toggle.setAttribute("aria-pressed", String(!off.has(plane)));
+      narrow();
+    });
+    count.before(toggle);
+  }
 }

@@ -12,11 +12,12 @@ from harness.cli.main import app
 from harness.manifests.fixed import digests
 from harness.manifests.place import SCENARIOS
 from harness.report import judging
-from harness.report.claims import claims_text, ledger, warnings
-from harness.report.decision import decision, decision_text
+from harness.report.claims import claim_lines, claims_text, warnings
+from harness.report.decision import decision_text
 from harness.report.evidence import of_run, read_folder
+from harness.report.html import Page
 from harness.report.run import RunError, read_run
-from harness.report.template import rendered
+from harness.report.samples import Samples
 
 RESULTS = SCENARIOS.parent / "results"
 
@@ -94,7 +95,11 @@ def test_a_run_of_before_there_were_such_files_is_judged_only_if_told(default_fo
 
 def test_figures_of_quick_and_void_campaigns_decide_nothing(quick_folder: Path, fixed_run: Path) -> None:
     assert "quick run" in str(read_folder(quick_folder, {}).row.unusable)
-    change(fixed_run, known_effects=[{"id": "delay-1ms", "recovered": False}])
+    effect = {
+        "id": "delay-1ms", "text": "", "scenario": "known-effects", "load": "delays", "metric": "latency_p50", "unit": "s",
+        "truth": 0.001, "estimate": 1.1, "low": 1.05, "high": 1.2, "level": 0.99, "blocks": 8, "recovered": False,
+    }  # fmt: skip
+    change(fixed_run, known_effects=[effect])
     assert "known effects were not recovered (delay-1ms)" in str(of_run(read_run(fixed_run), "x").unusable)
 
 
@@ -124,22 +129,22 @@ def test_what_is_no_evidence_is_refused(fixed_run: Path, cases: Path, tmp_path: 
 def test_verdicts_and_answers_stand_in_the_page_and_at_the_end_of_a_run(fixed_run: Path, cases: Path) -> None:
     judging.judge_run(fixed_run, [cases])
     run = read_run(fixed_run)
-    page = rendered("claims.html.j2", {"ledger": ledger(run), "run": run}, paper=True)
-    page += rendered("decision.html.j2", {"decision": decision(run), "run": run}, paper=True)
-    for text in ('id="claim-PERF-1"', "Published figures", "cases: bypass/*", "docs/decision.md", "Many tenants, zero trust"):
+    page = Page(run, Samples(fixed_run)).render(paper=True)
+    for text in ('id="claim-PERF-1"', "cases: <code>bypass/", "docs/decision.md", "Many tenants, zero trust"):
         assert text in page
     assert claims_text(run).splitlines()[0] == "Claims"
     assert "  SEC-3 " in claims_text(run)
     assert "Encrypted between nodes" in decision_text(run)
-    bypass = next(line for line in ledger(run).tested if line.id == "SEC-3")
-    assert bypass.columns[0].endpoints[0].links == "cases: bypass/*"
+    bypass = next(line for line in claim_lines(run) if line.id == "SEC-3")
+    assert [(link.run, link.where) for link in bypass.sides["as_shipped"].endpoints[0].links] == [("cases", "bypass/*")]
 
 
 def test_a_run_without_verdicts_is_shown_without_them(default_folder: Path) -> None:
     run = read_run(default_folder)
     assert claims_text(run) == decision_text(run) == ""
-    assert "No claims were judged" in rendered("claims.html.j2", {"ledger": ledger(run), "run": run}, paper=False)
-    assert "Nothing was decided" in rendered("decision.html.j2", {"decision": decision(run), "run": run}, paper=False)
+    page = Page(run, Samples(default_folder)).render(paper=False)
+    assert "This run carries no decision and no verdicts on claims" in page
+    assert 'id="evidence"' not in page
 
 
 def test_the_command_line_takes_evidence_for_one_run(fixed_run: Path, cases: Path) -> None:
