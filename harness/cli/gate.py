@@ -10,7 +10,9 @@ from harness.cli.status import UsageError, guarded
 
 
 def gate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs, of `bench` or `conform --out`.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs, of `bench` or `conform --out`.")
+    ],
     against: Annotated[
         list[Path] | None,
         typer.Option(metavar="BASELINE", help="An earlier run's folder; one for each kind of RUN. `bench` needs one."),
@@ -59,12 +61,16 @@ def gate(
         for baseline in against or []:
             of_cases = (baseline / FILE).is_file()
             if of_cases in baselines:
-                raise UsageError(f"--against {baselines[of_cases]} and {baseline} are both of `{kinds[of_cases]}`: name one of each")
+                raise UsageError(
+                    f"--against {baselines[of_cases]} and {baseline} are both of `{kinds[of_cases]}`: name one of each"
+                )
             baselines[of_cases] = baseline
         of_kind = {run: (run / FILE).is_file() for run in runs}
         for of_cases, baseline in baselines.items():
             if of_cases not in of_kind.values():
-                raise UsageError(f"--against {baseline} is of `{kinds[of_cases]}`, and no RUN is: name one to be judged against it")
+                raise UsageError(
+                    f"--against {baseline} is of `{kinds[of_cases]}`, and no RUN is: name one to be judged against it"
+                )
         for run, of_cases in of_kind.items():
             if of_cases:
                 judge_conformance(run, baselines.get(True), expectations or shipped_expectations(), found)

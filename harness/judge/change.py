@@ -4,6 +4,7 @@ All comparisons of two runs are judged together: with hundreds of them, some wou
 own. Decision 0108 has what else was tried.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,7 +72,9 @@ def intervals(comparisons: Sequence[tuple[Values, Values]]) -> list[Interval]:
     together with FAMILY whatever hangs together among them. ``blocks`` is of the run that has fewer. NaN and level 0 where
     a run has under FEWEST, or a value of which there is no logarithm: 0, or a wait without an end.
     """
-    usable = [min(len(before), len(after)) >= FEWEST and _positive(before) and _positive(after) for before, after in comparisons]
+    usable = [
+        min(len(before), len(after)) >= FEWEST and _positive(before) and _positive(after) for before, after in comparisons
+    ]
     level = 1 - (1 - FAMILY) / max(1, sum(usable))
     return [
         _welch(before, after, level) if good else Interval(_plain(before, after), nan, nan, 0.0, min(len(before), len(after)))
@@ -116,5 +119,8 @@ def _welch(before: Values, after: Values, level: float) -> Interval:
     blocks = min(len(old), len(new))
     if np.ptp(old) == 0 and np.ptp(new) == 0:  # counts that never vary: nothing is uncertain
         return Interval(exp(moved), exp(moved), exp(moved), level, blocks)
-    found = ttest_ind(new, old, equal_var=False).confidence_interval(level)
+    with warnings.catch_warnings():
+        # Counts that hardly vary: SciPy doubts the last digits of their variance, which no interval here shows
+        warnings.filterwarnings("ignore", message="Precision loss", category=RuntimeWarning)
+        found = ttest_ind(new, old, equal_var=False).confidence_interval(level)
     return Interval(exp(moved), exp(float(found.low)), exp(float(found.high)), level, blocks)

@@ -57,7 +57,10 @@ def read_blocks(folder: Path, run: Run) -> Blocks:
         (str(scenario), str(load), str(plane))
         for scenario, load, plane in zip(seen["scenario"], seen["load"], seen["dataplane"], strict=True)
     )
-    told = pd.Series([kind in KINDS.get(metric, ()) for metric, kind in zip(samples["metric"], samples["kind"], strict=True)], index=samples.index)
+    told = pd.Series(
+        [kind in KINDS.get(metric, ()) for metric, kind in zip(samples["metric"], samples["kind"], strict=True)],
+        index=samples.index,
+    )
     return Blocks(_values(samples[told & (samples["component"] == "")], run.dataplanes[0].name), present)
 
 

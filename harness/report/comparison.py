@@ -163,7 +163,8 @@ def _shared_floor(old: Run, new: Run, figure: Figure) -> float:
     """The larger of both runs' noise floors; NaN where one of them has none."""
     wanted = (figure.scenario, figure.load, figure.metric)
     found = [
-        next((row.floor for row in run.noise_floor if (row.scenario, row.load, row.metric) == wanted), None) for run in (old, new)
+        next((row.floor for row in run.noise_floor if (row.scenario, row.load, row.metric) == wanted), None)
+        for run in (old, new)
     ]
     return max((floor for floor in found if floor is not None), default=nan) if None not in found else nan
 

@@ -34,7 +34,7 @@ class Line:
 
 
 def lines(comparison: Comparison, words: Sequence[Word] = _ORDER) -> list[Line]:
-    """What was judged and of which one of ``words`` is said, worse first; and the control's own figures where all are asked for."""
+    """What was judged and of which one of ``words`` is said; with the control's own figures where all are asked for."""
     beside = {_of(row): row for row in comparison.rows if not row.judged}
     judged = [row for word in words for row in comparison.judged(word)]
     found = [line(row, beside.pop(_of(row), None)) for row in judged]

@@ -51,9 +51,7 @@ def voids(sides: Sides) -> Iterator[str]:
 
 def _policy(sides: Sides, found: Found) -> None:
     """Probes of the scenarios' matrices: each that failed is red, as in the run itself."""
-    bad = {
-        (row.scenario, row.dataplane, row.flow): row for row in sides.after.conformance if row.outcome in ("fail", "error")
-    }
+    bad = {(row.scenario, row.dataplane, row.flow): row for row in sides.after.conformance if row.outcome in ("fail", "error")}
     before = {(row.scenario, row.dataplane, row.flow): row.outcome for row in sides.before.conformance}
     for key, row in bad.items():
         known = " (it failed in the baseline too)" if before.get(key) in ("fail", "error") else ""
@@ -124,9 +122,7 @@ def _figures(sides: Sides, found: Found, tolerance: float) -> None:
             found.notes.append(f"worse, but within the tolerance: {_where(row)}: {text}")
         else:
             found.red(Kind.REGRESSION, _where(row), text)
-    found.notes += [
-        f"better: {_where(row)}: {line(row).change}; {line(row).figures}" for row in comparison.judged(Word.BETTER)
-    ]
+    found.notes += [f"better: {_where(row)}: {line(row).change}; {line(row).figures}" for row in comparison.judged(Word.BETTER)]
     _targets(sides, found)
 
 

@@ -12,7 +12,7 @@ from harness.report.setups import differences
 
 
 def judge_conformance(run: Path, baseline: Path | None, expectations: Path, found: Found) -> None:
-    """Judge ``run`` by the file ``expectations`` as it is now, whatever the run itself was told. Raises RunError, ManifestError.
+    """Judge ``run`` by ``expectations`` as the file is now, whatever the run was told. Raises RunError, ManifestError.
 
     What policies a data plane enforces is no figure, so set-ups may differ; a note says how.
     """
@@ -43,7 +43,9 @@ def _since(now: ConformanceRun, before: ConformanceRun, listed: list[ExpectedOut
         passed = was.get((row.case, row.dataplane)) is CaseOutcome.PASS
         if passed and row.outcome is CaseOutcome.UNSUPPORTED and (row.case, row.dataplane) not in known:
             found.red(
-                Kind.SUPPORT, f"{row.case} on {row.dataplane}", f"passed in the baseline, declared unsupported now: {row.reason}"
+                Kind.SUPPORT,
+                f"{row.case} on {row.dataplane}",
+                f"passed in the baseline, declared unsupported now: {row.reason}",
             )
     asked = {(row.case, row.dataplane) for row in now.results}
     left = len(was.keys() - asked)
@@ -55,8 +57,8 @@ def _since(now: ConformanceRun, before: ConformanceRun, listed: list[ExpectedOut
         if key in asked and key in was and then.get(key) is not entry.outcome:
             wanted = then.get(key, CaseOutcome.PASS)
             found.notes.append(
-                f"expected otherwise since the baseline: {entry.case} on {entry.dataplane}, {wanted} then, {entry.outcome} now: "
-                f"{entry.reason}"
+                f"expected otherwise since the baseline: {entry.case} on {entry.dataplane}, {wanted} then, "
+                f"{entry.outcome} now: {entry.reason}"
             )
     differ = differences(before.fingerprint, now.fingerprint)
     if differ:

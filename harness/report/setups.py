@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 ALLOWED = ("commit", "seed")
-"""Keys of a fingerprint that may differ: the code is what two runs are compared for, and the seed only orders what is measured."""
+"""Keys that may differ: the code is what two runs are compared for, and the seed only orders what is measured."""
 
 
 class Difference(BaseModel):
@@ -26,7 +26,9 @@ class Difference(BaseModel):
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Difference]:
     """Every key whose values differ, other than ALLOWED, in the order of the first."""
     keys = [key for key in dict.fromkeys([*before, *after]) if key not in ALLOWED]
-    return [Difference(key=key, before=before.get(key), after=after.get(key)) for key in keys if before.get(key) != after.get(key)]
+    return [
+        Difference(key=key, before=before.get(key), after=after.get(key)) for key in keys if before.get(key) != after.get(key)
+    ]
 
 
 def set_up(fingerprint: Mapping[str, str]) -> str:
