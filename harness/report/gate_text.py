@@ -20,7 +20,8 @@ def scope(gate: Gate) -> str:
         figures = f"{gate.figures_judged} figures against the baseline, as one family of 95 %"
         parts.append(figures if gate.figures_judged else "no figures")
     if gate.outcomes_judged:
-        parts.append(f"{gate.outcomes_judged} outcomes of conformance cases")
+        outcomes = "1 outcome" if gate.outcomes_judged == 1 else f"{gate.outcomes_judged} outcomes"
+        parts.append(f"{outcomes} of conformance cases")
     return f"Judged: {'; '.join(parts)}." if parts else "Judged: nothing."
 
 

@@ -31,8 +31,10 @@ def samples(seed: int, blocks: int, noise: float, factors: Factors, mood: float)
                 if metric == "pss":  # memory has no mood, and the control has none of it
                     value = 0.0 if plane == "plain" else value / mood
                 rows.append((block, 0, 1, "s", load, kind, arm, plane, metric, "", UNITS[metric], value, None))
-    columns = ["block", "order", "attempt", "scenario", "load", "kind", "arm", "dataplane", "metric", "component", "unit", "value",
-               "void"]  # fmt: skip
+    columns = [
+        "block", "order", "attempt", "scenario", "load", "kind", "arm", "dataplane", "metric", "component", "unit", "value",
+        "void",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -33,7 +33,9 @@ def test_a_run_differs_from_itself_in_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("metric", "plane"), [("latency_p50", "sidecar"), ("cpu_per_request", "ebpf"), ("pss", "ebpf")])
-def test_a_change_is_found_where_it_is_and_inverted_when_the_runs_change_places(tmp_path: Path, metric: str, plane: str) -> None:
+def test_a_change_is_found_where_it_is_and_inverted_when_the_runs_change_places(
+    tmp_path: Path, metric: str, plane: str
+) -> None:
     before = make_run(tmp_path / "a", seed=1)
     after = make_run(tmp_path / "b", seed=2, factors={(metric, plane): 1.3})
     there, back = compare(before, after).comparison, compare(after, before).comparison

@@ -24,7 +24,7 @@ def make_cases(folder: Path, outcomes: dict[str, str], **changes: Any) -> Path:
         "format": 1, "started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "command": "meshproof conform",
         "fingerprint": {"commit": "c", "kernel": "6.12"}, "dataplanes": [{"name": "ebpf", "title": "eBPF"}], "cases": [],
         "results": [
-            {"case": case, "area": "policy", "dataplane": "ebpf", "outcome": outcome, "expected": True, "reason": "first\nsecond"}
+            {"case": case, "area": "policy", "dataplane": "ebpf", "outcome": outcome, "expected": True, "reason": "first\n2nd"}
             for case, outcome in outcomes.items()
         ],
         "control": {"dataplane": "plain", "flows": {}},
