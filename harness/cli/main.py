@@ -32,6 +32,9 @@ VERBS = {
     "explain": Verb("explain", "explain", "Say what should become of flows under policies, and which rule decides."),
     "route": Verb("route", "route", "Say where requests to Services and Gateways should go, and which rule decides."),
     "report": Verb("report", "report", "Write the reports of finished runs anew."),
+    "compare": Verb("compare", "compare", "Compare two finished runs, figure by figure."),
+    "gate": Verb("gate", "gate", "Judge finished runs against a baseline, for CI."),
+    "history": Verb("history", "history", "Show many finished runs, and the course of a figure over them."),
     "up": Verb("labs", "up", "Bring a scenario's pods up and leave them up."),
     "exec": Verb(
         "labs", "exec_", "Run a program inside a pod of the lab that is up.",
