@@ -11,7 +11,7 @@ from harness.history.courses import Course, Point
 from harness.history.runs import Known, KnownRun
 from harness.report.metrics import metric_text
 from harness.report.quantity import interval, quantity, ratio, ratio_interval
-from harness.report.run import Number
+from harness.report.row import Number
 from harness.report.schema import written_schema
 
 

@@ -1,26 +1,13 @@
 """The rows of ``run.json`` that hold claims, the decision, and the other runs that they rest upon."""
 
-import math
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from typing import Literal
 
 from harness.model.claim import Verdict
 from harness.model.workload import Answer
+from harness.report.row import Number, Row
 
 
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class LinkRow(_Row):
+class LinkRow(Row):
     """Where evidence stands: a run's name (empty: all), what it is there (cell, cases, case, fit, feature), its name."""
 
     run: str
@@ -28,7 +15,7 @@ class LinkRow(_Row):
     where: str
 
 
-class EndpointRow(_Row):
+class EndpointRow(Row):
     """One thing that decides a claim. ``low`` and ``high`` are null without a figure, and where a ratio is unbounded."""
 
     condition: str
@@ -44,7 +31,7 @@ class EndpointRow(_Row):
     links: list[LinkRow] = []
 
 
-class ClaimRow(_Row):
+class ClaimRow(Row):
     """A claim in a column: two rows a claim. Endpoint, threshold and figures are those of its least favourable endpoint.
 
     ``evidence`` is that endpoint's finding in words; ``reason`` says under which conditions the claim holds, does not, or is
@@ -69,7 +56,7 @@ class ClaimRow(_Row):
     endpoints: list[EndpointRow] = []
 
 
-class BlockRow(_Row):
+class BlockRow(Row):
     """What forbids to replace: one of case, claim, figure and feature is its name. ``cases`` are as many alike, one named."""
 
     reason: str
@@ -80,7 +67,7 @@ class BlockRow(_Row):
     cases: int = 1
 
 
-class AnswerRow(_Row):
+class AnswerRow(Row):
     """What to do about the sidecars of a class of workload, if ``dataplane`` took their place."""
 
     answer: Answer
@@ -91,7 +78,7 @@ class AnswerRow(_Row):
     missing: list[str] = []
 
 
-class ClassRow(_Row):
+class ClassRow(Row):
     """A class of workload, taken from ``rival``, in both columns."""
 
     id: str
@@ -101,7 +88,7 @@ class ClassRow(_Row):
     columns: dict[Literal["as_shipped", "possible"], AnswerRow]
 
 
-class DecisionRow(_Row):
+class DecisionRow(Row):
     """The decision. ``rule`` is where the rule is written, ``digest`` the SHA-256 of that file when it was applied."""
 
     rule: str
@@ -109,7 +96,7 @@ class DecisionRow(_Row):
     classes: list[ClassRow]
 
 
-class EvidenceRow(_Row):
+class EvidenceRow(Row):
     """Another run that verdicts rest upon. ``folder`` is its name; ``digest`` is of its run.json or results.json.
 
     ``fingerprint_differs``: what of its machine and versions is other than this run's. ``unusable``: why its figures decide

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from harness.judge.change import Change, Word, intervals, own_floor
 from harness.report.block_values import Blocks, Figure, read_blocks
 from harness.report.metrics import metric_text
-from harness.report.run import LoadRow, Number, Run, RunError, read_run
+from harness.report.row import Number
+from harness.report.run import LoadRow, Run, RunError, read_run
 from harness.report.schema import written_schema
 from harness.report.setups import Difference, differences, refusal
 

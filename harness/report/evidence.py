@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.judge.evidence import Fit, Outcome, Row, RunEvidence
 from harness.report.claim_rows import EvidenceRow
 from harness.report.conformance_run import FILE, ConformanceRun, read_conformance
-from harness.report.run import EstimateRow, FitRow, Run, RunError, read_run
+from harness.report.run import EstimateRow, Run, RunError, read_run
+from harness.report.scaling_rows import FitRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ and a meter that could not read has no estimate.
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from harness.report.claim_rows import ClaimRow, DecisionRow, EvidenceRow
+from harness.report.row import Number, Row
+from harness.report.scaling_rows import FitRow, ScalingRow
 
 FORMAT = 1
 
@@ -21,19 +23,7 @@ class RunError(Exception):
     """A run's folder cannot be read: which file, what was found, what to do."""
 
 
-def _finite(value: object) -> object:
-    """NaN and infinities become null: "not known" and "unbounded" are printed, not plotted."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-
-class SupportRow(_Row):
+class SupportRow(Row):
     """Whether a data plane supports a feature; ``denies`` is how a denial shows at the client."""
 
     answer: Literal["yes", "no", "unknown"]
@@ -41,7 +31,7 @@ class SupportRow(_Row):
     denies: str | None = None
 
 
-class DataPlaneRow(_Row):
+class DataPlaneRow(Row):
     """A data plane that took part. ``arms`` are its attachments; a second one (``plain#2``) makes the A/A pair.
 
     ``paths``: what it counts of the way that requests take, by the names that ``path_per_request`` has for components.
@@ -54,7 +44,7 @@ class DataPlaneRow(_Row):
     paths: dict[str, str] = {}
 
 
-class MixRow(_Row):
+class MixRow(Row):
     """Requests of another form, so many per cent of a load's."""
 
     percent: float
@@ -62,7 +52,7 @@ class MixRow(_Row):
     headers: list[tuple[str, str]] = []
 
 
-class SearchRow(_Row):
+class SearchRow(Row):
     """A capacity's objective: ``percent`` of the requests answered ``within`` so many seconds; and how it was searched."""
 
     percent: float
@@ -73,14 +63,14 @@ class SearchRow(_Row):
     width: Number = None
 
 
-class ShareRow(_Row):
+class ShareRow(Row):
     """``share`` (0 to 1) of what the capacity load ``of`` found for the same plane in the same block."""
 
     of: str
     share: float
 
 
-class LoadRow(_Row):
+class LoadRow(Row):
     """One load of a scenario. ``rate`` is null where it follows from the slowest plane; ``resolved_rate`` was offered.
 
     With a ``share`` the rate differs from plane to plane: it is the metric ``offered``.
@@ -108,7 +98,7 @@ class LoadRow(_Row):
         return self.resolved_rate if self.resolved_rate is not None else self.rate
 
 
-class ScenarioRow(_Row):
+class ScenarioRow(Row):
     """A scenario that was run; ``policies`` are files as a user would ``kubectl apply`` them.
 
     ``service`` is what the client asks on data planes that have Services, and ``backends`` the pods that answer there.
@@ -131,7 +121,7 @@ class ScenarioRow(_Row):
         return next((load for load in self.loads if load.name == name), None)
 
 
-class _Interval(_Row):
+class _Interval(Row):
     """What an estimate and a target have in common. JSON has no infinity: where ``level`` is not 0, null stands for it.
 
     No figure is negative, so infinity is always upwards.
@@ -187,7 +177,7 @@ class EstimateRow(_Interval):
         return self.cell.removeprefix(f"{self.scenario}/").split("/")[0]
 
 
-class NoiseRow(_Row):
+class NoiseRow(Row):
     """How far a ratio can be from 1 between two attachments of one plane; ``floor`` 0.03 means 3 %."""
 
     scenario: str
@@ -197,7 +187,7 @@ class NoiseRow(_Row):
     level: Number
 
 
-class VoidRow(_Row):
+class VoidRow(Row):
     """A cell that was declared void, why, and whether a rerun resolved it."""
 
     cell: str
@@ -206,14 +196,14 @@ class VoidRow(_Row):
     resolved: bool
 
 
-class UnmeasuredRow(_Row):
+class UnmeasuredRow(Row):
     """A meter (or a metric) that could not be read on this machine, and why."""
 
     metric: str
     reason: str
 
 
-class UnsupportedRow(_Row):
+class UnsupportedRow(Row):
     """A scenario that a data plane cannot do, and why: it has no figures there."""
 
     scenario: str
@@ -221,7 +211,7 @@ class UnsupportedRow(_Row):
     reason: str
 
 
-class ConformanceRow(_Row):
+class ConformanceRow(Row):
     """One probe of a hand-written reachability matrix on one plane; block 0 is the survey before the first block.
 
     ``evidence`` is what the plane itself says of a denial, ``rule`` the file and line that it denied by, where it knows.
@@ -265,7 +255,7 @@ class TargetRow(_Interval):
     against_load: str | None = None
 
 
-class MachineRow(_Row):
+class MachineRow(Row):
     """A worker of a campaign on several machines. Blocks are never split over machines.
 
     ``fingerprint`` is a digest; ``differs`` has the facts in which it is not the run's. ``absolute`` says whether figures in
@@ -301,53 +291,7 @@ class KnownEffectRow(_Interval):
     recovered: bool
 
 
-class ScalingRow(_Row):
-    """A scenario of ``meshproof scale``: what is varied over which ``points``; its cells are ``name/POINT``."""
-
-    name: str
-    title: str
-    why: str
-    vary: str
-    points: list[float] = []
-    dataplanes: list[str] = []
-    measure: list[str] = []
-    blocks: int = 0
-
-
-class FitRow(_Row):
-    """What one more of ``x`` costs: a straight line through the repeats (``values``) at each of ``x_values``, in ``unit``.
-
-    ``level`` 0 or null: there were too few figures for a line. ``line`` says whether the points lie on it: the one furthest
-    from it as a share of its own figure is ``residual_share`` (0.1: 10 %) away, that is ``residual_max``, and is at
-    ``residual_at``. ``band`` has x and the interval of the line there. Negative bounds are possible.
-    """
-
-    id: str
-    scenario: str = ""
-    title: str
-    dataplane: str
-    metric: str
-    unit: str
-    x: str
-    x_values: list[float]
-    values: list[list[float]] = []
-    intercept: Number
-    intercept_low: Number
-    intercept_high: Number
-    slope: Number
-    slope_low: Number
-    slope_high: Number
-    level: Number
-    residual_max: Number
-    residual_share: Number
-    residual_at: Number = None
-    points: int
-    condition: str
-    line: bool = False
-    band: list[tuple[float, float, float]] = []
-
-
-class Run(_Row):
+class Run(Row):
     """``run.json``.
 
     ``fixed``: SHA-256 of the files that say what decides, from before the run began. ``judged_by``: of those by which

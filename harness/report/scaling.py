@@ -6,7 +6,8 @@ from itertools import groupby
 
 from harness.report.metrics import METRICS, metric_text
 from harness.report.quantity import digits, interval, quantity, ratio, ratio_interval
-from harness.report.run import EstimateRow, FitRow, Run
+from harness.report.run import EstimateRow, Run
+from harness.report.scaling_rows import FitRow
 
 ONE = {"pods": "a pod", "policy entries": "an entry"}
 PARTS = ("pss", "bpf_memory")

@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from harness.report.metrics import metric_text
 from harness.report.plots.canvas import FAINT, WIDTH, Plot, colour, finish, styled
 from harness.report.quantity import Scale, quantity, scale_for
-from harness.report.run import FitRow
 from harness.report.scaling import residual, verdict
+from harness.report.scaling_rows import FitRow
 
 _MARKERS = ("o", "s", "^", "D", "v")
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))

@@ -15,8 +15,9 @@ from harness.dataplanes import find
 from harness.model.origin import Origin
 from harness.model.scaling import Measured, ScalingScenario, Varied
 from harness.report import summary_text, write_reports
-from harness.report.run import FitRow, Run, read_run
+from harness.report.run import Run, read_run
 from harness.report.scaling import residual, scaling_text, verdict
+from harness.report.scaling_rows import FitRow
 
 MIB = float(1 << 20)
 HERE = Origin("s.yaml", 1)

@@ -37,6 +37,7 @@ KINDS = {
     LoadKind.BLOCKING: {"throughput", "cpu_per_request", "errors"},
     LoadKind.CONNECTIONS: {"throughput"},
     LoadKind.BULK: {"bulk"},
+    LoadKind.CAPACITY: {"capacity"},
 }
 """What a load of each kind gives that something may be decided by."""
 FITTED = {
@@ -49,7 +50,7 @@ FITTED = {
 
 @cache
 def scenarios() -> dict[str, BenchScenario]:
-    return {each.name: each for each in load_bench([SCENARIOS / "bench", SCENARIOS / "requests"])}
+    return {each.name: each for each in load_bench([SCENARIOS / "bench", SCENARIOS / "requests", SCENARIOS / "capacity"])}
 
 
 def endpoints() -> Iterator[Endpoint]:
@@ -80,7 +81,7 @@ def test_every_scenario_load_and_metric_that_decides_is_there() -> None:
             load = next((load for load in scenario.loads if load.name == subject.load), None)
             assert load is not None, f"{endpoint.origin}: {name} has no load {subject.load}"
             assert set(metrics) <= KINDS[load.kind], f"{endpoint.origin}: {subject.load} gives no {' '.join(metrics)}"
-        assert set(metrics) <= METRICS.keys() | {"copies"}, endpoint.origin
+        assert set(metrics) <= METRICS.keys(), endpoint.origin
 
 
 def test_every_fitted_figure_is_one_that_is_fitted() -> None:
