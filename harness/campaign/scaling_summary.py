@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.campaign.folder import planned
 from harness.campaign.journal import CampaignError, Journal, Record
+from harness.campaign.parts import HERE
 from harness.campaign.samples import COLUMNS
 from harness.campaign.scaling_fits import fits
 from harness.campaign.scaling_plan import ScalingPlan
@@ -17,6 +18,7 @@ from harness.campaign.scaling_run import is_quick
 from harness.campaign.summary import FORMAT, finite, plane_row, shown
 from harness.dataplanes.port import DataPlane
 from harness.judge.estimates import Pair, absolute, ratios
+from harness.model.result import Estimate
 from harness.model.scaling import ScalingScenario, Varied
 
 TITLE = "How cost grows with pods and policies"
@@ -65,7 +67,7 @@ def gathered(cells: list[Record], plan: ScalingPlan) -> pd.DataFrame:
         (
             cell["block"], order, cell["attempt"], cell["scenario"], cell["load"], cell["load_kind"], cell["arm"],
             cell["dataplane"], name, component, unit, value,
-            spoilt.get((cell["block"], cell["scenario"])) if cell["scenario"] in compared else None,
+            spoilt.get((cell["block"], cell["scenario"])) if cell["scenario"] in compared else None, HERE,
         )
         for order, cell in enumerate(cells)
         for name, component, unit, value in cell["metrics"]
@@ -73,14 +75,15 @@ def gathered(cells: list[Record], plan: ScalingPlan) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _ratios(plan: ScalingPlan, figures: pd.DataFrame) -> list[Any]:
-    """Of scenarios that compare data planes: each against the first."""
-    found = []
+def _ratios(plan: ScalingPlan, figures: pd.DataFrame) -> list[Estimate]:
+    """Of scenarios that compare data planes: each against the first, without a verdict: there is no A/A pair."""
+    found: list[Estimate] = []
     for scenario in plan.scenarios:
         if scenario.vary is Varied.DATAPLANE:
             first, *rest = plan.planes_of(scenario) or ["none"]
             mine = figures[figures["scenario"] == scenario.name]
-            found += list(ratios(mine, [Pair(name, first, True) for name in rest]))
+            pairs = [Pair(name, first, True) for name in rest]
+            found += [replace(each.estimate, family_level=0.0) for each in ratios(mine, pairs)]
     return found
 
 
