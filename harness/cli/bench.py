@@ -109,7 +109,8 @@ def bench(
 
         status = summarise(folder, campaign, journal, load_targets(), _planes(campaign))
         journal.close()
-        stands = judging.judge_run(folder, evidence or [])
+        # a quick run has nothing that decides: its own verdicts would be three dozen lines of "untested"
+        stands = judging.judge_run(folder, evidence or []) if evidence or campaign.mode is not Mode.QUICK else None
         if stands is not None:
             say(f"meshproof: {stands}")
         for path in write_reports(folder):
