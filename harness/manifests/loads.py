@@ -62,7 +62,7 @@ class SearchShape(Shape):
     """Where and how a capacity is looked for."""
 
     lowest: Annotated[float, Field(ge=1, le=1_000_000)] = Field(default=250, description="Requests a second, at least.")
-    highest: Annotated[float, Field(ge=1, le=1_000_000)] = Field(default=80_000, description="Requests a second, at most.")
+    highest: Annotated[float, Field(ge=1, le=1_000_000)] = Field(default=200_000, description="Requests a second, at most.")
     trial: Annotated[float, Field(ge=0.05, le=60)] = Field(default=0.25, description="Seconds of each trial.")
     width: Annotated[float, Field(ge=0.005, le=0.5)] = Field(default=0.05, description="How well to know it, as a share of it.")
     shares: Annotated[float, Field(gt=0, le=600)] = Field(

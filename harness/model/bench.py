@@ -45,7 +45,7 @@ class Search:
     percent: float
     within: float
     lowest: float = 250.0
-    highest: float = 80_000.0
+    highest: float = 200_000.0
     trial: float = 0.25
     width: float = 0.05
 
