@@ -52,6 +52,8 @@ def read_blocks(folder: Path, run: Run) -> Blocks:
         raise RunError(f"{file}: not there; the run's folder is not complete") from None
     except (OSError, ValueError) as fault:
         raise RunError(f"{file}: cannot be read: {fault}") from fault
+    # what the campaign injected itself stands there too, and is no figure of a data plane
+    samples = samples[samples["scenario"].isin([scenario.name for scenario in run.scenarios])]
     seen = samples if run.indicative else samples[samples["void"].isna()]
     present = frozenset(
         (str(scenario), str(load), str(plane))

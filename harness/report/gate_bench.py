@@ -42,11 +42,9 @@ def voids(sides: Sides) -> Iterator[str]:
         for load in scenario.loads:
             if (scenario.name, load.name) not in present:
                 yield f"{scenario.name}/{load.name} has no block that counts"
-    if not run.indicative:
-        # Runs that inject known effects say so in a field of their own; older ones have none
-        for effect in getattr(run, "known_effects", ()):
-            if not effect.recovered:
-                yield f"known effect {effect.id} was not recovered"
+    for effect in run.known_effects:
+        if not effect.recovered:
+            yield f"known effect {effect.id} was not recovered"
 
 
 def _policy(sides: Sides, found: Found) -> None:

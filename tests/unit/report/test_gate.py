@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,25 @@ def test_a_load_without_any_block_voids_the_run(tmp_path: Path) -> None:
     run = make_run(tmp_path / "b", seed=2, scenarios=[more])
     assert [str(each) for each in judged(run, baseline).findings] == ["void: b: s/bulk has no block that counts"]
     assert meshproof("gate", run, "--against", baseline).return_value == Status.VOID
+
+
+def test_a_known_effect_that_was_not_recovered_voids_the_run(tmp_path: Path) -> None:
+    effect = {
+        "id": "delay-1ms", "text": "1 ms of delay", "scenario": "known-effects", "load": "delays", "metric": "latency_p50",
+        "unit": "s", "truth": 0.001, "estimate": 1.1, "low": 1.05, "high": 1.2, "level": 0.99, "blocks": 10, "recovered": False,
+    }  # fmt: skip
+    baseline, run = make_run(tmp_path / "old"), make_run(tmp_path / "new", known_effects=[effect])
+    gate = judged(run, baseline)
+    assert kinds(gate) == [Kind.VOID]
+    assert "delay-1ms was not recovered" in gate.findings[0].text
+
+
+def test_what_a_campaign_injected_itself_is_no_figure_that_is_compared(tmp_path: Path) -> None:
+    baseline, run = make_run(tmp_path / "old"), make_run(tmp_path / "new")
+    file = run / "samples.parquet"
+    rows = pd.read_parquet(file)
+    pd.concat([rows, rows.assign(scenario="known-effects", value=rows["value"] * 9)]).to_parquet(file, index=False)
+    assert kinds(judged(run, baseline)) == []
 
 
 def test_a_plane_and_a_figure_that_went_missing_are_red(tmp_path: Path) -> None:
