@@ -17,6 +17,7 @@ from harness.cli.status import Status
 from harness.report.gate_bench import judge_bench
 from harness.report.gate_findings import Found, Gate, Kind, schema_text
 from harness.report.gate_text import markdown
+from harness.report.metrics import metric_text
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "gate.schema.json"
 SLOWER = {("cpu_per_request", "ebpf"): 1.3}
@@ -58,9 +59,11 @@ def test_a_regression_larger_than_the_floor_fails_and_its_mending_passes(
     folder = tmp_path_factory.mktemp("runs")
     good = make_run(folder / "good", seed=seed)
     bad = make_run(folder / "bad", seed=seed + 1, factors={(metric, plane): 1.4})
-    gate = judged(bad, good)
-    assert [(each.kind, plane in each.where) for each in gate.findings] == [(Kind.REGRESSION, True)]
-    assert judged(good, bad).verdict == "passed"
+    # of the other figures one in some dozens of runs is found to differ, as it should be at this level
+    where = f"on {plane}, {metric_text(metric).label}"
+    worse = [each.kind for each in judged(bad, good).findings if each.where.endswith(where)]
+    assert worse == [Kind.REGRESSION]
+    assert not [each for each in judged(good, bad).findings if each.where.endswith(where)]
 
 
 def test_a_finding_names_the_cell_the_effect_and_its_interval(tmp_path: Path) -> None:
