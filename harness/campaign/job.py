@@ -157,13 +157,7 @@ def _measure(job: Job, folder: Path, sayer: _Sayer) -> Delivered:
 
     folder.mkdir(parents=True)
     journal = Journal(folder / "journal.jsonl")
-    usable = []
-    for meter in meters.registered().values():
-        lacking = meter.available()
-        if lacking is None:
-            usable.append(meter)
-        else:
-            journal.append("unmeasured", meter=meter.name, reason=lacking)
+    usable = meters.usable(lambda name, reason: journal.append("unmeasured", meter=name, reason=reason))
     sayer.began("waiting for its turn on the machine")
     with turn(alone=True), kept_awake():
         Campaign(

@@ -163,14 +163,11 @@ def _measure(campaign: Plan, folder: Path, journal: Journal, hands: Hired | None
 
 
 def _measure_here(campaign: Plan, folder: Path, journal: Journal, display: Display, until: float) -> None:
-    usable = []
-    for meter in meters.registered().values():
-        lacking = meter.available()
-        if lacking is None:
-            usable.append(meter)
-        else:
-            journal.append("unmeasured", meter=meter.name, reason=lacking)
-            say(f"meshproof: without {meter.name}: {lacking}")
+    def lacking(meter: str, reason: str) -> None:
+        journal.append("unmeasured", meter=meter, reason=reason)
+        say(f"meshproof: without {meter}: {reason}")
+
+    usable = meters.usable(lacking)
     with turn(alone=False), kept_awake():
         Campaign(
             campaign, folder, journal, display, planes=_planes(campaign), loads=traffic.registered(),

@@ -1,6 +1,7 @@
 """What a load cost. A meter is one module here with a ``METERS`` tuple; nothing else need change."""
 
 import pkgutil
+from collections.abc import Callable
 from importlib import import_module
 
 from harness.meters.port import Meter
@@ -13,3 +14,15 @@ def registered() -> dict[str, Meter]:
         for meter in getattr(import_module(f"{__name__}.{module.name}"), "METERS", ()):
             meters[meter.name] = meter
     return meters
+
+
+def usable(lacking: Callable[[str, str], None] = lambda name, reason: None) -> list[Meter]:
+    """The meters that can read on this machine; ``lacking`` is told of each other one by name, and what it lacks."""
+    found = []
+    for name, meter in registered().items():
+        reason = meter.available()
+        if reason is None:
+            found.append(meter)
+        else:
+            lacking(name, reason)
+    return found

@@ -106,7 +106,7 @@ class Quiet(Observer):
 def real(campaigns: int, blocks: int) -> Iterator[list[Estimate]]:
     """Campaigns of one plane attached three times."""
     scenarios = [scenario for scenario in load_bench([]) if scenario.quick]
-    usable = [meter for meter in meters.registered().values() if meter.available() is None]
+    usable = meters.usable()
     arms = (Arm("plain", "plain"), Arm("plain#2", "plain"), Arm("plain#3", "plain"))
     for number in range(campaigns):
         plan = Plan(Mode.DEFAULT, tuple(_shortened(scenarios)), arms, blocks, seed=number)

@@ -52,7 +52,7 @@ def campaign(blocks: int, seed: int) -> tuple[Sequence[KnownEffect], int]:
     asked = plan([replace(scenario, loads=(), expectations=())], ["plain"], Mode.DEFAULT, blocks=blocks, seed=seed)
     with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
         journal = begin(Path(folder), asked, {}, sys.argv)
-        usable = [meter for meter in meters.registered().values() if meter.available() is None]
+        usable = meters.usable()
         Campaign(
             asked, Path(folder), journal, Quiet(), planes={"plain": find("plain")}, loads=traffic.registered(), meters=usable,
             rerun_until=math.inf,
