@@ -49,7 +49,7 @@ def test_random_bodies_both_ways_arrive_byte_for_byte(family: int, sockmap_lab: 
     finally:
         serving.stop()
     assert (asking.poll(), serving.poll()) == (0, 0), said + serving.log.read_text() + asking.log.read_text()
-    assert counts["redirected"] > 1000
+    assert counts["redirected"] > 100  # 740 to 5,500 of some 20,000 sends were seen: it depends on who runs when
     assert counts["order"] > 0
     assert counts["segments_trimmed"] > 0
     assert counts["segments_untrimmed"] == 0

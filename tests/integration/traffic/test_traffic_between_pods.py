@@ -95,7 +95,7 @@ def test_server_is_gone_when_it_is_left(pair_lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("kind", list(LoadKind))
+@pytest.mark.parametrize("kind", [kind for kind in LoadKind if kind is not LoadKind.CAPACITY])  # test_capacity.py has its own
 def test_load_runs_billed_to_the_client(kind: LoadKind, family: int, served: Lab) -> None:
     client, server = served.pod(CLIENT), served.pod(SERVER)
     point = LoadPoint("test", kind, seconds=0.4, warmup=0.1, connections=4, family=family)
