@@ -1,5 +1,6 @@
 """What a campaign will measure, and in which order. Pure: the same plan and seed give the same order."""
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ class Mode(StrEnum):
     FULL = "full"  # three times the blocks, for what is noisy: intervals of a few per cent
 
 
-BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 32}
+BLOCKS = {Mode.QUICK: 1, Mode.DEFAULT: DEFAULT_BLOCKS, Mode.FULL: 27}
 NOISY = (LoadKind.LATENCY, LoadKind.COST, LoadKind.CAPACITY)
 """Loads at a stated rate: their ratios differ from block to block by 5 to 15 %, those of saturated machines by 1 to 5 %.
 
-So a full campaign measures these in every block, and all others in as many as a default campaign has. A capacity is among
+So a full campaign measures these in every block, and all others in about as many as a default campaign has. A capacity is among
 them because loads at a share of it are.
 """
 PLACEMENT = "no process is bound to a processor, on any plane; the open-loop generator runs first (SCHED_FIFO)"
@@ -109,7 +110,7 @@ class Plan:
 
     def _every(self, load: LoadPoint) -> int:
         """In every how many-th block the load is measured."""
-        return 1 if load.kind in NOISY or self.mode is not Mode.FULL else max(1, self.blocks // DEFAULT_BLOCKS)
+        return 1 if load.kind in NOISY or self.mode is not Mode.FULL else math.ceil(self.blocks / DEFAULT_BLOCKS)
 
     def loads(self, scenario: BenchScenario) -> Sequence[LoadPoint]:
         """The loads that this mode measures, as the scenario lists them."""

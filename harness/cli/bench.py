@@ -48,7 +48,7 @@ def bench(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One block of one scenario on three planes: indicative only.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="32 blocks, for intervals of a few per cent; about half an hour.")
+        bool, typer.Option("--full", help="27 blocks, for intervals of a few per cent; about half an hour.")
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder; else a new one in results/.")] = None,
     go_on: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or with the newest.")] = False,
