@@ -8,6 +8,7 @@ from harness.campaign.cell import Outcome
 from harness.campaign.journal import Journal
 from harness.campaign.known_cells import LOADS, inject, server_share
 from harness.campaign.plan import Mode, Plan, Row
+from harness.judge.interval import MINIMUM_BLOCKS
 from harness.judge.known_effects import SCENARIO
 from harness.meters.port import Meter, Subject
 from harness.model.bench import BenchScenario, LoadPoint
@@ -15,15 +16,14 @@ from harness.traffic.port import Load
 
 RECORD = "known-effects"  # of the journal: what was surveyed for them
 HIGHEST_PORT = 65535
-FEWEST = 6  # blocks with which a median has an interval of 95 %
 
 
 def exempt(plan: Plan) -> str | None:
     """Why a campaign need not recover known effects, or None."""
     if plan.mode is Mode.QUICK:
         return "a quick run is exempt: it has no intervals and gives no verdicts"
-    if plan.blocks < FEWEST:
-        return f"fewer than {FEWEST} blocks are exempt: they give no intervals and no verdicts"
+    if plan.blocks < MINIMUM_BLOCKS:
+        return f"fewer than {MINIMUM_BLOCKS} blocks are exempt: they give no intervals and no verdicts"
     return None
 
 

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from harness import meters, traffic
 from harness.campaign.folder import begin
-from harness.campaign.plan import MINIMUM_BLOCKS, Mode, plan
+from harness.campaign.plan import Mode, plan
 from harness.campaign.run import Campaign
 from harness.campaign.samples import gather
 from harness.dataplanes import find
+from harness.judge.interval import MINIMUM_BLOCKS
 from harness.judge.known_effects import KnownEffect, known_effects
 from harness.lab.idle import kept_awake
 from harness.manifests.bench import load_bench
