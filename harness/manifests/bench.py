@@ -15,10 +15,10 @@ from harness.manifests.loads import HALF, SHARES, LoadShape, load_points, share_
 from harness.manifests.matrix import ExpectShape, expectations
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
+from harness.manifests.scenario_files import load_each
 from harness.manifests.shape import Shape, checked
 from harness.model.bench import BenchScenario, Expectation
 from harness.model.flow import is_pod
-from harness.model.origin import Origin
 from harness.model.topology import Topology
 
 
@@ -45,31 +45,7 @@ def load_bench(paths: Sequence[Path] = ()) -> list[BenchScenario]:
 
     Raises ManifestError with all faults of all files, those of topologies and policies among them.
     """
-    faults: list[Fault] = []
-    scenarios: list[BenchScenario] = []
-    for file in _files(paths or [shown(SCENARIOS / "bench")], faults):
-        try:
-            scenarios.append(_scenario(file))
-        except ManifestError as broken:
-            faults += broken.faults
-    first: dict[str, Origin] = {}
-    for scenario in scenarios:
-        earlier = first.setdefault(scenario.name, scenario.origin)
-        if earlier is not scenario.origin:
-            faults.append(Fault(scenario.origin, f"a scenario of this file name is {earlier.file} already; rename one"))
-    refuse(faults)
-    return scenarios
-
-
-def _files(paths: Sequence[Path], faults: list[Fault]) -> Iterator[Path]:
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        inside = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml") and each.is_file())
-        if not inside:
-            faults.append(Fault(Origin(str(path), 1), "no scenario (*.yaml) in this folder; name another"))
-        yield from inside
+    return load_each(paths or [shown(SCENARIOS / "bench")], _scenario)
 
 
 def _scenario(file: Path) -> BenchScenario:

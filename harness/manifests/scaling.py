@@ -11,8 +11,8 @@ from harness.manifests.document import Document, read_document
 from harness.manifests.errors import Fault, ManifestError, refuse
 from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Text
+from harness.manifests.scenario_files import load_each
 from harness.manifests.shape import Shape, checked
-from harness.model.origin import Origin
 from harness.model.scaling import MEASURABLE, Measured, ScalingScenario, Varied
 
 FEWEST_POINTS = 3  # two points always lie on a line
@@ -47,31 +47,7 @@ def load_scaling(paths: Sequence[Path] = ()) -> list[ScalingScenario]:
 
     Raises ManifestError with all faults of all files.
     """
-    faults: list[Fault] = []
-    scenarios: dict[str, ScalingScenario] = {}
-    for file in _files(paths or [shown(SCENARIOS / "scaling")], faults):
-        try:
-            scenario = _scenario(file)
-        except ManifestError as broken:
-            faults += broken.faults
-            continue
-        earlier = scenarios.setdefault(scenario.name, scenario)
-        if earlier is not scenario:
-            what = f"a scenario of this file name is {earlier.origin.file} already; rename one"
-            faults.append(Fault(scenario.origin, what))
-    refuse(faults)
-    return list(scenarios.values())
-
-
-def _files(paths: Sequence[Path], faults: list[Fault]) -> Iterator[Path]:
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        inside = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml") and each.is_file())
-        if not inside:
-            faults.append(Fault(Origin(str(path), 1), "no scenario (*.yaml) in this folder; name another"))
-        yield from inside
+    return load_each(paths or [shown(SCENARIOS / "scaling")], _scenario)
 
 
 def _scenario(file: Path) -> ScalingScenario:
