@@ -37,15 +37,27 @@ def default_folder(results: Path) -> Path:
     return results / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def begin(folder: Path, campaign: Plan, fingerprint: Mapping[str, str], command: Sequence[str]) -> Journal:
-    """Open a new run. Raises CampaignError where the folder holds one already."""
+def new_journal(folder: Path) -> Journal:
+    """The journal of a run that begins. Raises CampaignError where the folder holds one already, or cannot be written."""
     if (folder / JOURNAL).exists():
         raise CampaignError(f"{folder} holds a run already: give another --out, or go on with it by --resume")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CampaignError(f"{folder}: {error.strerror}; give a folder that can be written by --out") from error
-    journal = Journal(folder / JOURNAL)
+    return Journal(folder / JOURNAL)
+
+
+def begun_journal(folder: Path) -> Journal:
+    """The journal of a run that was begun. Raises CampaignError where there is none."""
+    if not (folder / JOURNAL).exists():
+        raise CampaignError(f"{folder} holds no run ({JOURNAL} is missing): start one without --resume")
+    return Journal(folder / JOURNAL)
+
+
+def begin(folder: Path, campaign: Plan, fingerprint: Mapping[str, str], command: Sequence[str]) -> Journal:
+    """Open a new run. Raises CampaignError where the folder holds one already."""
+    journal = new_journal(folder)
     journal.append(
         "plan", format=1, started=datetime.now(UTC).isoformat(timespec="seconds"), mode=str(campaign.mode),
         blocks=campaign.blocks, seed=campaign.seed, arms=[[arm.name, arm.dataplane] for arm in campaign.arms],
@@ -60,9 +72,7 @@ def resume(
     folder: Path, scenarios: Sequence[BenchScenario], fingerprint: Mapping[str, str], command: Sequence[str]
 ) -> tuple[Journal, Plan]:
     """Open a run that was interrupted. Raises CampaignError where it is not the same campaign on the same machine."""
-    if not (folder / JOURNAL).exists():
-        raise CampaignError(f"{folder} holds no run ({JOURNAL} is missing): start one without --resume")
-    journal = Journal(folder / JOURNAL)
+    journal = begun_journal(folder)
     record = planned(journal)
     known = {scenario.name: scenario for scenario in scenarios}
     for name, before in record["scenarios"].items():

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.campaign.folder import JOURNAL, digest, planned
+from harness.campaign.folder import begun_journal, digest, new_journal, planned
 from harness.campaign.journal import CampaignError, Journal
 from harness.campaign.observer import Observer
 from harness.campaign.plan import Mode, Unsupported
@@ -39,22 +39,14 @@ def unsupported(plan: ScalingPlan, planes: Mapping[str, DataPlane]) -> tuple[Uns
 
 def begin(folder: Path, plan: ScalingPlan, fingerprint: Mapping[str, str], command: list[str], started: str) -> Journal:
     """Open a new run. Raises CampaignError where the folder holds one already, or cannot be written."""
-    if (folder / JOURNAL).exists():
-        raise CampaignError(f"{folder} holds a run already: give another --out, or go on with it by --resume")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CampaignError(f"{folder}: {error.strerror}; give a folder that can be written by --out") from error
-    journal = Journal(folder / JOURNAL)
+    journal = new_journal(folder)
     journal.append("plan", of=KIND, format=1, started=started, **_fixed(plan, fingerprint), command=command)
     return journal
 
 
 def resume(folder: Path, plan: ScalingPlan, fingerprint: Mapping[str, str], command: list[str]) -> Journal:
     """Open a run that was interrupted. Raises CampaignError where ``plan`` is not the same on the same machine."""
-    if not (folder / JOURNAL).exists():
-        raise CampaignError(f"{folder} holds no run ({JOURNAL} is missing): start one without --resume")
-    journal = Journal(folder / JOURNAL)
+    journal = begun_journal(folder)
     record = planned(journal)
     if record.get("of") != KIND:
         raise CampaignError(f"{folder} holds no scaling run: go on with it by the command that began it")
