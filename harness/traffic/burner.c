@@ -4,8 +4,9 @@
  *     burner SHARE
  *
  * SIGUSR1 turns it on and SIGUSR2 off; it begins turned off. All that it uses from one turning off to the next is counted, what
- * waking up takes too, by the clock that it is billed by. What a period allows is used at its begin, so that after each whole period
- * exactly SHARE of the time has been used. A line `ready` on standard output says that it listens; it runs until it is killed.
+ * waking up takes too, by the clock that it is billed by. What a period allows is used from its middle on, so that after each
+ * whole period exactly SHARE of the time has been used, and whoever looks a little late finds no part of the next one's. A line
+ * `ready` on standard output says that it listens; it runs until it is killed.
  * Exit status 2 for wrong use.
  */
 #define _GNU_SOURCE
@@ -38,18 +39,16 @@ static uint64_t ns_of(clockid_t clock)
 /* Until it is turned off. `used` is what the process had used when it was last. */
 static void burn(double share, uint64_t used)
 {
-	uint64_t wake = ns_of(CLOCK_MONOTONIC);
+	uint64_t wake = ns_of(CLOCK_MONOTONIC) + PERIOD / 2;
 	double allowed = 0;
 
-	for (sig_atomic_t mine = turns; turns == mine;) {
-		struct timespec at;
+	for (sig_atomic_t mine = turns; turns == mine; wake += PERIOD) {
+		struct timespec at = {wake / SECOND, wake % SECOND};
 
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 		allowed += share * PERIOD;
 		while (turns == mine && ns_of(CLOCK_PROCESS_CPUTIME_ID) - used < allowed)
 			;
-		wake += PERIOD;
-		at = (struct timespec){wake / SECOND, wake % SECOND};
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 	}
 }
 

@@ -93,9 +93,22 @@ def test_what_is_burnt_is_billed_to_the_server_and_is_what_was_stated(lab: Netns
             time.sleep(0.5)
             spent, elapsed = cpu_usage(group).usage - before, time.monotonic() - began
             burning.turn(False)
-            # a period is used at its begin; one that began late on a crowded machine may be owed
-            assert share * (elapsed - 4 * PERIOD) <= spent <= share * (elapsed + 2 * PERIOD) + 0.002
+            # a period that began late on a crowded machine may be owed
+            assert share * (elapsed - 8 * PERIOD) <= spent <= share * (elapsed + 2 * PERIOD) + 0.002
     assert pids(group) == []
+
+
+def test_a_slice_of_whole_periods_that_is_read_a_little_late_has_no_part_of_the_next_period(lab: NetnsLab) -> None:
+    server, share = lab.pod("b/server"), 0.2
+    with burner(server, share) as burning:
+        group = server.component_cgroup("server")
+        for _ in range(5):
+            before, began = cpu_usage(group).usage, time.monotonic()
+            burning.turn(True)
+            time.sleep(10 * PERIOD + 0.0003)
+            spent, elapsed = cpu_usage(group).usage - before, time.monotonic() - began
+            burning.turn(False)
+            assert spent <= share * PERIOD * math.floor(elapsed / PERIOD + 0.5) + 0.0004
 
 
 def row(folder: Path, journal: Journal, asked: Plan) -> list[str]:
