@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.campaign.conformance_features import features_of
+from harness.campaign.conformance.features import features_of
 from harness.campaign.plan import Unsupported
 from harness.dataplanes.port import DataPlane, Feature, No, Yes
 from harness.model.bench import BenchScenario

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from harness.campaign.conformance import Conformance, Outcomes
-from harness.campaign.conformance_features import needs
-from harness.campaign.conformance_maturity import check_needs, maturity_rows
+from harness.campaign.conformance.features import needs
+from harness.campaign.conformance.maturity import check_needs, maturity_rows
+from harness.campaign.conformance.run import Conformance, Outcomes
 from harness.cli.conform_coverage import show_coverage
 from harness.cli.conform_folder import Folder
 from harness.cli.keeper import Ready, hold, keep

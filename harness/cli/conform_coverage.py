@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from harness.campaign.coverage import coverage
+from harness.campaign.coverage.pairs import coverage
 from harness.manifests.faults import load_faults
 from harness.manifests.place import SCENARIOS
 from harness.model.case import Case

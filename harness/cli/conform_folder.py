@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.campaign.conformance import Outcomes
-from harness.campaign.conformance_summary import summarise
+from harness.campaign.conformance.run import Outcomes
+from harness.campaign.conformance.summary import summarise
 from harness.cli.status import UsageError, say
 from harness.dataplanes.port import DataPlane
 from harness.judge.conformance import gate

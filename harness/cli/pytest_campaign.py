@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.conformance import Conformance, Outcomes
+from harness.campaign.conformance.run import Conformance, Outcomes
 from harness.cli.conform import CONTROL
 from harness.cli.status import interruptible, status_of
 from harness.dataplanes import find

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.conformance_features import needs
+from harness.campaign.conformance.features import needs
 from harness.cli.conform import DATA_PLANES
 from harness.cli.pytest_campaign import Campaign, Judged
 from harness.dataplanes import NoSuchDataPlane, find, registered

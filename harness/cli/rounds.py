@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from harness.campaign.conformance import Conformance
+from harness.campaign.conformance.run import Conformance
 from harness.campaign.repeats import repeated
 from harness.cli.progress import Display
 from harness.cli.status import Status, interruptible, say

@@ -10,8 +10,8 @@ import typer
 
 from harness.campaign.folder import default_folder
 from harness.campaign.plan import Mode
-from harness.campaign.scaling_plan import DEFAULT_SEED, ScalingPlan, scaling_plan, twice_measured
-from harness.campaign.scaling_run import begin, resume, run, unsupported
+from harness.campaign.scaling.plan import DEFAULT_SEED, ScalingPlan, scaling_plan, twice_measured
+from harness.campaign.scaling.run import begin, resume, run, unsupported
 from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
 from harness.dataplanes import find
@@ -74,7 +74,7 @@ def scale(
                 run(plan, journal, display, planes)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"what was measured is kept; go on with the same and --resume --out {folder}") from None
-        from harness.campaign.scaling_summary import summarise  # noqa: PLC0415 -- pandas and scipy, not for --help
+        from harness.campaign.scaling.summary import summarise  # noqa: PLC0415 -- pandas and scipy, not for --help
 
         void = summarise(folder, plan, journal, planes)
         journal.close()

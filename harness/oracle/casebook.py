@@ -2,7 +2,7 @@
 
 casebook.yaml lists the fields and the classes of their values; each class becomes a case of the area ``policy``, or of the one
 that its subject names, with the direct oracle's verdicts. The same list and seed make the same files. Which of them are
-committed is for harness.campaign.coverage_casebook to choose, which also writes them all again.
+committed is for harness.campaign.coverage.casebook to choose, which also writes them all again.
 """
 
 import shutil
@@ -31,7 +31,7 @@ _POLICY: Final = "policy.yaml"
 _ABSENT: Final = "ABSENT"
 _VERSIONS: Final = {"NetworkPolicy": "networking.k8s.io/v1"}
 _CILIUM: Final = "cilium.io/v2"
-_WRITTEN: Final = "# By python -m harness.campaign.coverage_casebook from casebook.yaml: change that list, not this file.\n"
+_WRITTEN: Final = "# By python -m harness.campaign.coverage.casebook from casebook.yaml: change that list, not this file.\n"
 _SCHEMA: Final = "# yaml-language-server: $schema=../../../../docs/schemas/conformance-case.schema.json\n"
 
 # Where a value denies nothing that can be asked, another policy isolates a pod's egress: a data plane that forwards

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from harness.campaign.conformance_packets import imitated_flow
+from harness.campaign.conformance.packets import imitated_flow
 from harness.model.cilium import Policy
 from harness.model.crafts import CRAFTS
 from harness.model.flow import Flow, Verdict

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.campaign.conformance_features import BY_PROTOCOL
+from harness.campaign.conformance.features import BY_PROTOCOL
 from harness.dataplanes.port import DataPlane, Feature, Yes
 from harness.manifests.case import load_cases
 from harness.manifests.expectations import load_expectations

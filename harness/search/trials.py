@@ -5,10 +5,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.campaign.conformance_features import obstacle
-from harness.campaign.conformance_oracles import consult
-from harness.campaign.conformance_sights import ADMITTED_SECONDS
-from harness.campaign.conformance_step import Site, judge_step
+from harness.campaign.conformance.features import obstacle
+from harness.campaign.conformance.oracles import consult
+from harness.campaign.conformance.sights import ADMITTED_SECONDS
+from harness.campaign.conformance.step import Site, judge_step
 from harness.dataplanes.port import DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement, refused
 from harness.lab import netns

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from command_line import MESHPROOF, Run, machine_state
 
-from harness.campaign.scaling_entries import measure_entries
-from harness.campaign.scaling_plan import Spot
-from harness.campaign.scaling_ports import measure_ports
+from harness.campaign.scaling.entries import measure_entries
+from harness.campaign.scaling.plan import Spot
+from harness.campaign.scaling.ports import measure_ports
 from harness.dataplanes import find
 from harness.model.origin import Origin
 from harness.model.scaling import Measured, ScalingScenario, Varied

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance_calls
-from harness.campaign.conformance_calls import answer_for, call_sights, callers, calls_kept
-from harness.campaign.conformance_oracles import consult
+from harness.campaign.conformance import calls
+from harness.campaign.conformance.calls import answer_for, call_sights, callers, calls_kept
+from harness.campaign.conformance.oracles import consult
 from harness.dataplanes import find
 from harness.judge.conformance import judge
 from harness.model.bench import Expectation, Opened
@@ -87,7 +87,7 @@ class Programs:
 @pytest.fixture(autouse=True)
 def _no_responders(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = SimpleNamespace(settle=list, reached=lambda *args, **more: None)
-    monkeypatch.setattr(conformance_calls, "Watch", lambda *args: watch)
+    monkeypatch.setattr(calls, "Watch", lambda *args: watch)
 
 
 def judged(programs: Programs, *expectations: Expectation, evidence: Evidence | None = RECORD) -> Any:

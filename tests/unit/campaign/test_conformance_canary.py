@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.campaign.conformance_canary import WatchedChange, flow_that_turns
+from harness.campaign.conformance.canary import WatchedChange, flow_that_turns
 from harness.judge.canary import judge_canary
 from harness.model.bench import Expectation, Opened
 from harness.model.canary import CanarySeen

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance_earlier, conformance_step
-from harness.campaign.conformance_earlier import ask_over, kept_open
+from harness.campaign.conformance import earlier, step
+from harness.campaign.conformance.earlier import ask_over, kept_open
 from harness.judge.conformance import judge
 from harness.model.bench import Expectation, Opened
 from harness.model.call import GRPCCall
@@ -61,12 +61,12 @@ def test_a_revoked_connection_must_fall_silent_or_close_with_a_record(
         opened.append(flow)
         yield Connection(seen)
 
-    monkeypatch.setattr(conformance_earlier, "held", held)
-    monkeypatch.setattr(conformance_earlier, "HeldConnection", Connection)
+    monkeypatch.setattr(earlier, "held", held)
+    monkeypatch.setattr(earlier, "HeldConnection", Connection)
     attachment: Any = SimpleNamespace(evidence=lambda flow: Evidence("plane", "isolated") if recorded else None)
     lab: Any = None
     watch = SimpleNamespace(settle=list, reached=lambda flow, nonce, at_interface: reached)
-    monkeypatch.setattr(conformance_earlier, "Watch", lambda lab, servers: watch)
+    monkeypatch.setattr(earlier, "Watch", lambda lab, servers: watch)
     with kept_open(STEP, lab, {}) as connections:
         assert opened == [REVOKED]  # what is asked over a new connection is not opened before
         judged = judge(ask_over(connections, lab, {}, attachment), ANSWERS)
@@ -82,7 +82,7 @@ def test_the_server_that_owes_an_answer_is_the_one_that_was_asked(monkeypatch: p
         owing.append((flow, server))
         yield
 
-    monkeypatch.setattr(conformance_earlier, "held", held)
+    monkeypatch.setattr(earlier, "held", held)
     asked = Expectation(HERE, REVOKED, Verdict.DENIED, opened=Opened.ASKED)
     lab: Any = None
     servers: Any = {
@@ -101,7 +101,7 @@ def test_requests_of_http_are_asked_over_older_connections_and_calls_are_left_to
     def held(flow: Flow, lab: Any, server: Any) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(conformance_earlier, "held", held)
+    monkeypatch.setattr(earlier, "held", held)
     asked = [
         Expectation(HERE, replace(REVOKED, request=request), Verdict.REJECTED, opened=Opened.EARLIER)
         for request in (None, HTTPRequest(), GRPCCall("a.B/C"), KafkaAsk("metadata"))
@@ -112,9 +112,9 @@ def test_requests_of_http_are_asked_over_older_connections_and_calls_are_left_to
 
 
 def test_a_step_of_which_something_was_not_asked_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Step(HERE, (), (Expectation(HERE, replace(NEW, protocol="UDP"), Verdict.DENIED),))
-    monkeypatch.setattr(conformance_step, "sights", lambda *asked: [])
+    asked = Step(HERE, (), (Expectation(HERE, replace(NEW, protocol="UDP"), Verdict.DENIED),))
+    monkeypatch.setattr(step, "sights", lambda *asked: [])
     attachment = SimpleNamespace(apply=lambda *policies: SimpleNamespace(seconds=0.0))
     site: Any = SimpleNamespace(plane=None, lab=None, servers={}, attachment=attachment, in_force=None, askers=())
     with pytest.raises(LoadFailed, match=r"case\.yaml:1: shop/a -> shop/b:81/UDP .*: nobody asked this \(now\)"):
-        conformance_step.judge_step(step, site, {})
+        step.judge_step(asked, site, {})

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.conformance_exchanges import message_flows, readings
-from harness.campaign.conformance_oracles import consult
-from harness.campaign.coverage import coverage
+from harness.campaign.conformance.exchanges import message_flows, readings
+from harness.campaign.conformance.oracles import consult
+from harness.campaign.coverage.pairs import coverage
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases
 from harness.model.case import Case

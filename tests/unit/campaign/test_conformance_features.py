@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.conformance_features import manner, needs, obstacle
+from harness.campaign.conformance.features import manner, needs, obstacle
 from harness.dataplanes import find
 from harness.dataplanes.port import Feature, No, Unknown, Yes
 from harness.model.bench import Expectation

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.campaign.conformance_oracles import consult
+from harness.campaign.conformance.oracles import consult
 from harness.model.bench import Expectation
 from harness.model.case import Case, Step
 from harness.model.cilium import CiliumPolicy, CiliumPort, CiliumRule, CiliumSpec, HTTPRule, L7Rules, PortRule

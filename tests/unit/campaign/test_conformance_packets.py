@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance_packets
-from harness.campaign.conformance_features import needs
-from harness.campaign.conformance_packets import judge_packets_on, packets_on_control
+from harness.campaign.conformance import packets
+from harness.campaign.conformance.features import needs
+from harness.campaign.conformance.packets import judge_packets_on, packets_on_control
 from harness.dataplanes.port import Feature
 from harness.model.case import Case, Step
 from harness.model.flow import Evidence, Flow, Verdict
@@ -47,7 +47,7 @@ def arriving(monkeypatch: pytest.MonkeyPatch) -> Shooting:
             sent.extend(packets)
             return [Landing(crafts.get(each.craft.replace("-", "_"), Arrived.NOTHING), 1) for each in packets]
 
-        monkeypatch.setattr(conformance_packets, "shoot", shoot)
+        monkeypatch.setattr(packets, "shoot", shoot)
         return sent
 
     return arriving
@@ -109,5 +109,5 @@ def test_captures_of_both_ends_are_named_once() -> None:
     folder = Path("/run/lab/files/packets")
     landing = Landing(Arrived.WHOLE, 1, (folder / "0a-tcp-syn-client.pcap", folder / "0a-tcp-syn-server.pcap"))
     told = "1 frame at the server; captures while the lab is up: /run/lab/files/packets/0a-tcp-syn-{client,server}.pcap"
-    assert conformance_packets._detail(landing) == told
-    assert conformance_packets._detail(Landing(Arrived.PART, 2)) == "2 frames at the server"
+    assert packets._detail(landing) == told
+    assert packets._detail(Landing(Arrived.PART, 2)) == "2 frames at the server"

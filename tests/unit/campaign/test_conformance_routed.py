@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance_routed
-from harness.campaign.conformance_calls import callers
-from harness.campaign.conformance_features import needs, obstacle
-from harness.campaign.conformance_oracles import consult
-from harness.campaign.conformance_routed import direct_flows, judge_requests_on
-from harness.campaign.coverage import coverage
+from harness.campaign.conformance import routed
+from harness.campaign.conformance.calls import callers
+from harness.campaign.conformance.features import needs, obstacle
+from harness.campaign.conformance.oracles import consult
+from harness.campaign.conformance.routed import direct_flows, judge_requests_on
+from harness.campaign.coverage.pairs import coverage
 from harness.dataplanes.nftables import Nftables
 from harness.dataplanes.plain import Plain
 from harness.dataplanes.port import Feature
@@ -189,7 +189,7 @@ def _judged(
     def answered(requests: Sequence[Asked], *rest: Any) -> list[list[tuple[int, RoutedAnswer]]]:
         return [[(number, answer)] for number, _ in enumerate(requests, 1)]
 
-    monkeypatch.setattr(conformance_routed, "ask", answered)
+    monkeypatch.setattr(routed, "ask", answered)
     lab = _Lab(topology=plan(written.topology).topology)
     attachment: Any = SimpleNamespace(evidence=said)
     return judge_requests_on(written.steps[0], lab, {}, attachment, None).faults, asked  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ def test_nothing_is_asked_of_a_plane_about_what_it_does_not_refuse(tmp_path: Pat
 
 
 def test_copies_that_never_come_are_waited_for_no_longer_than_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conformance_routed, "COPY_SECONDS", 0.05)
+    monkeypatch.setattr(routed, "COPY_SECONDS", 0.05)
     faults, _ = _judged(case(tmp_path, API, manifests=SERVICES + ROUTE), monkeypatch, RoutedAnswer(200, "shop/api"))
     assert "read by nobody" in faults[0]
     assert "expected one copy for shop/cart, observed 0" in faults[1]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import conformance, conformance_sights, conformance_step
-from harness.campaign.conformance import Conformance, Outcomes
-from harness.campaign.conformance_canary import WatchedChange
+from harness.campaign.conformance import run as running
+from harness.campaign.conformance import sights, step
+from harness.campaign.conformance.canary import WatchedChange
+from harness.campaign.conformance.run import Conformance, Outcomes
 from harness.dataplanes import find
 from harness.dataplanes.port import NO_ROUTING, Feature, No, NotConverged, Revision, Yes
 from harness.model.bench import Expectation
@@ -129,11 +130,11 @@ def run(network: Network, monkeypatch: pytest.MonkeyPatch) -> Run:
         network.policies = ()
         yield SimpleNamespace(name="lab", kept=keep), {}
 
-    monkeypatch.setattr(conformance, "_lab", lab)
-    monkeypatch.setattr(conformance, "probe_all", network.ask)
-    monkeypatch.setattr(conformance_step, "watched_change", network.watched)
-    monkeypatch.setattr(conformance_sights, "probe_all", network.ask)
-    monkeypatch.setattr(conformance_sights, "Watch", network.watch)
+    monkeypatch.setattr(running, "_lab", lab)
+    monkeypatch.setattr(running, "probe_all", network.ask)
+    monkeypatch.setattr(step, "watched_change", network.watched)
+    monkeypatch.setattr(sights, "probe_all", network.ask)
+    monkeypatch.setattr(sights, "Watch", network.watch)
 
     def run(*cases: Case, held: Any = None) -> Outcomes:
         return Conformance(cases, [network], find("plain"), Silent()).run(held)

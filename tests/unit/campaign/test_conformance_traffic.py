@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.conformance_features import needs, obstacle
-from harness.campaign.conformance_oracles import consult
-from harness.campaign.coverage import coverage
+from harness.campaign.conformance.features import needs, obstacle
+from harness.campaign.conformance.oracles import consult
+from harness.campaign.coverage.pairs import coverage
 from harness.dataplanes.nftables import Nftables
 from harness.dataplanes.node_proxy import NodeProxy
 from harness.dataplanes.port import Feature

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign import coverage_casebook
-from harness.campaign.coverage import Asked, coverage, irredundant, named_faults
+from harness.campaign.coverage.casebook import chosen
+from harness.campaign.coverage.pairs import Asked, coverage, irredundant, named_faults
 from harness.manifests.case import load_cases
 from harness.manifests.faults import load_faults
 from harness.manifests.place import SCENARIOS
@@ -78,10 +78,10 @@ def test_committed_generated_cases_are_those_that_the_list_and_the_choice_make(s
         for area in casebook.AREAS
         for folder in (CONFORMANCE / area).glob("gen-*")
     }
-    made = coverage_casebook.chosen([case for case in shipped if not case.generated])
+    made = chosen([case for case in shipped if not case.generated])
     wanted = {case.id: dict(case.files) for case in made}
     differing = sorted(name for name in committed.keys() | wanted.keys() if committed.get(name) != wanted.get(name))
-    assert not differing, "run: python -m harness.campaign.coverage_casebook scenarios/conformance"
+    assert not differing, "run: python -m harness.campaign.coverage.casebook scenarios/conformance"
 
 
 def test_a_candidate_that_asks_nothing_beside_the_others_is_left_out() -> None:

@@ -3,10 +3,10 @@
 import dataclasses
 
 from harness.campaign.plan import Mode, Unsupported
-from harness.campaign.scaling_fits import fit_id
-from harness.campaign.scaling_plan import ScalingPlan, scaling_plan, twice_measured
-from harness.campaign.scaling_run import unsupported
-from harness.campaign.scaling_world import ASKED, RULES_OF_A_ROUTE, admitting, cluster, pod, services
+from harness.campaign.scaling.fits import fit_id
+from harness.campaign.scaling.plan import ScalingPlan, scaling_plan, twice_measured
+from harness.campaign.scaling.run import unsupported
+from harness.campaign.scaling.world import ASKED, RULES_OF_A_ROUTE, admitting, cluster, pod, services
 from harness.dataplanes import find
 from harness.dataplanes.routed import Fronts, routed
 from harness.envoy.service_resources import service_clusters

@@ -8,9 +8,9 @@ import pytest
 
 from harness.campaign.journal import CampaignError
 from harness.campaign.plan import Mode
-from harness.campaign.scaling_plan import ScalingPlan, scaling_plan
-from harness.campaign.scaling_run import begin, resume
-from harness.campaign.scaling_summary import summarise
+from harness.campaign.scaling.plan import ScalingPlan, scaling_plan
+from harness.campaign.scaling.run import begin, resume
+from harness.campaign.scaling.summary import summarise
 from harness.dataplanes import find
 from harness.model.origin import Origin
 from harness.model.scaling import Measured, ScalingScenario, Varied

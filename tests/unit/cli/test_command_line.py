@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_run(
     def run(*_: object) -> None:
         raise AssertionError("cases were run")
 
-    monkeypatch.setattr("harness.campaign.conformance.Conformance.run", run)
+    monkeypatch.setattr("harness.campaign.conformance.run.Conformance.run", run)
     case = Path(__file__).parents[3] / "scenarios" / "conformance" / "policy" / "np-self"
     ended = CliRunner().invoke(app, ["conform", str(case), option, str(tmp_path / file)], standalone_mode=False)
     assert ended.return_value == Status.BAD_INPUT

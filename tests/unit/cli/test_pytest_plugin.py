@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.campaign.conformance import Outcomes
+from harness.campaign.conformance.run import Outcomes
 from harness.cli import pytest_campaign
 from harness.dataplanes import registered
 from harness.lab.port import LabError

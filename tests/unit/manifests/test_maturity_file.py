@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.conformance_maturity import check_needs
+from harness.campaign.conformance.maturity import check_needs
 from harness.judge.maturity import unmatched
 from harness.manifests.case import load_cases
 from harness.manifests.errors import ManifestError

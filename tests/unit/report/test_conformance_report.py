@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.campaign.conformance import Outcomes
-from harness.campaign.conformance_summary import summarise
+from harness.campaign.conformance.run import Outcomes
+from harness.campaign.conformance.summary import summarise
 from harness.dataplanes import find
 from harness.judge.conformance import gate
 from harness.manifests.case import load_cases

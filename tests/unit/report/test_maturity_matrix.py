@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.conformance import Outcomes
-from harness.campaign.conformance_maturity import maturity_rows
-from harness.campaign.conformance_summary import summarise
+from harness.campaign.conformance.maturity import maturity_rows
+from harness.campaign.conformance.run import Outcomes
+from harness.campaign.conformance.summary import summarise
 from harness.dataplanes import find
 from harness.judge.conformance import gate
 from harness.judge.maturity import Standing

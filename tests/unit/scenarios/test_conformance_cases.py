@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.campaign.conformance_streams import expected_of_streams
+from harness.campaign.conformance.streams import expected_of_streams
 from harness.campaign.topologies import topologies
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.campaign.conformance_oracles import consult
-from harness.campaign.coverage_routed import routed_misreadings, routed_pairs
+from harness.campaign.conformance.oracles import consult
+from harness.campaign.coverage.routed import routed_misreadings, routed_pairs
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases
 from harness.manifests.place import SCENARIOS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.campaign.conformance_oracles import consult
+from harness.campaign.conformance.oracles import consult
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases
 from harness.manifests.place import SCENARIOS

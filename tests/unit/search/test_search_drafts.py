@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from placeless import placeless
 
-from harness.campaign.conformance_oracles import consult
+from harness.campaign.conformance.oracles import consult
 from harness.dataplanes import find
 from harness.lab.addressing import plan
 from harness.manifests.case import load_cases

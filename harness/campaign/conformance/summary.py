@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.campaign.conformance import Outcomes
-from harness.campaign.conformance_features import needs
-from harness.campaign.conformance_maturity import maturity_rows
+from harness.campaign.conformance.features import needs
+from harness.campaign.conformance.maturity import maturity_rows
+from harness.campaign.conformance.run import Outcomes
 from harness.dataplanes.port import DataPlane
 from harness.model.canary import CanarySeen
 from harness.model.case import Case, CaseResult, ExpectedOutcome

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from harness.campaign.conformance_traffic import under_policy
+from harness.campaign.conformance.traffic import under_policy
 from harness.judge.conformance import deciding
 from harness.model.call import PERMISSION_DENIED, STATUSES, GRPCCall
 from harness.model.case import Step

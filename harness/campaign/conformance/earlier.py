@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from harness.campaign.conformance_calls import is_call
+from harness.campaign.conformance.calls import is_call
 from harness.dataplanes.port import Attachment
 from harness.judge.conformance import Sight
 from harness.lab.port import Lab

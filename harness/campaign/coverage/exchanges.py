@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from harness.campaign.conformance_exchanges import flow_of, message_flows, readings
-from harness.campaign.coverage_raw import odd_classes
-from harness.campaign.coverage_requests import request_class
-from harness.campaign.coverage_situations import decided, distance
+from harness.campaign.conformance.exchanges import flow_of, message_flows, readings
+from harness.campaign.coverage.raw import odd_classes
+from harness.campaign.coverage.requests import request_class
+from harness.campaign.coverage.situations import decided, distance
 from harness.model.case import Step
 from harness.model.coverage import Pair
 from harness.model.exchange import Exchange, Fate, ReadMessage, Sends

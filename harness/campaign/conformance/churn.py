@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from harness.campaign.conformance_apply import applied, followed
-from harness.campaign.conformance_oracles import Consulted
-from harness.campaign.conformance_sights import sights
-from harness.campaign.conformance_streams import OpenStreams
+from harness.campaign.conformance.apply import applied, followed
+from harness.campaign.conformance.oracles import Consulted
+from harness.campaign.conformance.sights import sights
+from harness.campaign.conformance.streams import OpenStreams
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement, Sight, judge, refused

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import harness.traffic
 from harness.campaign.policy_bench import PolicyBench, buckets_for
-from harness.campaign.scaling_plan import Spot
-from harness.campaign.scaling_world import cluster
+from harness.campaign.scaling.plan import Spot
+from harness.campaign.scaling.world import cluster
 from harness.lab.build import c_program
 from harness.lab.netns import up
 from harness.lab.port import LabPod

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.conformance_routed_outcomes import Outcomes, StepOracle
+from harness.campaign.conformance.routed_outcomes import Outcomes, StepOracle
 from harness.dataplanes.port import Attachment
 from harness.judge.conformance import Judgement
 from harness.judge.packets import together

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import islice
 from zlib import crc32
 
-from harness.campaign.conformance_features import manner
+from harness.campaign.conformance.features import manner
 from harness.dataplanes.port import DataPlane, Revision
 from harness.judge.canary import judge_canary
 from harness.judge.conformance import Judgement, admitted

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from harness.campaign.conformance_features import manner
-from harness.campaign.conformance_routed import expected_requests
+from harness.campaign.conformance.features import manner
+from harness.campaign.conformance.routed import expected_requests
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Sight, admitted, twins
 from harness.lab.port import Lab

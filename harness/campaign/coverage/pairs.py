@@ -2,19 +2,19 @@
 
 A value that a policy holds is asked about where misreading it changes the verdict of a flow that the case expects something
 of (harness.oracle.misreadings). What no policy holds, such as crafts of packets, changes of pods and ways around policy, is
-asked about by naming it (harness.campaign.coverage_situations).
+asked about by naming it (harness.campaign.coverage.situations).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.conformance_calls import callers, in_progress
-from harness.campaign.conformance_features import needs
-from harness.campaign.conformance_routed import expected_requests
-from harness.campaign.coverage_exchanges import asked_by_exchanges, exchange_pairs
-from harness.campaign.coverage_routed import routed_misreadings, routed_pairs
-from harness.campaign.coverage_situations import situations
+from harness.campaign.conformance.calls import callers, in_progress
+from harness.campaign.conformance.features import needs
+from harness.campaign.conformance.routed import expected_requests
+from harness.campaign.coverage.exchanges import asked_by_exchanges, exchange_pairs
+from harness.campaign.coverage.routed import routed_misreadings, routed_pairs
+from harness.campaign.coverage.situations import situations
 from harness.campaign.topologies import topologies
 from harness.dataplanes.port import Feature
 from harness.judge.conformance import admitted

@@ -1,4 +1,4 @@
-"""Chooses the generated cases that are worth having: ``python -m harness.campaign.coverage_casebook scenarios/conformance``.
+"""Chooses the generated cases that are worth having: ``python -m harness.campaign.coverage.casebook scenarios/conformance``.
 
 harness.oracle.casebook makes a case of each class of values that it lists. Here those are left out of which nothing is asked
 that the others, or the cases by hand, do not ask too; the rest is written. A test compares with what is committed.
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.campaign.coverage import about_requests, ask_all, irredundant
+from harness.campaign.coverage.pairs import about_requests, ask_all, irredundant
 from harness.manifests.case import load_cases
 from harness.model.case import Case
 from harness.oracle import casebook

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.campaign.conformance_calls import answer_for
-from harness.campaign.conformance_exchanges import consult_exchanges
-from harness.campaign.conformance_packets import consult_packets
-from harness.campaign.conformance_routed import consult_requests
-from harness.campaign.conformance_streams import expected_of_streams
+from harness.campaign.conformance.calls import answer_for
+from harness.campaign.conformance.exchanges import consult_exchanges
+from harness.campaign.conformance.packets import consult_packets
+from harness.campaign.conformance.routed import consult_requests
+from harness.campaign.conformance.streams import expected_of_streams
 from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
 from harness.model.bench import Expectation

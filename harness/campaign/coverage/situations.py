@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from itertools import combinations
 
-from harness.campaign.conformance_packets import imitated_flow
-from harness.campaign.coverage_requests import request_class
+from harness.campaign.conformance.packets import imitated_flow
+from harness.campaign.coverage.requests import request_class
 from harness.campaign.topologies import topologies
 from harness.judge.conformance import admitted
 from harness.model.bench import Expectation, Opened

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from harness.campaign.conformance_calls import is_call
-from harness.campaign.conformance_features import manner
+from harness.campaign.conformance.calls import is_call
+from harness.campaign.conformance.features import manner
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Sight, admitted, twins
 from harness.lab.port import Lab

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from harness.campaign.conformance_exchanges import asked_of_exchanges
-from harness.campaign.conformance_packets import asked_of_packets
-from harness.campaign.conformance_routed import expected_requests
+from harness.campaign.conformance.exchanges import asked_of_exchanges
+from harness.campaign.conformance.packets import asked_of_packets
+from harness.campaign.conformance.routed import expected_requests
 from harness.dataplanes.port import DataPlane, Feature, No, Unknown, Yes
 from harness.model.bench import Expectation, Opened
 from harness.model.case import Case, CaseOutcome

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.campaign.scaling_entries import condition as of_entries
-from harness.campaign.scaling_plan import ScalingPlan
+from harness.campaign.scaling.entries import condition as of_entries
+from harness.campaign.scaling.plan import ScalingPlan
 from harness.judge.lines import line_through
 from harness.model.scaling import ScalingScenario, Varied
 

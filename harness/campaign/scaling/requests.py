@@ -3,8 +3,8 @@
 import time
 from contextlib import ExitStack
 
-from harness.campaign.scaling_plan import Spot
-from harness.campaign.scaling_world import HERE, NAMESPACE, PORT, cluster
+from harness.campaign.scaling.plan import Spot
+from harness.campaign.scaling.world import HERE, NAMESPACE, PORT, cluster
 from harness.dataplanes.port import Attachment, CountsPaths, DataPlane
 from harness.lab.cgroups import cpu_usage
 from harness.lab.netns import up

@@ -8,11 +8,11 @@ from harness.campaign.folder import begun_journal, digest, new_journal, planned
 from harness.campaign.journal import CampaignError, Journal
 from harness.campaign.observer import Observer
 from harness.campaign.plan import Mode, Unsupported
-from harness.campaign.scaling_entries import measure_entries
-from harness.campaign.scaling_plan import ScalingPlan, Spot
-from harness.campaign.scaling_pods import measure_pods
-from harness.campaign.scaling_ports import measure_ports
-from harness.campaign.scaling_requests import measure_requests
+from harness.campaign.scaling.entries import measure_entries
+from harness.campaign.scaling.plan import ScalingPlan, Spot
+from harness.campaign.scaling.pods import measure_pods
+from harness.campaign.scaling.ports import measure_ports
+from harness.campaign.scaling.requests import measure_requests
 from harness.dataplanes.port import DataPlane, DataPlaneError, Feature, Yes
 from harness.lab.port import LabError
 from harness.mesh.errors import MeshError

@@ -12,9 +12,9 @@ from harness.campaign.folder import planned
 from harness.campaign.journal import CampaignError, Journal, Record
 from harness.campaign.parts import HERE
 from harness.campaign.samples import COLUMNS
-from harness.campaign.scaling_fits import fits
-from harness.campaign.scaling_plan import ScalingPlan
-from harness.campaign.scaling_run import is_quick
+from harness.campaign.scaling.fits import fits
+from harness.campaign.scaling.plan import ScalingPlan
+from harness.campaign.scaling.run import is_quick
 from harness.campaign.summary import FORMAT, finite, plane_row, shown
 from harness.dataplanes.port import DataPlane
 from harness.judge.estimates import Pair, absolute, ratios

@@ -2,9 +2,9 @@
 
 from contextlib import ExitStack
 
-from harness.campaign.scaling_plan import Spot
-from harness.campaign.scaling_requests import LabCpu
-from harness.campaign.scaling_world import ASKED, HERE, NAMESPACE, PORT, cluster
+from harness.campaign.scaling.plan import Spot
+from harness.campaign.scaling.requests import LabCpu
+from harness.campaign.scaling.world import ASKED, HERE, NAMESPACE, PORT, cluster
 from harness.dataplanes.port import DataPlane
 from harness.lab.netns import up
 from harness.model.bench import LoadKind, LoadPoint

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from harness.campaign.conformance_apply import applied
-from harness.campaign.conformance_features import manner
-from harness.campaign.conformance_oracles import Consulted
-from harness.campaign.conformance_packets import expected_packets, judge_packets_on, packets_on_control
+from harness.campaign.conformance.apply import applied
+from harness.campaign.conformance.features import manner
+from harness.campaign.conformance.oracles import Consulted
+from harness.campaign.conformance.packets import expected_packets, judge_packets_on, packets_on_control
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement, Sight, admitted, judge, refused, twins
 from harness.judge.packets import together

@@ -14,16 +14,16 @@ from functools import partial
 from itertools import groupby
 from threading import Event, Lock
 
-from harness.campaign.conformance_bypass import judge_bypass
-from harness.campaign.conformance_calls import ask_all, askers_for, callers, responder_ports
-from harness.campaign.conformance_churn import Churned, judge_churn
-from harness.campaign.conformance_exchanges import exchanges_on_control, expected_exchanges
-from harness.campaign.conformance_features import obstacle
-from harness.campaign.conformance_oracles import Consulted, consult
-from harness.campaign.conformance_packets import expected_packets, packets_on_control
-from harness.campaign.conformance_routed import direct_flows
-from harness.campaign.conformance_sights import ADMITTED_SECONDS
-from harness.campaign.conformance_step import Site, judge_step
+from harness.campaign.conformance.bypass import judge_bypass
+from harness.campaign.conformance.calls import ask_all, askers_for, callers, responder_ports
+from harness.campaign.conformance.churn import Churned, judge_churn
+from harness.campaign.conformance.exchanges import exchanges_on_control, expected_exchanges
+from harness.campaign.conformance.features import obstacle
+from harness.campaign.conformance.oracles import Consulted, consult
+from harness.campaign.conformance.packets import expected_packets, packets_on_control
+from harness.campaign.conformance.routed import direct_flows
+from harness.campaign.conformance.sights import ADMITTED_SECONDS
+from harness.campaign.conformance.step import Site, judge_step
 from harness.campaign.observer import Observer
 from harness.dataplanes.port import DataPlane, DataPlaneError
 from harness.judge.conformance import Judgement, refused

@@ -5,14 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from harness.campaign.conformance_apply import applied
-from harness.campaign.conformance_calls import call_sights, calls_kept
-from harness.campaign.conformance_canary import watched_change
-from harness.campaign.conformance_earlier import ask_over, kept_open
-from harness.campaign.conformance_exchanges import judge_exchanges_on
-from harness.campaign.conformance_packets import judge_packets_on
-from harness.campaign.conformance_routed import judge_requests_on
-from harness.campaign.conformance_sights import sights
+from harness.campaign.conformance.apply import applied
+from harness.campaign.conformance.calls import call_sights, calls_kept
+from harness.campaign.conformance.canary import watched_change
+from harness.campaign.conformance.earlier import ask_over, kept_open
+from harness.campaign.conformance.exchanges import judge_exchanges_on
+from harness.campaign.conformance.packets import judge_packets_on
+from harness.campaign.conformance.routed import judge_requests_on
+from harness.campaign.conformance.sights import sights
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.judge.conformance import Judgement, Sight, judge
 from harness.judge.packets import together

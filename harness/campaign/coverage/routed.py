@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from harness.campaign.conformance_routed_outcomes import Outcomes, StepOracle
-from harness.campaign.coverage_gateways import peers_of
-from harness.campaign.coverage_requests import request_class
-from harness.campaign.coverage_routes import Rule, applying, backends_of, filters_of, kinds, matches_of, parents
-from harness.campaign.coverage_situations import decided, distance
-from harness.campaign.coverage_traffic import asked_how, policy_class
+from harness.campaign.conformance.routed_outcomes import Outcomes, StepOracle
+from harness.campaign.coverage.gateways import peers_of
+from harness.campaign.coverage.requests import request_class
+from harness.campaign.coverage.routes import Rule, applying, backends_of, filters_of, kinds, matches_of, parents
+from harness.campaign.coverage.situations import decided, distance
+from harness.campaign.coverage.traffic import asked_how, policy_class
 from harness.model.case import Step
 from harness.model.coverage import Noticed, Pair
 from harness.model.flow import Flow

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
-from harness.campaign.coverage_gateways import at_gateway, listening
+from harness.campaign.coverage.gateways import at_gateway, listening
 from harness.model.route import (
     BackendObject,
     Filter,

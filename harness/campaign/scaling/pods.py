@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from statistics import median
 
-from harness.campaign.scaling_plan import Spot
-from harness.campaign.scaling_world import ASKED, PORT, admitting, cluster, pod, services
+from harness.campaign.scaling.plan import Spot
+from harness.campaign.scaling.world import ASKED, PORT, admitting, cluster, pod, services
 from harness.dataplanes.port import Attachment, DataPlane
 from harness.lab.cgroups import cpu_usage
 from harness.lab.netns import up

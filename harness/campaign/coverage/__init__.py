@@ -1,0 +1,1 @@
+"""Which fields and classes of values conformance cases ask about."""
