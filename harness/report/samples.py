@@ -63,14 +63,15 @@ def _read(file: Path, columns: tuple[str, ...], wanted: list[str]) -> pa.Table:
     """The ``wanted`` columns that there are. Names that come millions of times are held once, as categories."""
     if not file.is_file():
         raise RunError(f"{file}: not there; the run's folder is not complete")
-    repeated = [column for column in wanted if column in (*_FIGURE, "void") and "histogram" not in columns]
     try:
+        found = parquet.read_schema(file).names
+        missing = [column for column in columns if column not in found]
+        if missing:
+            raise RunError(f"{file}: lacks the column {', '.join(missing)}; found {', '.join(map(str, found))}")
+        wanted = [column for column in wanted if column in found]
+        repeated = [column for column in wanted if column in (*_FIGURE, "void") and "histogram" not in columns]
         with parquet.ParquetFile(file, read_dictionary=repeated) as stored:  # read_table loads pandas, and all of Arrow
-            found = stored.schema_arrow.names
-            missing = [column for column in columns if column not in found]
-            if missing:
-                raise RunError(f"{file}: lacks the column {', '.join(missing)}; found {', '.join(map(str, found))}")
-            return stored.read([column for column in wanted if column in found]).unify_dictionaries()
+            return stored.read(wanted).unify_dictionaries()
     except (OSError, ValueError) as fault:
         raise RunError(f"{file}: not a Parquet file that can be read: {fault}") from fault
 
@@ -88,6 +89,8 @@ def _cells(samples: pa.Table) -> set[tuple[Any, ...]]:
 
 def _by_figure(samples: pa.Table) -> dict[tuple[str, ...], npt.NDArray[np.float64]]:
     """The values of each figure, in the order of the rows."""
+    if not len(samples):
+        return {}
     figure, names = _numbered(samples, _FIGURE)
     order = np.argsort(figure, kind="stable")
     values = _array(samples["value"].combine_chunks())[order]
