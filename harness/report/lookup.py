@@ -41,8 +41,12 @@ class Figures:
         self.run = run
         self.planes = [plane.name for plane in run.dataplanes]
         self._rows: dict[tuple[str, str, str, str, str, str | None], EstimateRow] = {}
+        self._parts: dict[tuple[str, str, str, str], dict[str, EstimateRow]] = {}
         for row in run.estimates:
             self._rows[row.scenario, row.load, row.dataplane, row.metric, row.component, row.against] = row
+            if row.component and row.against is None and row.estimate is not None:
+                whole = (row.scenario, row.load, row.dataplane, row.metric)
+                self._parts.setdefault(whole, {})[row.component] = row
         self._unsupported = {(row.scenario, row.dataplane): row.reason for row in run.unsupported}
         self._noise = {(row.scenario, row.load, row.metric): row for row in run.noise_floor}
 
@@ -62,12 +66,7 @@ class Figures:
 
     def components(self, cell: Cell, plane: str, metric: str) -> dict[str, EstimateRow]:
         """The metric's parts by component, without the whole."""
-        key = (cell.scenario.name, cell.load.name, plane, metric)
-        return {
-            part: row
-            for (*rest, part, against), row in self._rows.items()
-            if tuple(rest) == key and part and against is None and row.estimate is not None
-        }
+        return self._parts.get((cell.scenario.name, cell.load.name, plane, metric), {})
 
     def noise(self, cell: Cell, metric: str) -> NoiseRow | None:
         """The noise floor of a metric, or None where no A/A pair gave one."""

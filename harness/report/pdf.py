@@ -3,15 +3,15 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from weasyprint import HTML, URLFetcher
 
 
-def write_pdf(html: str, file: Path) -> None:
-    """Lay ``html`` out by its print style. Only what is inside the page is read; nothing is fetched from anywhere."""
+def pdf(html: str) -> bytes:
+    """``html`` laid out by its print style. Only what is inside the page is read; nothing is fetched from anywhere."""
     with _rarely_collected():
-        HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=("data",))).write_pdf(file)
+        printed: bytes = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=("data",))).write_pdf()
+    return printed
 
 
 @contextmanager

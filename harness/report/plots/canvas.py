@@ -76,6 +76,7 @@ class Plot:
     def data_uri(self) -> str:
         """The plot as an image's source. Laying out paper is faster when the page's styles need not be tried on it."""
         still = re.sub(r' class="tip" data-tip="[^"]*"', "", self.svg)
+        still = re.sub(r"<g>(<path [^>]*/>)</g>", r"\1", still)  # which were there for their tips
         return "data:image/svg+xml;base64," + base64.b64encode(still.encode()).decode()
 
 

@@ -9,6 +9,9 @@ _HREF = "{http://www.w3.org/1999/xlink}href"
 _FONT = "'DejaVu Sans', Verdana, sans-serif"
 _DEFAULTS = {"stroke-linejoin": "miter", "stroke-linecap": "butt"}
 
+_EDGE = 0.01
+"""Points that a path may lie outside of its clip by mere rounding."""
+
 TIP = "tip: "
 """What the id of a mark begins with whose rest a pointer on it brings up."""
 
@@ -20,6 +23,7 @@ def inlined(drawn: str, key: str, title: str, alt: str) -> str:
     dissolved, marks stand where they are used, and styles become attributes.
     """
     root = ElementTree.fromstring(drawn)  # noqa: S314 -- drawn by ourselves just before
+    _unclip(root)
     marks = {path.get("id", ""): path for path in root.iter(f"{{{_SVG}}}path") if path.get("id")}
     for extra in ("width", "height", "version"):
         root.attrib.pop(extra, None)
@@ -31,6 +35,25 @@ def inlined(drawn: str, key: str, title: str, alt: str) -> str:
     # a page of HTML knows the elements of SVG without their namespace
     root.set("xmlns", _SVG)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _unclip(root: Element) -> None:
+    """Take the clips off paths that lie within theirs: paper draws the clip anew for each path, which nothing would show."""
+    areas = {f"url(#{clip.get('id')})": clip[0] for clip in root.iter(f"{{{_SVG}}}clipPath")}
+    for path in root.iter(f"{{{_SVG}}}path"):
+        if (area := areas.get(path.get("clip-path", ""))) is not None and _within(path.get("d", ""), area):
+            del path.attrib["clip-path"]
+
+
+def _within(path: str, area: Element) -> bool:
+    """Whether all points of a path of absolute coordinates, those that bend it among them, are in a rectangle."""
+    numbers = [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", path)]
+    return all(
+        start - _EDGE <= number <= start + size + _EDGE
+        for at, extent, coordinates in (("x", "width", numbers[::2]), ("y", "height", numbers[1::2]))
+        for start, size in [(float(area.get(at, "0")), float(area.get(extent, "0")))]
+        for number in coordinates
+    )
 
 
 def _tidy(parent: Element, key: str, marks: dict[str, Element]) -> None:
@@ -87,7 +110,7 @@ def _attributes(element: Element, key: str) -> None:
             element.set(name, value.replace("url(#", f"url(#{key}-"))
         elif name in ("d", "transform", "x", "y", "width", "height", "stroke-width"):
             element.set(name, _short(value))
-        elif _DEFAULTS.get(name) == value:
+        if _DEFAULTS.get(name) == value or value.startswith("rotate(-0 "):
             del element.attrib[name]
 
 

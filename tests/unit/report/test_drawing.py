@@ -1,6 +1,7 @@
 """Plots drawn by several processes, and what becomes of matplotlib's SVG."""
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -56,3 +57,16 @@ def test_a_plot_is_small_named_and_tells_its_marks() -> None:
     assert "<use" not in svg
     assert "<!--" not in svg
     assert "style=" not in svg
+
+
+def test_a_clip_stays_only_where_it_takes_something_away() -> None:
+    with styled():
+        figure, (axes,) = canvas(1.0, ["a"])
+        axes.set(xlim=(0, 10), ylim=(0, 10))
+        axes.plot([1, 9], [1, 9], color="#111111")
+        axes.plot([5, 15], [5, 5], color="#222222")
+        svg = finish("key", "A title", "caption", "alt", figure).svg
+    inside, beyond = (re.search(f"<path [^>]*{colour}[^>]*>", svg) for colour in ("#111111", "#222222"))
+    assert inside is not None and "clip-path" not in inside[0]
+    assert beyond is not None and 'clip-path="url(#key-' in beyond[0]
+    assert "rotate(-0" not in svg
