@@ -62,7 +62,7 @@ def compiled(source: str, flags: Sequence[str], functions: Sequence[bytes]) -> A
 
 @contextmanager
 def attached(bpf: Any, probes: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
-    """Each tracepoint calls its function while this is open; attached in order. Raises MeterError, and then none is attached."""
+    """Each tracepoint calls its function while this is open. Attached in order. Raises MeterError, then none is attached."""
     with ExitStack() as held:
         for tracepoint, function in probes:
             try:
