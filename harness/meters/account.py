@@ -21,7 +21,7 @@ from harness.meters.closing import FIRST_LINE, STATISTICS, Fixed, Host, Ledger, 
 from harness.meters.ledger import cgroups
 from harness.meters.libbpf import Held, checked, library, program_info
 from harness.meters.port import MeterError, Subject
-from harness.meters.tracing import lacking
+from harness.meters.tracing import attached, lacking
 from harness.model.bench import LoadKind
 from harness.model.result import Metric
 from harness.traffic.port import LoadResult
@@ -100,12 +100,8 @@ class AccountReading:
         self._fill()
         self._attached.callback(os.close, checked(library().bpf_enable_stats(RUN_TIME), "switching BPF statistics on"))
         # Where the plane's programs run is counted only where it has any.
-        for tracepoint, function in (*(self._probes.counting if self._programs else ()), *self._probes.probes):
-            try:
-                self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
-            except Exception as error:  # bcc raises bare Exception
-                raise MeterError(f"tracepoint {tracepoint.decode()} cannot be traced: {error}") from None
-            self._attached.callback(_detach, self._bpf, tracepoint)
+        counting = self._probes.counting if self._programs else ()
+        self._attached.enter_context(attached(self._bpf, (*counting, *self._probes.probes)))
         _visit_processors()
         self._before = {fd: program_runs(fd) for fd in (*self._programs, *self._tracing, *self._counting)}
         self._billed = cpu_usage(self._folder).usage
@@ -215,10 +211,6 @@ class AccountReading:
     def close(self) -> None:
         self._attached.close()
         self._held.close()
-
-
-def _detach(bpf: Any, tracepoint: bytes) -> None:
-    bpf.detach_raw_tracepoint(tp=tracepoint)
 
 
 def _cost(runs: Runs) -> float:

@@ -16,8 +16,8 @@ from typing import Any
 from harness.lab.port import Place
 from harness.meters.btf import KernelTypes
 from harness.meters.ledger import cgroups
-from harness.meters.port import MeterError, Subject
-from harness.meters.tracing import compiled, lacking, offsets
+from harness.meters.port import Subject
+from harness.meters.tracing import attached, compiled, lacking, offsets
 from harness.model.bench import LoadKind
 from harness.model.result import Metric
 from harness.traffic.port import LoadResult
@@ -89,10 +89,6 @@ def counted() -> Mapping[bytes, int]:
     return counts
 
 
-def _detach(bpf: Any, tracepoint: bytes) -> None:
-    bpf.detach_raw_tracepoint(tp=tracepoint)
-
-
 class EventsReading:
     """Counts between begin and end. Both keys, cgroup ids and namespace inodes, are inode numbers of files."""
 
@@ -110,12 +106,7 @@ class EventsReading:
             table.clear()
             for key in keys:
                 table[table.Key(key)] = table.Leaf()  # a structure of zeros for each CPU
-        for tracepoint, function in probes().items():
-            try:
-                self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
-            except Exception as error:  # bcc raises bare Exception
-                raise MeterError(f"tracepoint {tracepoint.decode()} cannot be traced: {error}") from None
-            self._attached.callback(_detach, self._bpf, tracepoint)
+        self._attached.enter_context(attached(self._bpf, probes().items()))
 
     def end(self) -> None:
         self._attached.close()

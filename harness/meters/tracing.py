@@ -6,8 +6,8 @@ begin and end, so that nothing but the load that is traced pays for them.
 
 import os
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,19 @@ def compiled(source: str, flags: Sequence[str], functions: Sequence[bytes]) -> A
     except Exception as error:  # bcc raises bare Exception, and prints the compiler's words itself
         raise MeterError(f"bcc could not load the probes of {source} ({error}); they need root and linux-libc-dev") from None
     return bpf
+
+
+@contextmanager
+def attached(bpf: Any, probes: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
+    """Each tracepoint calls its function while this is open. Attached in order. Raises MeterError, then none is attached."""
+    with ExitStack() as held:
+        for tracepoint, function in probes:
+            try:
+                bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
+            except Exception as error:  # bcc raises bare Exception
+                raise MeterError(f"tracepoint {tracepoint.decode()} cannot be traced: {error}") from None
+            held.callback(bpf.detach_raw_tracepoint, tp=tracepoint)
+        yield
 
 
 def lacking() -> str | None:

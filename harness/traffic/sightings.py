@@ -10,7 +10,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -65,11 +65,20 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
-    """What an interface showed of numbered requests; equal lengths, in order of ``number``.
+class Glimpse:
+    """What an observer saw of a connection at a time (ns): a request with its number, or without one a part of its answer."""
 
-    ``number`` is the request's place in the generator's records. ``asked`` and ``answered`` are ns of CLOCK_REALTIME: of the
-    first packet of the request, and of the last of its answer.
+    time: int
+    connection: Hashable
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """What an observer saw of numbered requests; equal lengths, in order of ``number``.
+
+    ``number`` is the request's place in the generator's records. ``asked`` and ``answered`` are ns of the observer's clock:
+    when the request was seen first, and when its answer was seen last.
     """
 
     number: npt.NDArray[np.int64]
@@ -122,22 +131,41 @@ class Witness:
             )  # fmt: skip
 
 
-def sightings(packets: Iterable[Packet]) -> Sightings:
-    """Requests and their answers, joined: each numbered request with all that came back before the connection's next one.
+def number_in(carried: bytes) -> int | None:
+    """The number in these bytes of a request's head, or None."""
+    found = _NUMBER.search(carried)
+    return int(found[1]) if found else None
 
-    ``packets`` are in order of time. A packet that is seen twice, as on loopback, counts from its first time where it asks and
-    to its last where it answers. Requests that were never answered are left out.
+
+def sightings(packets: Iterable[Packet]) -> Sightings:
+    """Requests and their answers as an interface showed them, ns of CLOCK_REALTIME. ``packets`` are in order of time.
+
+    Connections are told by the end that asks: a redirection may show the other under two addresses.
     """
-    open_: dict[bytes, int] = {}  # by the end that asks: a redirection may show the other under two addresses
+    return joined(_glimpses(packets))
+
+
+def _glimpses(packets: Iterable[Packet]) -> Iterator[Glimpse]:
+    for packet in packets:
+        number = number_in(packet.carried) if packet.carried.startswith(b"GET ") else None
+        yield Glimpse(packet.time, packet.receiver if number is None else packet.sender, number)
+
+
+def joined(glimpses: Iterable[Glimpse]) -> Sightings:
+    """Each numbered request with all that came back before its connection's next one. ``glimpses`` are in order of time.
+
+    A request that is seen twice, as on loopback, counts from its first time; an answer to its last. Requests that were never
+    answered are left out, and so is what no numbered request came before.
+    """
+    latest: dict[Hashable, int] = {}
     asked: dict[int, int] = {}
     answered: dict[int, int] = {}
-    for packet in packets:
-        if packet.carried.startswith(b"GET ") and (found := _NUMBER.search(packet.carried)):
-            number = int(found[1])
-            asked.setdefault(number, packet.time)
-            open_[packet.sender] = number
-        elif packet.receiver in open_:
-            answered[open_[packet.receiver]] = packet.time
+    for glimpse in glimpses:
+        if glimpse.number is not None:
+            asked.setdefault(glimpse.number, glimpse.time)
+            latest[glimpse.connection] = glimpse.number
+        elif glimpse.connection in latest:
+            answered[latest[glimpse.connection]] = glimpse.time
     numbers = sorted(answered)
     return Sightings(
         np.array(numbers, dtype=np.int64),

@@ -1,4 +1,4 @@
-"""A capacity searched between pods of a real lab, and the generator's clock beside the kernel's."""
+"""A capacity searched between pods of a real lab."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,7 @@ import pytest
 from harness.lab.port import Lab
 from harness.model.bench import LoadKind, LoadPoint, Search
 from harness.traffic import nginx, registered
-from harness.traffic.generator import generate
 from harness.traffic.port import LoadFailed
-from harness.traffic.sightings import Witness, realtime_offset, sightings
 
 PORT = 8080
 
@@ -59,20 +57,3 @@ def test_an_objective_that_ends_somewhere_is_found_between_the_bounds(served: La
 def test_an_objective_that_never_holds_says_which_rate_to_begin_at(served: Lab) -> None:
     with pytest.raises(LoadFailed, match=r"no rate is known|try a lowest below"):
         searched(served, Search(99.9, 0.000001, lowest=100, highest=1000, trial=0.2, width=0.2))
-
-
-def test_the_interface_shows_every_numbered_request_within_what_the_generator_says(served: Lab) -> None:
-    client, server = served.pod("shop/client"), served.pod("shop/server")
-    point = LoadPoint("clock", LoadKind.LATENCY, 0.5, 0.1, connections=8, arrivals="fixed")
-    with Witness(client, "eth0") as witness:
-        run = generate(client, server.pod.ip(4), PORT, point, 1000, Gauge(), spin=0.0, numbered=True)
-        offset = realtime_offset()
-        seen = sightings(witness.read())
-    assert run.errors == 0
-    assert list(seen.number) == list(range(len(run.records)))
-    sent, done = (run.records[name].astype(np.int64) for name in ("sent", "done"))
-    # What the kernel saw lies inside what the generator claims: it never says less than there was.
-    assert (seen.answered - seen.asked <= done - sent).all()
-    slack = 100_000  # ns: how well the two clocks are known to each other
-    assert (seen.asked - offset >= sent - slack).all()
-    assert (seen.answered - offset <= done + slack).all()

@@ -1,8 +1,11 @@
 """Requests and answers seen at an interface, joined by the number in a request's head."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as some
 
-from harness.traffic.sightings import Packet, sightings
+from harness.traffic.sightings import Glimpse, Packet, number_in, sightings
+from harness.traffic.sightings import joined as spans
 
 A, B, SERVER = b"\x0a\0\0\x01\x80\0", b"\x0a\0\0\x01\x80\x01", b"\x0a\0\0\x02\x1f\x90"
 
@@ -44,3 +47,39 @@ def test_an_answer_may_come_from_an_address_that_was_not_asked() -> None:
     proxy = b"\x7f\0\0\x01\x3a\x99"
     asked = request(10, A, 0)
     assert joined(Packet(10, A, proxy, asked.carried), answer(30, A)) == {0: (10, 30)}
+
+
+@given(some.data())
+def test_a_request_lasts_from_its_sight_to_its_answers_last_whatever_others_do(
+    data: some.DataObject,
+) -> None:
+    """The oracle is how the glimpses were made: each connection's requests in order, their answers in some pieces or none."""
+    expected: dict[int, tuple[int, int]] = {}
+    waiting: list[list[tuple[int, bool]]] = []  # by connection: (number, whether it is the request)
+    number = 0
+    for pieces in data.draw(some.lists(some.lists(some.integers(0, 3), max_size=5), min_size=1, max_size=4)):
+        events: list[tuple[int, bool]] = []
+        for count in pieces:
+            events += [(number, True), *[(number, False)] * count]
+            number += 1
+        waiting.append(events)
+    glimpses = []
+    began: dict[int, int] = {}
+    while any(waiting):
+        connection = data.draw(some.sampled_from([place for place, events in enumerate(waiting) if events]))
+        which, asks = waiting[connection].pop(0)
+        time = 10 * len(glimpses)
+        glimpses.append(Glimpse(time, connection, which if asks else None))
+        if asks:
+            began[which] = time
+        else:
+            expected[which] = (began[which], time)
+    seen = spans(glimpses)
+    assert {int(n): (int(a), int(b)) for n, a, b in zip(seen.number, seen.asked, seen.answered, strict=True)} == expected
+    assert list(seen.number) == sorted(expected)
+
+
+def test_a_number_is_read_from_a_whole_header_line_only() -> None:
+    assert number_in(b"q\r\nx-request-id: 0000000042\r\n\r\n") == 42
+    assert number_in(b"q\r\nx-request-id: 000000042\r\n\r\n") is None
+    assert number_in(b"y-x-request-id: 0000000042\r\n\r\n") is None
