@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.manifests.document import read_document
 from harness.manifests.errors import Fault, nearest, quoted, refuse, suggestion
@@ -14,12 +14,20 @@ from harness.model.case import Case, CaseOutcome, ExpectedOutcome
 
 Text = Annotated[str, Field(min_length=1)]
 
+_NAME = {"type": "string", "minLength": 1}
+DataPlanes = Annotated[
+    list[Text],
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+]
+
 
 class OutcomeShape(Shape):
-    """One case on one data plane."""
+    """One case on one data plane, or on several for one reason."""
 
     case: Text = Field(description="The case, as area/name.")
-    dataplane: Text = Field(description="The data plane's name.")
+    dataplane: DataPlanes = Field(description="The data plane's name, or several.")
     outcome: Literal["fail", "unsupported", "error"] = Field(description="What is expected instead of a pass.")
     reason: Text = Field(description="Why it is so, for those who read the report.")
 
@@ -39,12 +47,13 @@ def load_expectations(path: Path) -> list[ExpectedOutcome]:
     entries: dict[tuple[str, str], ExpectedOutcome] = {}
     for position, each in enumerate(shape.outcomes if shape else ()):
         origin = document.origin(("outcomes", position))
-        key = (each.case, each.dataplane)
-        if key in entries:
-            faults.append(
-                Fault(origin, f"{each.case} on {each.dataplane} is listed already at {entries[key].origin}; remove one")
-            )
-        entries.setdefault(key, ExpectedOutcome(origin, *key, CaseOutcome(each.outcome), each.reason))
+        for dataplane in each.dataplane:
+            key = (each.case, dataplane)
+            if key in entries:
+                faults.append(
+                    Fault(origin, f"{each.case} on {dataplane} is listed already at {entries[key].origin}; remove one")
+                )
+            entries.setdefault(key, ExpectedOutcome(origin, *key, CaseOutcome(each.outcome), each.reason))
     refuse(faults)
     return list(entries.values())
 

@@ -23,6 +23,11 @@ def test_entries_know_their_lines(tmp_path: Path) -> None:
     assert entry.origin.line == 2
 
 
+def test_an_entry_may_name_several_data_planes(tmp_path: Path) -> None:
+    entries = load_expectations(written(tmp_path, "outcomes:\n" + ENTRY.replace("ebpf,", "[ebpf, nftables],")))
+    assert [(each.dataplane, each.origin.line) for each in entries] == [("ebpf", 2), ("nftables", 2)]
+
+
 def test_a_file_may_expect_nothing_but_passes(tmp_path: Path) -> None:
     assert load_expectations(written(tmp_path, "outcomes: []\n")) == []
 
@@ -31,6 +36,9 @@ def test_a_file_may_expect_nothing_but_passes(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("outcomes:\n" + ENTRY + ENTRY, ":3: policy/x on ebpf is listed already"),
+        ("outcomes:\n" + ENTRY.replace("ebpf,", "[ebpf, ebpf],"), ":2: policy/x on ebpf is listed already"),
+        ("outcomes:\n" + ENTRY.replace("ebpf,", "[],"), "dataplane: empty"),
+        ("outcomes:\n" + ENTRY.replace("ebpf,", "3,"), "dataplane: want a list, found the number 3"),
         ("outcomes:\n" + ENTRY.replace("fail,", "pass,"), "outcome: want "),
         ("outcomes:\n" + ENTRY.replace(", reason: fragments are let through", ""), "reason: missing"),
         ("[]\n", "want a mapping"),
