@@ -53,6 +53,8 @@ def known_effects_sentence(run: Run) -> str:
         return f"Known effects: all {len(run.known_effects)} that were injected were recovered."
     if run.known_effects_exempt:
         return f"Known effects: none were injected; {run.known_effects_exempt}."
+    if run.scaling:
+        return "Known effects: none were injected; lines through repeats call no data plane better or worse than another."
     return "Known effects: none were injected; this run was made by a version that did not."
 
 

@@ -30,8 +30,8 @@ def summary_text(folder: Path) -> str:
     if run.targets and not run.indicative:
         parts.append(_targets(run))
     parts.extend(text for text in (claims_text(run), decision_text(run)) if text)
-    said = [sentences.targets_sentence(run), sentences.policy_sentence(run), sentences.void_sentence(run)]
-    parts.append("\n".join([*said, known_effects_sentence(run)]))
+    said = [sentences.targets_sentence(run), sentences.policy_sentence(run)] if run.scenarios else []
+    parts.append("\n".join([*said, sentences.void_sentence(run), known_effects_sentence(run)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -119,6 +119,9 @@ def test_reports_show_the_line_and_its_table_and_say_what_is_untested(tmp_path: 
     text = summary_text(folder)
     assert "sidecar, 100 clusters: Memory, processes and kernel: 50.0 MiB + 20.0 MiB a pod" in text
     assert "a line" in text
+    assert "No targets were set" not in text  # nor anything else of which a run of scaling has none
+    assert "reachability" not in text
+    assert "made by a version" not in text
     assert scaling_text(run)[0] == "Sidecars (pods)"
 
 
