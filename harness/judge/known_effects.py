@@ -15,12 +15,16 @@ SCENARIO = "known-effects"
 DELAYS, BURN, LOSS = "delays", "burn", "loss"  # their loads
 SERVER = "server"  # the component beside which processor time is burnt
 LEVEL = 0.99  # of all intervals together
-ROUNDING = 1e-9  # of a ratio: figures without any spread have an interval of one point
+ROUNDING = 1e-9  # of a ratio of counts or of bills: figures without any spread have an interval of one point
+DIGITS = 1e-3  # of a ratio of latencies, which are kept to three significant digits: no interval of them is finer
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What is injected. ``truth`` is in ``unit``. A delay is of requests of one ``form``; ``base`` are like them without it."""
+    """What is injected. ``truth`` is in ``unit``. A delay is of requests of one ``form``; ``base`` are like them without it.
+
+    ``exact``: how much of itself a ratio of such figures may be off by how they are written down.
+    """
 
     id: str
     text: str
@@ -30,11 +34,12 @@ class Effect:
     truth: float
     form: str = ""
     base: str = ""
+    exact: float = ROUNDING
 
 
 EFFECTS = (
-    Effect("delay-100us", "each answer 100 µs later", DELAYS, "latency_p50", "s", 100e-6, "100us-later", "100us-base"),
-    Effect("delay-1ms", "each answer 1 ms later", DELAYS, "latency_p50", "s", 1e-3, "1ms-later", "1ms-base"),
+    Effect("delay-100us", "each answer 100 µs later", DELAYS, "latency_p50", "s", 100e-6, "100us-later", "100us-base", DIGITS),
+    Effect("delay-1ms", "each answer 1 ms later", DELAYS, "latency_p50", "s", 1e-3, "1ms-later", "1ms-base", DIGITS),
     Effect("burn", "20 % more processor time in the server", BURN, "cpu_per_request_on", "s", 0.2),
     Effect("loss", "every 100th packet with a request lost", LOSS, "late_share", "1", 0.01),
 )
@@ -45,7 +50,7 @@ class KnownEffect:
     """A row of run.json. ``estimate`` is found/expected over blocks, 1 where the effect was recovered exactly.
 
     ``found`` and ``expected`` are medians over blocks of ``metric``, in its unit. The interval holds for all effects together
-    with confidence ``level``. ``recovered``: the interval holds 1.
+    with confidence ``level``, and is no finer than the figures themselves. ``recovered``: the interval holds 1.
     """
 
     id: str
@@ -74,8 +79,8 @@ def known_effects(figures: pd.DataFrame, effects: Sequence[Effect] = EFFECTS) ->
         KnownEffect(
             effect.id, effect.text, SCENARIO, effect.load, effect.metric, effect.unit, effect.truth,
             median(found for found, _ in each) if each else nan, median(expected for _, expected in each) if each else nan,
-            interval.estimate, interval.low, interval.high, LEVEL if interval.level else 0.0, interval.blocks,
-            bool(interval.low * (1 - ROUNDING) <= 1 <= interval.high * (1 + ROUNDING)),
+            interval.estimate, low := interval.low * (1 - effect.exact), high := interval.high * (1 + effect.exact),
+            LEVEL if interval.level else 0.0, interval.blocks, bool(low <= 1 <= high),
         )
         for effect, each, interval in zip(effects, pairs, intervals, strict=True)
     ]  # fmt: skip

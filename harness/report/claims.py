@@ -9,6 +9,7 @@ from harness.report.quantity import ratio, ratio_interval
 from harness.report.run import Run
 
 COLUMNS = {"as_shipped": "As shipped today", "possible": "Shown possible here"}
+_UNJUDGED = (Verdict.UNTESTED, Verdict.NOT_COMPARABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +92,23 @@ def warnings(run: Run) -> list[str]:
 
 
 def claims_text(run: Run) -> str:
-    """A table for a terminal: a row a claim, a column a verdict; empty where nothing was judged."""
+    """A table for a terminal: a row a claim that has a verdict, a column a verdict; empty where nothing was judged."""
     if not run.claims:
         return ""
+    lines = claim_lines(run)
+    judged = [line for line in lines if any(side.verdict not in _UNJUDGED for side in line.sides.values())]
     rows = [("", *COLUMNS.values(), "")]
-    for line in claim_lines(run):
+    for line in judged:
         rows.append(
             (line.id, *(str(line.sides[column].verdict) if column in line.sides else "" for column in COLUMNS), line.claim)
         )
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     table = ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(["Claims", *table, *(f"  {text}" for text in warnings(run))])
+    left = len(lines) - len(judged)
+    others = (
+        [f"  {left} of {len(lines)} claims are untested here or not comparable; the report says why of each"] if left else []
+    )
+    return "\n".join(["Claims", *(table if judged else ()), *others, *(f"  {text}" for text in warnings(run))])
 
 
 def _told(row: ClaimRow) -> Told:

@@ -8,6 +8,8 @@ from harness.report.claim_rows import AnswerRow, BlockRow, ClassRow
 from harness.report.claims import COLUMNS
 from harness.report.run import Run
 
+NAMED = 3  # classes in a line of the terminal
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerLine:
@@ -68,7 +70,9 @@ def _why(lines: list[ClassLine]) -> Iterator[str]:
             for text in first:
                 by_reason.setdefault(text, []).append(line.title)
     for text, titles in by_reason.items():
-        yield f"  {', '.join(dict.fromkeys(titles))}: {text}"
+        first, *others = dict.fromkeys(titles)
+        named = ", ".join([first, *others]) if len(others) < NAMED else f"{first} and {len(others)} others"
+        yield f"  {named}: {text}"
 
 
 def _line(row: ClassRow) -> ClassLine:

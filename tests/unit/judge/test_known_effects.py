@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.judge.known_effects import BURN, DELAYS, EFFECTS, LOSS, SCENARIO, SERVER, Effect, known_effects
+from harness.judge.known_effects import BURN, DELAYS, DIGITS, EFFECTS, LOSS, SCENARIO, SERVER, Effect, known_effects
+from harness.meters.latency import DIGITS as SIGNIFICANT
 
 COLUMNS = ["block", "scenario", "load", "metric", "component", "value", "void"]
 Cells = Mapping[str, Mapping[tuple[str, str], float]]
@@ -98,3 +99,12 @@ def test_requests_that_were_never_late_are_no_recovered_loss() -> None:
 def test_figures_that_are_all_alike_recover_only_what_is_exactly_there() -> None:
     alike = {row.id: row.recovered for row in known_effects(figures([cells(lost=1.1)] * 10))}
     assert alike == {"delay-100us": True, "delay-1ms": True, "burn": True, "loss": False}
+
+
+def test_an_interval_is_no_finer_than_three_digits_of_a_latency() -> None:
+    """In 27 blocks half a microsecond of 2 ms, less than a histogram tells apart, had made a campaign void."""
+    rows = {row.id: row for row in known_effects(figures([cells(delayed=1.0006)] * 27))}
+    assert rows["delay-1ms"].recovered
+    assert rows["delay-1ms"].high - rows["delay-1ms"].low == pytest.approx(2e-3, rel=0.01)
+    assert DIGITS == 10.0**-SIGNIFICANT
+    assert not {row.id: row for row in known_effects(figures([cells(delayed=1.004)] * 27))}["delay-1ms"].recovered

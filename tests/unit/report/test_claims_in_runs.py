@@ -1,6 +1,7 @@
 """A finished run is judged by what it and other runs found, and by the files that were fixed before it began."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,10 @@ def test_verdicts_and_answers_stand_in_the_page_and_at_the_end_of_a_run(fixed_ru
         assert text in page
     assert claims_text(run).splitlines()[0] == "Claims"
     assert "  SEC-3 " in claims_text(run)
+    assert "  MESH-1 " not in claims_text(run)  # no run says anything of several clusters
+    assert re.search(r"\n  \d+ of 37 claims are untested here or not comparable", claims_text(run))
     assert "Encrypted between nodes" in decision_text(run)
+    assert re.search(r"\n  [A-Z][a-z ]+ and \d+ others: ", decision_text(run))
     bypass = next(line for line in claim_lines(run) if line.id == "SEC-3")
     assert [(link.run, link.where) for link in bypass.sides["as_shipped"].endpoints[0].links] == [("cases", "bypass/*")]
 
