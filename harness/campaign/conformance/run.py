@@ -5,6 +5,7 @@ until it fits. Data planes work side by side, each in its own lab, and beside th
 most of the time goes by in waiting for silence.
 """
 
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -94,6 +95,8 @@ class Conformance:
 
     def run(self, held: Held | None = None) -> Outcomes:
         """Run everything and return the results by case and plane. With ``held`` labs of data planes are kept (see Held)."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a shell gives 1,024, and labs of seven data planes take more
         self._observer.planned(len(self._cases) * len(self._planes), 0, 0.0)
         groups = groupby(sorted(self._cases, key=lambda case: case.topology.name), key=lambda case: case.topology)
         for topology, cases in [(topology, list(members)) for topology, members in groups]:

@@ -1,6 +1,8 @@
 """Pods reach one another, over the wires where they must, and the machine's own network does not change."""
 
 import json
+import os
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +39,18 @@ def test_pods_reach_each_other_on_both_families(pair_lab: Lab, peer: str, family
 @pytest.mark.parametrize("address", ["10.1.77.77", "10.200.0.1", "fd00:10:1::7777"])
 def test_addresses_of_nobody_do_not_answer(pair_lab: Lab, address: str) -> None:
     assert not answers(pair_lab.pod("shop/client"), address)
+
+
+def test_a_process_with_more_than_a_thousand_descriptors_hears_answers() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1024)]
+    try:
+        echo.await_answers(["127.0.0.1"], asked_by="the machine itself", seconds=1)
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("family", [4, 6])
