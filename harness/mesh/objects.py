@@ -3,9 +3,11 @@
 import ctypes
 import os
 import struct
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.mesh.errors import MeshError
@@ -111,13 +113,11 @@ def load(path: Path, *, shared: Mapping[str, Map] | None = None, log: Path | Non
     A map of the same name in ``shared`` is used instead of a new one. On failure the verifier's whole log goes to
     ``log``; raises LoadFailed.
     """
-    said: list[str] = []
+    said = _listened()
     buffer = ctypes.create_string_buffer(LOG_SIZE)
     options = ObjectOpenOptions(
         sz=ctypes.sizeof(ObjectOpenOptions), kernel_log_buf=ctypes.addressof(buffer), kernel_log_size=LOG_SIZE
     )
-    callback = _listener(said)
-    library().libbpf_set_print(callback)
     handle = None
     try:
         handle = library().bpf_object__open_file(str(path).encode(), ctypes.byref(options))
@@ -135,7 +135,6 @@ def load(path: Path, *, shared: Mapping[str, Map] | None = None, log: Path | Non
     finally:
         if handle:
             library().bpf_object__close(handle)
-        library().libbpf_set_print(PRINT_CALLBACK())
 
 
 def _members(handle: int, kind: str) -> Iterator[tuple[str, int]]:
@@ -148,19 +147,39 @@ def _members(handle: int, kind: str) -> Iterator[tuple[str, int]]:
         pointer = following(handle, pointer)
 
 
-def _listener(said: list[str]) -> "ctypes._FuncPointer":
-    """A callback that keeps libbpf's warnings instead of having them printed."""
-    line = ctypes.create_string_buffer(4096)
+class _Warnings(threading.local):
+    """What libbpf warned of in the calling thread: the process has one function to print with, called by whoever loads."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+
+_WARNINGS = _Warnings()
+
+
+def _listened() -> list[str]:
+    """What libbpf warns of in this thread from now on, instead of printing it."""
+    _listener()
+    _WARNINGS.said = []
+    return _WARNINGS.said
+
+
+@cache
+def _listener() -> "ctypes._FuncPointer":
+    """The function, set once and never given back: other threads may be loading, and libbpf goes on calling it."""
     libc = ctypes.CDLL(None)
     libc.vsnprintf.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p)
 
     def listen(level: int, form: bytes, arguments: int) -> int:
         if level == 0:
+            line = ctypes.create_string_buffer(4096)
             libc.vsnprintf(line, len(line), form, arguments)
-            said.append(line.value.decode(errors="replace").strip())
+            _WARNINGS.said.append(line.value.decode(errors="replace").strip())
         return 0
 
-    return PRINT_CALLBACK(listen)
+    listener = PRINT_CALLBACK(listen)
+    library().libbpf_set_print(listener)
+    return listener
 
 
 def _explained(error: BpfError, said: list[str], verifier: str, log: Path | None) -> str:
