@@ -70,9 +70,9 @@ def _why(lines: list[ClassLine]) -> Iterator[str]:
             for text in first:
                 by_reason.setdefault(text, []).append(line.title)
     for text, titles in by_reason.items():
-        first, *others = dict.fromkeys(titles)
-        named = ", ".join([first, *others]) if len(others) < NAMED else f"{first} and {len(others)} others"
-        yield f"  {named}: {text}"
+        named = list(dict.fromkeys(titles))
+        these = ", ".join(named) if len(named) <= NAMED else f"{named[0]} and {len(named) - 1} others"
+        yield f"  {these}: {text}"
 
 
 def _line(row: ClassRow) -> ClassLine:
