@@ -26,7 +26,7 @@ class Forked(Generic[Result]):
         self._here.send(what)
 
     def result(self) -> Result:
-        """What ``work`` gave. Raises what it raised, EOFError or another OSError where the child died before."""
+        """What ``work`` gave. Raises what it raised, EOFError or OSError where the child died before."""
         got = self._here.recv()
         if isinstance(got, Exception):
             raise got
