@@ -144,7 +144,7 @@ def connected(address: str) -> Iterator[DaskCrew]:
     _quiet()
     try:
         client = Client(address, timeout=ANSWER, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError) as error:  # the last of tls:// without certificates
         raise CampaignError(
             f"{address}: no scheduler answers ({error}): start one by `dask scheduler --host ADDRESS --port PORT`, "
             f"and on each machine that is to measure, as root, `meshproof worker {address}`"
@@ -205,7 +205,7 @@ def serve(address: str, name: str, place: Path) -> None:
     _place = place
     try:
         asyncio.run(_serve(address, name, place))
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, TypeError) as error:  # the last of tls:// without certificates
         raise CampaignError(
             f"{address}: no scheduler answers ({error}): start one by `dask scheduler --host ADDRESS --port PORT`"
         ) from error

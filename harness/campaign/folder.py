@@ -63,7 +63,7 @@ def begin(folder: Path, campaign: Plan, fingerprint: Mapping[str, str], command:
         blocks=campaign.blocks, seed=campaign.seed, arms=[[arm.name, arm.dataplane] for arm in campaign.arms],
         scenarios={scenario.name: digest(scenario) for scenario in campaign.scenarios},
         unsupported=[[each.scenario, each.dataplane, each.reason] for each in campaign.unsupported],
-        fingerprint=dict(fingerprint), command=list(command), fixed=digests(),
+        only=list(campaign.only), fingerprint=dict(fingerprint), command=list(command), fixed=digests(),
     )  # fmt: skip
     return journal
 
@@ -90,7 +90,7 @@ def resume(
     campaign = plan(
         [known[name] for name in record["scenarios"]], names, Mode(record["mode"]),
         blocks=record["blocks"], seed=record["seed"],
-        unsupported=[Unsupported(*each) for each in record.get("unsupported", ())],
+        unsupported=[Unsupported(*each) for each in record.get("unsupported", ())], only=record.get("only", ()),
     )  # fmt: skip
     journal.append("resumed", command=list(command))
     return journal, campaign

@@ -9,9 +9,8 @@ from harness.campaign.journal import Journal
 from harness.campaign.known_cells import LOADS, inject, server_share
 from harness.campaign.plan import Mode, Plan, Row
 from harness.judge.interval import MINIMUM_BLOCKS
-from harness.judge.known_effects import SCENARIO
 from harness.meters.port import Meter, Subject
-from harness.model.bench import BenchScenario, LoadPoint
+from harness.model.bench import KNOWN_EFFECTS, BenchScenario, LoadPoint
 from harness.traffic.port import Load
 
 RECORD = "known-effects"  # of the journal: what was surveyed for them
@@ -69,7 +68,8 @@ def known_scenario(plan: Plan) -> BenchScenario | None:
     if not pairs or exempt(plan):
         return None
     return replace(
-        pairs[0], name=SCENARIO, title="Known effects", why="To see whether this campaign finds what it put there itself.",
+        pairs[0], name=KNOWN_EFFECTS, title="Known effects",
+        why="To see whether this campaign finds what it put there itself.",
         policies=(), expectations=(), loads=LOADS, front=None,
     )  # fmt: skip
 
@@ -80,5 +80,5 @@ def known_rows(plan: Plan, topology: str, block: int) -> list[Row]:
     if scenario is None or scenario.topology.name != topology:
         return []
     rows = [Row(scenario, load, plan.arms[:1]) for load in scenario.loads]
-    random.Random(f"{plan.seed}/{SCENARIO}/{block}").shuffle(rows)
+    random.Random(f"{plan.seed}/{KNOWN_EFFECTS}/{block}").shuffle(rows)
     return rows

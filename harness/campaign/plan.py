@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from harness.model.bench import BenchScenario, LoadKind, LoadPoint
 
@@ -68,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A campaign: scenarios by arms by blocks."""
+    """A campaign: scenarios by arms by blocks. ``only``: names and patterns of loads; without any, all are measured."""
 
     mode: Mode
     scenarios: tuple[BenchScenario, ...]
@@ -76,6 +77,7 @@ class Plan:
     blocks: int
     seed: int
     unsupported: tuple[Unsupported, ...] = ()
+    only: tuple[str, ...] = ()
 
     def arms_for(self, scenario: BenchScenario) -> Sequence[Arm]:
         """The arms on which the scenario is measured, in the plan's order."""
@@ -113,10 +115,11 @@ class Plan:
         return 1 if load.kind in NOISY or self.mode is not Mode.FULL else math.ceil(self.blocks / DEFAULT_BLOCKS)
 
     def loads(self, scenario: BenchScenario) -> Sequence[LoadPoint]:
-        """The loads that this mode measures, as the scenario lists them."""
+        """The loads that this campaign measures, as the scenario lists them."""
+        loads = chosen(scenario, self.only)
         if self.mode is Mode.QUICK:
-            return [load for load in scenario.loads if load.kind in QUICK_KINDS and not load.half_of_slowest]
-        return scenario.loads
+            return [load for load in loads if load.kind in QUICK_KINDS and not load.half_of_slowest]
+        return loads
 
     def needs_maximum(self, scenario: BenchScenario) -> LoadPoint | None:
         """The load whose slowest result sets half of the maximum, where a load of the scenario asks for that."""
@@ -152,10 +155,22 @@ def plan(
     blocks: int | None,
     seed: int,
     unsupported: Sequence[Unsupported] = (),
+    only: Sequence[str] = (),
 ) -> Plan:
-    """A campaign over ``dataplanes`` (none given: the mode's own) with an A/A pair of the first, except in a quick run."""
+    """A campaign over ``dataplanes`` (none given: the mode's own) with an A/A pair of the first, except in a quick run.
+
+    A scenario of which ``only`` names no load takes no part.
+    """
     names = list(dict.fromkeys(dataplanes)) or list(QUICK_PLANES if mode is Mode.QUICK else DEFAULT_PLANES)
     arms = [Arm(name, name) for name in names]
     if mode is not Mode.QUICK:
         arms.append(Arm(f"{names[0]}#2", names[0]))
-    return Plan(mode, tuple(scenarios), tuple(arms), blocks or BLOCKS[mode], seed, tuple(unsupported))
+    measured = tuple(scenario for scenario in scenarios if chosen(scenario, only))
+    return Plan(mode, measured, tuple(arms), blocks or BLOCKS[mode], seed, tuple(unsupported), tuple(only))
+
+
+def chosen(scenario: BenchScenario, only: Sequence[str]) -> Sequence[LoadPoint]:
+    """The loads of a scenario that are named or match (``latency-*``), with the capacity that a chosen share is of."""
+    named = {load.name for load in scenario.loads if not only or any(fnmatchcase(load.name, each) for each in only)}
+    named |= {load.share.of for load in scenario.loads if load.name in named and load.share is not None}
+    return [load for load in scenario.loads if load.name in named]

@@ -22,10 +22,9 @@ from harness.campaign.reachability import check
 from harness.campaign.requests import write_requests
 from harness.campaign.rig import Rig, asked_at, attached, labs, put_in_force
 from harness.dataplanes.port import Attachment, CountsPaths, DataPlane, DataPlaneError
-from harness.judge.known_effects import SCENARIO as KNOWN
 from harness.lab.port import Lab, LabError
 from harness.meters.port import Meter, MeterError, Subject
-from harness.model.bench import BenchScenario, LoadPoint
+from harness.model.bench import KNOWN_EFFECTS, BenchScenario, LoadPoint
 from harness.model.result import CellKey
 from harness.traffic.port import Load, LoadFailed
 
@@ -203,7 +202,7 @@ class Campaign:
 
     def _once(self, lab: Lab, scenario: BenchScenario, point: LoadPoint, plane: DataPlane, attachment: Attachment) -> Outcome:
         subject = _subject(lab, scenario, attachment)
-        if scenario.name == KNOWN:
+        if scenario.name == KNOWN_EFFECTS:
             return self._known.measure(point, subject)
         rate = point.rate if not point.half_of_slowest else self._rates[scenario.name]
         address, port = asked_at(lab, scenario, plane, point.family)

@@ -18,11 +18,10 @@ from harness.campaign.samples import Samples, gather
 from harness.dataplanes.port import DataPlane, Feature, NamesPaths, No, Support, Yes
 from harness.judge.effects import effects
 from harness.judge.estimates import Pair, Place, absolute, across, ratios
-from harness.judge.known_effects import SCENARIO as KNOWN
 from harness.judge.known_effects import known_effects
 from harness.judge.noise import NoiseFloor, noise_floors
 from harness.judge.targets import Judged, judge
-from harness.model.bench import BenchScenario
+from harness.model.bench import KNOWN_EFFECTS, BenchScenario
 from harness.model.result import Estimate
 from harness.model.target import Target
 
@@ -48,7 +47,7 @@ def summarise(folder: Path, plan: Plan, journal: Journal, targets: Sequence[Targ
     samples = gather(journal, found.pooled)
     samples.figures["pooled"] = samples.figures["worker"].isin(found.pooled)
     known = [] if exempt(plan) else known_effects(samples.figures)
-    figures = samples.figures[samples.figures["scenario"] != KNOWN]
+    figures = samples.figures[samples.figures["scenario"] != KNOWN_EFFECTS]
     names = list(dict.fromkeys(arm.dataplane for arm in plan.arms))
     floors = [] if plan.mode is Mode.QUICK else list(noise_floors(figures, names[0], f"{names[0]}#2"))
     pairs = list(_pairs(names, planes))

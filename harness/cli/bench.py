@@ -13,7 +13,7 @@ from harness import meters, traffic
 from harness.campaign.bench_features import unsupported
 from harness.campaign.folder import begin, default_folder, newest, resume
 from harness.campaign.journal import Journal
-from harness.campaign.plan import PLACEMENT, Mode, Plan, plan
+from harness.campaign.plan import PLACEMENT, Mode, Plan, chosen, plan
 from harness.campaign.run import Campaign
 from harness.campaign.spread import Spread
 from harness.cli.hired import Hired, hired
@@ -45,6 +45,10 @@ def bench(
     dataplane: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A data plane; repeat for more. The first is the control."),
+    ] = None,
+    load: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Measure only loads of this name, or pattern (latency-*); repeat for more."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One block of one scenario on three planes: indicative only.")] = False,
     full: Annotated[
@@ -82,6 +86,7 @@ def bench(
       sudo meshproof bench --resume --out results/mine
       sudo meshproof bench my/scenario.yaml --dataplane plain --dataplane ebpf
       meshproof bench --scheduler tcp://10.0.0.1:8786   # after `meshproof worker` on each machine
+      sudo meshproof bench my/scenarios --load 'latency-*' --load cost-1000 --blocks 20
       sudo meshproof bench --evidence results/l7 --evidence results/conformance
     """
 
@@ -100,7 +105,9 @@ def bench(
             if go_on:
                 journal, campaign = resume(folder, known, machine, sys.argv)
             else:
-                campaign = _planned(known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios))
+                campaign = _planned(
+                    known, dataplane or [], mode, blocks=blocks, seed=seed, everything=bool(scenarios), only=load or []
+                )
                 journal = begin(folder, campaign, machine, sys.argv)
             for each in campaign.unsupported:
                 say(f"meshproof: {each.scenario} is not measured on {each.dataplane}: {each.reason}")
@@ -124,12 +131,23 @@ def bench(
 
 
 def _planned(
-    known: Sequence[BenchScenario], names: Sequence[str], mode: Mode, *, blocks: int | None, seed: int, everything: bool
+    known: Sequence[BenchScenario],
+    names: Sequence[str],
+    mode: Mode,
+    *,
+    blocks: int | None,
+    seed: int,
+    everything: bool,
+    only: Sequence[str],
 ) -> Plan:
     """The plan that the options ask for. A quick run takes the scenarios marked so, unless some were named."""
     if mode is Mode.QUICK and not everything:
         known = [scenario for scenario in known if scenario.quick]
-    campaign = plan(known, names, mode, blocks=blocks, seed=seed)
+    for each in only:
+        if not any(chosen(scenario, [each]) for scenario in known):
+            there = list(dict.fromkeys(point.name for scenario in known for point in scenario.loads))
+            raise UsageError(f"--load {each}: no scenario has such a load; there are {', '.join(there)}")
+    campaign = plan(known, names, mode, blocks=blocks, seed=seed, only=only)
     planes = _planes(campaign)  # a name that stands for none is refused before anything is made
     return replace(campaign, unsupported=unsupported(campaign.scenarios, planes))
 

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 LINE_EVERY = 10.0  # seconds between plain lines, so that a log stays readable
 
+SAID_IN_MINUTES = 180.0  # seconds
+
 
 class Display:
     """The campaign's observer for people; ``unit`` says what its cells are."""
@@ -20,8 +22,8 @@ class Display:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._cells = self._done = 0
-        self._started = time.monotonic()
-        self._done_before = 0
+        self._first: float | None = None  # when the first cell was done: what came before it is no measure of the others
+        self._done_since = 0
         self._said = 0.0
         if self._console.is_terminal:
             self._bar = Progress(
@@ -40,7 +42,7 @@ class Display:
 
     def planned(self, cells: int, done: int, seconds: float) -> None:
         """See Observer."""
-        self._cells, self._done, self._done_before = cells, done, done
+        self._cells, self._done = cells, done
         load = f"; about {seconds / 60:.0f} min of load in all" if seconds else ""
         before = f", {done} of them done already" if done else ""
         self._line(f"{cells} {self._unit if cells != 1 else self._unit.removesuffix('s')} to come{before}{load}", force=True)
@@ -63,6 +65,10 @@ class Display:
     def finished(self, what: str) -> None:
         """See Observer."""
         self._done += 1
+        if self._first is None:
+            self._first = time.monotonic()
+        else:
+            self._done_since += 1
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=self._done, refresh=True)
         else:
@@ -73,11 +79,10 @@ class Display:
         self._console.print(f"note: {what}", highlight=False, markup=False, soft_wrap=True)
 
     def _left(self) -> str:
-        new = self._done - self._done_before
-        if not new or self._done >= self._cells:
+        if self._first is None or not self._done_since or self._done >= self._cells:
             return ""
-        each = (time.monotonic() - self._started) / new
-        return f", about {each * (self._cells - self._done):.0f} s left"
+        seconds = (time.monotonic() - self._first) / self._done_since * (self._cells - self._done)
+        return f", about {seconds / 60:.0f} min left" if seconds >= SAID_IN_MINUTES else f", about {seconds:.0f} s left"
 
     def _line(self, text: str, *, force: bool = False) -> None:
         now = time.monotonic()

@@ -8,9 +8,7 @@ from statistics import median
 import pandas as pd
 
 from harness.judge.family import simultaneous
-
-SCENARIO = "known-effects"
-"""The scenario's name under which the cells of known effects are journalled."""
+from harness.model.bench import KNOWN_EFFECTS
 
 DELAYS, BURN, LOSS = "delays", "burn", "loss"  # their loads
 SERVER = "server"  # the component beside which processor time is burnt
@@ -72,12 +70,12 @@ class KnownEffect:
 
 def known_effects(figures: pd.DataFrame, effects: Sequence[Effect] = EFFECTS) -> list[KnownEffect]:
     """Each effect as a campaign's figures have it. Void cells are left out; with fewer than six others none is recovered."""
-    counted = figures[figures["void"].isna() & (figures["scenario"] == SCENARIO)]
+    counted = figures[figures["void"].isna() & (figures["scenario"] == KNOWN_EFFECTS)]
     pairs = [_pairs(counted[counted["load"] == effect.load], effect) for effect in effects]
     intervals = simultaneous([[found / expected for found, expected in each] for each in pairs], LEVEL)
     return [
         KnownEffect(
-            effect.id, effect.text, SCENARIO, effect.load, effect.metric, effect.unit, effect.truth,
+            effect.id, effect.text, KNOWN_EFFECTS, effect.load, effect.metric, effect.unit, effect.truth,
             median(found for found, _ in each) if each else nan, median(expected for _, expected in each) if each else nan,
             interval.estimate, low := interval.low * (1 - effect.exact), high := interval.high * (1 + effect.exact),
             LEVEL if interval.level else 0.0, interval.blocks, bool(low <= 1 <= high),

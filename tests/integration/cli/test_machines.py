@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from command_line import MESHPROOF, Run
 
+from harness.envoy.certificates import Authority
 from harness.lab import netns
 
 SCENARIO = """
@@ -31,6 +32,7 @@ loads:
 """
 DASK = Path(sys.executable).with_name("dask")
 Start = Callable[..., "subprocess.Popen[str]"]
+Scheduler = tuple["subprocess.Popen[bytes]", str]
 
 
 def records(folder: Path, kind: str) -> list[dict[str, Any]]:
@@ -65,12 +67,22 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def scheduler() -> Iterator[str]:
+def protocol() -> str:
+    """How scheduler, workers and campaign talk; a test that wants it otherwise is parametrised."""
+    return "tcp"
+
+
+@pytest.fixture
+def scheduling(tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
+    """A scheduler, and where it is reached."""
+    if protocol == "tls":
+        certify(tmp_path)
+        monkeypatch.setenv("DASK_CONFIG", str(tmp_path / "dask.yaml"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [DASK, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
+        [DASK, "scheduler", "--protocol", protocol, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -79,9 +91,25 @@ def scheduler() -> Iterator[str]:
             return asked.connect_ex(("127.0.0.1", port)) == 0
 
     until(answers)
-    yield f"tcp://127.0.0.1:{port}"
+    yield process, f"{protocol}://127.0.0.1:{port}"
     process.terminate()
     process.wait()
+
+
+@pytest.fixture
+def scheduler(scheduling: Scheduler) -> str:
+    return scheduling[1]
+
+
+def certify(folder: Path) -> None:
+    """An authority, a certificate of it for everybody, and the configuration of Dask that asks for nothing less."""
+    authority = Authority("machines")
+    issued = authority.issue("spiffe://machines/any")
+    for name, text in {"ca": authority.certificate, "cert": issued.certificate, "key": issued.key}.items():
+        (folder / f"{name}.pem").write_bytes(text)
+    own = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    tls = {"ca-file": str(folder / "ca.pem"), "scheduler": own, "worker": own, "client": own}
+    (folder / "dask.yaml").write_text(json.dumps({"distributed": {"comm": {"require-encryption": True, "tls": tls}}}))
 
 
 @pytest.fixture
@@ -182,3 +210,74 @@ def test_no_scheduler_no_worker_and_another_commit_are_refused_with_what_to_do(
     assert refused.returncode == 3
     assert "worker other runs commit unknown" in refused.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("protocol", ["tls"])
+def test_over_tls_a_campaign_is_spread_and_nobody_else_gets_in(
+    tmp_path: Path, scenario: Path, scheduler: str, start: Start, meshproof: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start("a")
+    time.sleep(3)
+    asked = ("bench", scenario, "--dataplane", "plain", "--blocks", "1", "--out")
+    done = meshproof(*asked, tmp_path / "run", "--scheduler", scheduler)
+    assert done.returncode in (0, 4), done.stderr
+    assert {cell["worker"] for cell in records(tmp_path / "run", "cell")} == {"a"}
+    monkeypatch.delenv("DASK_CONFIG")
+    for address in (scheduler, scheduler.replace("tls", "tcp")):
+        stranger = meshproof(*asked, tmp_path / "stranger", "--scheduler", address)
+        assert (stranger.returncode, "no scheduler answers" in stranger.stderr) == (3, True), stranger.stderr
+    assert not (tmp_path / "stranger").exists()
+
+
+def test_unlike_machines_are_refused_unless_they_may_be_mixed_and_then_their_absolute_figures_are_kept_apart(
+    tmp_path: Path, scenario: Path, scheduler: str, start: Start, meshproof: Run
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "iperf3").write_text("#!/bin/sh\necho iperf 3.99\n")  # which this scenario does not call
+    (tmp_path / "bin" / "iperf3").chmod(0o755)
+    start("a")
+    start("other", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    time.sleep(4)
+    folder = tmp_path / "run"
+    asked = ("bench", scenario, "--dataplane", "plain", "--blocks", "4", "--out", folder, "--scheduler", scheduler)
+    refused = meshproof(*asked)
+    assert refused.returncode == 3
+    assert "worker other is another machine than the rest (other iperf3)" in refused.stderr
+    assert "--mixed-machines" in refused.stderr
+    done = meshproof(*asked, "--mixed-machines")
+    assert done.returncode in (0, 4), done.stderr
+    machines = {row["worker"]: row for row in json.loads((folder / "run.json").read_text())["machines"]}
+    assert sorted(block for row in machines.values() for block in row["blocks"]) == [1, 2, 3, 4]
+    assert all(row["blocks"] for row in machines.values())
+    assert [row["absolute"] for row in machines.values()].count(True) == 1
+    (differs,) = [row["differs"] for row in machines.values() if row["differs"]]
+    assert list(differs) == ["iperf3"]
+    assert "ratios only" in (folder / "report.html").read_text()
+
+
+def test_without_its_scheduler_a_campaign_ends_with_what_to_do_and_keeps_whole_blocks(
+    tmp_path: Path, scenario: Path, scheduling: Scheduler, start: Start, meshproof: Run
+) -> None:
+    process, scheduler = scheduling
+    folder = tmp_path / "run"
+    worker = start("a")
+    time.sleep(3)
+    campaign = subprocess.Popen(
+        [MESHPROOF, "bench", scenario, "--dataplane", "plain", "--blocks", "4", "--out", folder, "--scheduler", scheduler],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    until(lambda: records(folder, "cell"))
+    process.kill()
+    said = campaign.communicate(timeout=60)[0]
+    assert campaign.returncode == 3, said
+    assert "the scheduler" in said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert worker.wait(60) == 3
+    assert "the scheduler has gone" in (tmp_path / "a.log").read_text()
+    until(lambda: not labs_of(tmp_path))
+    measured = {cell["block"] for cell in records(folder, "cell")}
+    assert measured
+    done = meshproof("bench", scenario, "--resume", "--out", folder)
+    assert done.returncode in (0, 4), done.stderr
+    assert {cell["block"] for cell in records(folder, "cell")} == {1, 2, 3, 4}

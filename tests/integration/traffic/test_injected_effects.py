@@ -17,13 +17,13 @@ from harness.campaign.plan import Mode, Plan, plan
 from harness.campaign.run import Campaign
 from harness.campaign.samples import gather
 from harness.dataplanes import find
-from harness.judge.known_effects import LOSS, SCENARIO, known_effects
+from harness.judge.known_effects import LOSS, known_effects
 from harness.lab import netns
 from harness.lab.cgroups import cpu_usage, pids
 from harness.lab.idle import kept_awake
 from harness.lab.netns import NetnsLab
 from harness.manifests.bench import load_bench
-from harness.model.bench import LoadKind, LoadPoint, MixPart
+from harness.model.bench import KNOWN_EFFECTS, LoadKind, LoadPoint, MixPart
 from harness.model.topology import Namespace, Pod, Topology
 from harness.traffic.burner import PERIOD, burner
 from harness.traffic.delayed import after, serve_delayed
@@ -143,7 +143,7 @@ def test_six_blocks_give_figures_of_every_effect_and_are_not_measured_again(tmp_
     row(tmp_path, journal, asked)
     cells = list(journal.records("cell"))
     assert {(each["block"], each["load"]) for each in cells} == {(block, load.name) for block in range(1, 7) for load in LOADS}
-    assert {(each["scenario"], each["arm"]) for each in cells} == {(SCENARIO, "plain")}
+    assert {(each["scenario"], each["arm"]) for each in cells} == {(KNOWN_EFFECTS, "plain")}
     figures = gather(journal).figures
     figures["void"] = None  # a crowded machine voids cells by their lag; what they hold is looked at all the same
     effects = {effect.id: effect for effect in known_effects(figures)}

@@ -10,8 +10,8 @@ from harness.campaign.known_effects import KnownEffects, exempt, known_rows
 from harness.campaign.plan import Mode, Plan, plan
 from harness.campaign.summary import Ending, summarise
 from harness.dataplanes import find
-from harness.judge.known_effects import BURN, DELAYS, EFFECTS, LOSS, SCENARIO, SERVER
-from harness.model.bench import BenchScenario
+from harness.judge.known_effects import BURN, DELAYS, EFFECTS, LOSS, SERVER
+from harness.model.bench import KNOWN_EFFECTS, BenchScenario
 from harness.model.origin import Origin
 from harness.model.topology import Namespace, Pod, Topology
 from harness.report.known_effects import told
@@ -83,7 +83,7 @@ def ended(folder: Path, found: Sequence[float], *, mode: Mode = Mode.DEFAULT, bl
         }  # fmt: skip
         for load, metrics in cells.items():
             journal.append(
-                "cell", block=block, scenario=SCENARIO, load=load, load_kind="latency", rate=1000, arm="plain",
+                "cell", block=block, scenario=KNOWN_EFFECTS, load=load, load_kind="latency", rate=1000, arm="plain",
                 dataplane="plain", attempt=1, void=None, metrics=metrics, attachments={},
             )  # fmt: skip
     status = summarise(folder, campaign, journal, [], {"plain": find("plain")})
@@ -98,7 +98,7 @@ def test_a_campaign_that_recovers_its_effects_counts_and_one_that_does_not_is_vo
         run = json.loads((folder / "run.json").read_text())
         assert [row["recovered"] for row in run["known_effects"]] == [True, True, True, not void]
         assert run["known_effects_exempt"] is None
-        assert SCENARIO not in {row["scenario"] for row in run["estimates"]}  # they are compared with nothing
+        assert KNOWN_EFFECTS not in {row["scenario"] for row in run["estimates"]}  # they are compared with nothing
     outcomes = {line.text: line.outcome for line in told(read_run(tmp_path / "bad")).lines}
     assert list(outcomes.values()).count("not recovered") == 1
     assert "void" in told(read_run(tmp_path / "bad")).sentence

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness.campaign.plan import DEFAULT_PLANES, QUICK_PLANES, Mode, Unsupported, plan
 from harness.campaign.ticks import whole_ticks
 from harness.judge.interval import MINIMUM_BLOCKS
-from harness.model.bench import BenchScenario, LoadKind, LoadPoint
+from harness.model.bench import BenchScenario, LoadKind, LoadPoint, Share
 from harness.model.origin import Origin
 from harness.model.topology import Topology
 
@@ -115,3 +115,23 @@ def test_a_full_campaign_measures_what_is_noisy_in_every_block_and_the_rest_abou
 def test_a_full_campaign_of_few_blocks_leaves_nothing_out() -> None:
     few = plan([scenario()], [], Mode.FULL, blocks=7, seed=1)
     assert all(len(few.rows_of(block, few.scenarios[0])) == 4 for block in range(1, 8))
+
+
+def test_loads_that_are_named_are_measured_alone_and_scenarios_without_any_take_no_part() -> None:
+    searched = scenario(
+        "searched",
+        capacity=LoadPoint("capacity", LoadKind.CAPACITY, 2, 0.5),
+        share=LoadPoint("capacity-50", LoadKind.LATENCY, 2, 0.5, share=Share("capacity", 0.5)),
+        bulk=LoadPoint("bulk", LoadKind.BULK, 2, 0.5),
+    )
+    campaign = plan([scenario(), searched], ["plain"], Mode.DEFAULT, blocks=6, seed=1, only=["ha*", "*-50"])
+    assert {each.name: [load.name for load in campaign.loads(each)] for each in campaign.scenarios} == {
+        "http": ["half"],
+        "searched": ["capacity", "capacity-50"],  # a share needs what it is a share of
+    }
+    measured = campaign.needs_maximum(campaign.scenarios[0])
+    assert measured is not None
+    assert measured.name == "maximum"  # the survey's, though no block measures it
+    assert campaign.cells == 6 * 2 * 3
+    (only,) = plan([scenario(), searched], ["plain"], Mode.DEFAULT, blocks=6, seed=1, only=["latency"]).scenarios
+    assert only.name == "http"

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.judge.known_effects import BURN, DELAYS, DIGITS, EFFECTS, LOSS, SCENARIO, SERVER, Effect, known_effects
+from harness.judge.known_effects import BURN, DELAYS, DIGITS, EFFECTS, LOSS, SERVER, Effect, known_effects
 from harness.meters.latency import DIGITS as SIGNIFICANT
+from harness.model.bench import KNOWN_EFFECTS
 
 COLUMNS = ["block", "scenario", "load", "metric", "component", "value", "void"]
 Cells = Mapping[str, Mapping[tuple[str, str], float]]
@@ -35,7 +36,7 @@ def cells(noise: float = 0.0, *, delayed: float = 1.0, burnt: float = 1.0, lost:
 
 def figures(blocks: Sequence[Cells], void: Mapping[int, str] | None = None) -> pd.DataFrame:
     rows = [
-        (number, SCENARIO, load, metric, component, value, (void or {}).get(number))
+        (number, KNOWN_EFFECTS, load, metric, component, value, (void or {}).get(number))
         for number, block in enumerate(blocks, 1)
         for load, values in block.items()
         for (metric, component), value in values.items()

@@ -271,6 +271,14 @@ def test_two_scenarios_of_one_name_are_refused(folder: Path) -> None:
         load_bench([folder / "scenario.yaml", folder / "other"])
 
 
+def test_the_name_of_a_campaigns_own_effects_is_refused(folder: Path) -> None:
+    file = folder / "known-effects.yaml"
+    file.write_text(SCENARIO)
+    with pytest.raises(ManifestError) as refused:
+        load_bench([file])
+    assert str(refused.value) == f"{file}:1: a campaign's own effects have this file name; rename it"
+
+
 def test_a_folder_without_scenarios_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as refused:
         load_bench([tmp_path, tmp_path / "none.yaml"])
