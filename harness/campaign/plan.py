@@ -165,7 +165,7 @@ def plan(
     arms = [Arm(name, name) for name in names]
     if mode is not Mode.QUICK:
         arms.append(Arm(f"{names[0]}#2", names[0]))
-    measured = tuple(scenario for scenario in scenarios if chosen(scenario, only))
+    measured = tuple(scenario for scenario in scenarios if not only or chosen(scenario, only))
     return Plan(mode, measured, tuple(arms), blocks or BLOCKS[mode], seed, tuple(unsupported), tuple(only))
 
 

@@ -112,15 +112,18 @@ def _pairs(names: Sequence[str], planes: Mapping[str, DataPlane]) -> Iterator[Pa
 def _judged(
     targets: Sequence[Target], plan: Plan, figures: "pd.DataFrame", estimates: Sequence[Estimate], floors: Sequence[NoiseFloor]
 ) -> list[Judged]:
-    """Every target whose scenarios took part, on planes that can do them."""
+    """Every target whose loads were to be measured, on planes that can do them."""
     by_cell = {(row.cell, row.metric, row.dataplane, row.against): row for row in estimates if not row.component}
     noise = {(floor.scenario, floor.load, floor.metric): floor for floor in floors}
-    took_part = {(scenario.name, arm.dataplane) for scenario in plan.scenarios for arm in plan.arms_for(scenario)}
+    took_part = {
+        Place(scenario.name, load.name, arm.dataplane)
+        for scenario in plan.scenarios for load in plan.loads(scenario) for arm in plan.arms_for(scenario)
+    }  # fmt: skip
     judged = []
     for target in targets:
         above = Place(target.scenario, target.load, target.dataplane)
         below = Place(target.against_scenario or target.scenario, target.against_load or target.load, target.against)
-        if not {(place.scenario, place.dataplane) for place in (above, below)} <= took_part:
+        if not {above, below} <= took_part:
             continue
         ratio = None
         if (above.scenario, above.load) == (below.scenario, below.load):

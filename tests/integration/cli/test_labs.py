@@ -70,6 +70,7 @@ def test_a_pod_that_is_not_there_is_named_with_those_that_are(lab: str, meshproo
         (["bench", "--dataplane", "istio"], 2, "no data plane is called 'istio'"),
         (["bench", "--dataplane", "plain@fast=1"], 2, "has no settings to tune"),
         (["bench", "--quick", "--full"], 2, "--quick and --full exclude each other"),
+        (["bench", "--load", "nightly"], 2, "--load nightly: no scenario has such a load; there are latency-1000, "),
         (["bench", "--nonsense"], 2, "--nonsense"),
         (["report", "."], 2, "run.json"),
         (["bench", "--resume", "--out", "/nonexistent"], 3, "holds no run"),
