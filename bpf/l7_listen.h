@@ -24,13 +24,13 @@ static __always_inline struct bpf_sock *accepted_socket(struct __sk_buff *skb, c
 		name.ipv4.daddr = tuple->backend.word[0];
 		name.ipv4.sport = tuple->client_port;
 		name.ipv4.dport = tuple->backend_port;
-		sk = bpf_sk_lookup_tcp(skb, &name, sizeof(name.ipv4), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_tcp(skb, &name, sizeof(name.ipv4), OWN_NETNS, 0);
 	} else {
 		__builtin_memcpy(name.ipv6.saddr, &tuple->client, sizeof(name.ipv6.saddr));
 		__builtin_memcpy(name.ipv6.daddr, &tuple->backend, sizeof(name.ipv6.daddr));
 		name.ipv6.sport = tuple->client_port;
 		name.ipv6.dport = tuple->backend_port;
-		sk = bpf_sk_lookup_tcp(skb, &name, sizeof(name.ipv6), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_tcp(skb, &name, sizeof(name.ipv6), OWN_NETNS, 0);
 	}
 	if (!sk)
 		return NULL;

@@ -17,6 +17,9 @@
 #define TC_ACT_OK 0
 #define TC_ACT_SHOT 2
 
+/* BPF_F_CURRENT_NETNS: as an enum of 64 bits it is left out of the types of kernels such as Debian's 6.1. */
+#define OWN_NETNS (-1L)
+
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1FFF
 

@@ -29,13 +29,13 @@ __noinline int has_socket(struct __sk_buff *skb, const struct packet *p)
 		tuple.ipv4.daddr = p->destination.word[0];
 		tuple.ipv4.sport = p->source_port;
 		tuple.ipv4.dport = p->destination_port;
-		socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+		socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), OWN_NETNS, 0);
 	} else {
 		__builtin_memcpy(tuple.ipv6.saddr, &p->source, sizeof(tuple.ipv6.saddr));
 		__builtin_memcpy(tuple.ipv6.daddr, &p->destination, sizeof(tuple.ipv6.daddr));
 		tuple.ipv6.sport = p->source_port;
 		tuple.ipv6.dport = p->destination_port;
-		socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+		socket = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), OWN_NETNS, 0);
 	}
 	if (!socket)
 		return 0;
