@@ -73,7 +73,7 @@ def _root() -> Finding:
     user = os.geteuid()
     return Finding(
         "root", user == 0, "yes" if user == 0 else f"user {user}", "run it with sudo",
-        "labs, so everything that is measured; what reads files (report, compare, gate, history, policy) does without",
+        "labs, so everything that is measured; what reads files (explain, route, report, compare, gate, history) does without",
     )  # fmt: skip
 
 

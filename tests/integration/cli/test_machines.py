@@ -58,6 +58,12 @@ def until(seen: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def spread(scenario: Path, folder: Path, scheduler: str, *, blocks: int) -> "subprocess.Popen[str]":
+    """A campaign that has begun; all that it says comes by its standard output."""
+    asked = ["bench", scenario, "--dataplane", "plain", "--blocks", str(blocks), "--out", folder, "--scheduler", scheduler]
+    return subprocess.Popen([MESHPROOF, *asked], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MESHPROOF_TEST", str(tmp_path))
@@ -138,11 +144,8 @@ def test_blocks_of_two_workers_make_one_run_and_a_killed_worker_loses_none(
 ) -> None:
     folder = tmp_path / "run"
     workers = {name: start(name) for name in ("a", "b")}
-    asked = ("bench", scenario, "--dataplane", "plain", "--out", folder, "--scheduler", scheduler)
     time.sleep(4)  # until both have told the scheduler; with one alone nothing could be handed on
-    campaign = subprocess.Popen(
-        [MESHPROOF, *asked, "--blocks", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )  # fmt: skip
+    campaign = spread(scenario, folder, scheduler, blocks=2)
     until(lambda: records(folder, "rates") and {each["worker"] for each in records(folder, "survey")} == {"a", "b"})
     time.sleep(1)
     killed = workers["a"]
@@ -179,10 +182,7 @@ def test_ctrl_c_stops_the_workers_cells_and_resume_without_a_scheduler_goes_on(
     folder = tmp_path / "run"
     start("a")
     time.sleep(3)
-    campaign = subprocess.Popen(
-        [MESHPROOF, "bench", scenario, "--dataplane", "plain", "--blocks", "4", "--out", folder, "--scheduler", scheduler],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    campaign = spread(scenario, folder, scheduler, blocks=4)
     until(lambda: records(folder, "cell"))
     campaign.send_signal(signal.SIGINT)
     said = campaign.communicate(timeout=60)[0]
@@ -262,10 +262,7 @@ def test_without_its_scheduler_a_campaign_ends_with_what_to_do_and_keeps_whole_b
     folder = tmp_path / "run"
     worker = start("a")
     time.sleep(3)
-    campaign = subprocess.Popen(
-        [MESHPROOF, "bench", scenario, "--dataplane", "plain", "--blocks", "4", "--out", folder, "--scheduler", scheduler],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    campaign = spread(scenario, folder, scheduler, blocks=4)
     until(lambda: records(folder, "cell"))
     process.kill()
     said = campaign.communicate(timeout=60)[0]
