@@ -53,7 +53,7 @@ int l7_look(struct __sk_buff *skb)
 /* Where in an skb of a listening socket begins what is to be read: the kernel's parser does not cut off what was read before. */
 static __always_inline __u32 unread_offset(struct __sk_buff *skb)
 {
-	return KERNEL(struct sk_skb_cb, &KERNEL(struct sk_buff, skb)->cb)->strp.strp.offset;
+	return FIELD(KERNEL(struct sk_skb_cb, &KERNEL(struct sk_buff, skb)->cb), strp.strp.offset);
 }
 
 /* A listening socket takes each skb for itself: what l7_look has let by there is a request. */
@@ -77,7 +77,7 @@ int l7_receive(struct __sk_buff *skb)
 	if (!connection || connection->state != L7_ASKED)
 		return SK_PASS;
 	segment = KERNEL(struct tcp_skb_cb, &KERNEL(struct sk_buff, skb)->cb);
-	if (offset || segment->seq != connection->request || skb->len != connection->request_bytes) {
+	if (offset || FIELD(segment, seq) != connection->request || skb->len != connection->request_bytes) {
 		connection->state = L7_UNFRAMED;
 		went_slow(&tuple, L7_SLOW_STRANGE);
 		return SK_PASS;
@@ -249,14 +249,19 @@ int l7_inform(struct l7_errand *errand)
 	return 0;
 }
 
-/* A new connection joins the idle ones. */
+/* A connection joins the idle ones: a new one, or one whose answer the agent has written. */
 SEC("syscall")
 int l7_adopt(struct l7_errand *errand)
 {
 	struct l7_pair pair = errand->pair;
 	struct l7_target *target = bpf_map_lookup_elem(&l7_targets, &pair);
+	__u64 cookie = errand->cookie;
+	struct l7_upstream *upstream;
 
-	errand->answer = target ? put_upstream(target, errand->cookie) : 0;
+	upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	if (upstream)
+		upstream->state = UPSTREAM_IDLE;
+	errand->answer = target ? put_upstream(target, cookie) : 0;
 	if (target)
 		target->wanted = 0;
 	return 0;
@@ -315,16 +320,32 @@ int l7_take_over(struct l7_errand *errand)
 SEC("syscall")
 int l7_finish(struct l7_errand *errand)
 {
-	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_IDLE);
+	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_FINISHES);
+	__u64 cookie = errand->cookie;
+	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	__u32 end;
 
-	if (!connection)
+	if (!connection || !upstream)
 		return 0;
+	end = FIELD(KERNEL(struct tcp_sock, connection->socket), write_seq) + errand->left;
+	upstream->total = end;
 	connection->upstream = 0;
 	connection->relayed = 0;
-	connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq + errand->left;
+	connection->answered = end;
 	connection->framed = 1;
 	errand->answer = 1;
 	return 0;
+}
+
+/* Whose answer an agent died over that had said where it ends, and had not written all of it; NULL where it had. */
+static __always_inline struct l7_connection *cut_short(const struct l7_upstream *upstream)
+{
+	struct l7_tuple tuple = upstream->client;
+	struct l7_connection *connection = bpf_map_lookup_elem(&l7_connections, &tuple);
+
+	if (upstream->state != UPSTREAM_FINISHES || !connection || connection->upstream || connection->answered != upstream->total)
+		return NULL;
+	return before(FIELD(KERNEL(struct tcp_sock, connection->socket), write_seq), upstream->total) ? connection : NULL;
 }
 
 /* Has all connections looked through for answers that were read, where much is owed. */
@@ -342,9 +363,14 @@ int l7_settle(struct l7_errand *errand)
 SEC("syscall")
 int l7_abandon(struct l7_errand *errand)
 {
+	__u64 cookie = errand->cookie;
+	struct l7_upstream *upstream = bpf_map_lookup_elem(&l7_upstreams, &cookie);
+	struct l7_connection *unfinished = upstream ? cut_short(upstream) : NULL;
 	struct l7_connection *connection = upstream_becomes(errand, UPSTREAM_ORPHAN);
 
-	flow_lost(errand->cookie, 0);
+	if (unfinished)
+		connection = unfinished;
+	flow_lost(cookie, 0);
 	if (!connection)
 		return 0;
 	connection->upstream = 0;

@@ -215,6 +215,7 @@ enum l7_upstream_state {
 	UPSTREAM_ANSWERS, /* the rest of its body is */
 	UPSTREAM_RELAYED, /* the agent reads this response */
 	UPSTREAM_ORPHAN, /* nobody waits for it any more */
+	UPSTREAM_FINISHES, /* the agent has read this response, and writes its last bytes */
 };
 
 #define L7_FLOW_PATH 96 /* bytes of a path that an event has */
@@ -245,7 +246,7 @@ struct l7_upstream {
 	__u32 state; /* enum l7_upstream_state */
 	__u32 left; /* bytes of the body */
 	__u32 direct; /* enum l7_answer */
-	__u32 total; /* bytes of the answer */
+	__u32 total; /* bytes of the answer; where the agent finishes it, the sequence number of its end */
 	struct l7_pair pair;
 	__u32 head_request;
 	__u64 socket; /* the agent's struct tcp_sock, 0 where it is not known */

@@ -86,19 +86,17 @@ static long chunk_of_packet(__u32 index, struct chunks *at)
 	__u8 line[SIZE_BYTES] = {};
 	__u32 have = size_bytes(at);
 
-	if (!have || have > SIZE_BYTES || bpf_skb_load_bytes(at->context, at->payload + at->next, line, have))
+	if (!load_packet(at->context, at->payload + at->next, line, have, SIZE_BYTES))
 		return 1;
 	return next_chunk(at, line, have);
 }
 
 static long chunk_of_message(__u32 index, struct chunks *at)
 {
-	struct sk_msg_md *msg = at->context;
 	__u8 line[SIZE_BYTES] = {};
 	__u32 have = size_bytes(at);
 
-	if (!have || have > SIZE_BYTES || bpf_msg_pull_data(msg, at->next, at->next + have, 0) ||
-	    (void *)msg->data + have > (void *)msg->data_end || bpf_probe_read_kernel(line, have, msg->data))
+	if (!load_message(at->context, at->next, line, have, SIZE_BYTES))
 		return 1;
 	return next_chunk(at, line, have);
 }

@@ -51,14 +51,15 @@ static __noinline int enter(struct __sk_buff *skb, const struct packet *p, const
 static __always_inline bool has_read_all(const struct tcp_sock *tcp)
 {
 	const struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
-	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)sk->sk_user_data & PSOCK_POINTER);
+	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)FIELD(sk, sk_user_data) & PSOCK_POINTER);
 
-	return !sk->sk_backlog.rmem_alloc.counter && !psock->ingress_skb.qlen && tcp->copied_seq == tcp->rcv_nxt;
+	return !FIELD(sk, sk_backlog.rmem_alloc.counter) && !FIELD(psock, ingress_skb.qlen) &&
+	       FIELD(tcp, copied_seq) == FIELD(tcp, rcv_nxt);
 }
 
 static __always_inline bool is_socket(const struct tcp_sock *tcp, __u64 cookie)
 {
-	return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter == cookie;
+	return FIELD(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter) == cookie;
 }
 
 /* Forgives what a connection's answers are not known to have left, where they have: their client has read them, or is gone. */
@@ -68,7 +69,7 @@ static long settle_owed(struct bpf_map *connections, const struct l7_tuple *tupl
 
 	if (connection->owed) {
 		own = KERNEL(struct tcp_sock, connection->socket);
-		if (!is_socket(own, connection->cookie) || !before(own->snd_una, connection->answered))
+		if (!is_socket(own, connection->cookie) || !before(FIELD(own, snd_una), connection->answered))
 			forgive(&connection->owed);
 	}
 	if (connection->owed_direct) {
@@ -89,8 +90,9 @@ static __always_inline bool server_ready(const struct l7_upstream *upstream)
 	server = KERNEL(struct tcp_sock, upstream->server);
 	own = KERNEL(struct tcp_sock, upstream->socket);
 	return is_socket(server, upstream->server_cookie) &&
-	       server->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_ESTABLISHED &&
-	       nonblocking(&server->inet_conn.icsk_inet.sk) && server->rcv_nxt == own->write_seq && has_read_all(server);
+	       FIELD(server, inet_conn.icsk_inet.sk.__sk_common.skc_state) == TCP_ESTABLISHED &&
+	       nonblocking(&server->inet_conn.icsk_inet.sk) && FIELD(server, rcv_nxt) == FIELD(own, write_seq) &&
+	       has_read_all(server);
 }
 
 static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *end)
@@ -117,7 +119,7 @@ static __always_inline __u32 client_sends(struct sk_msg_md *msg, struct l7_end *
 	r = reading_begin();
 	if (!r)
 		return L7_COUNTS;
-	read = load_message(msg, r);
+	read = load_head(msg, r);
 	if (read)
 		slow = judge_read(r, &end->tuple, connection, read, msg->size, &whole, &means);
 	/* What is not allowed l7_look counts. */
@@ -157,10 +159,10 @@ static __always_inline bool answer_directly(struct sk_msg_md *msg, struct l7_ups
 		return false;
 	own = KERNEL(struct tcp_sock, connection->socket);
 	sk = &own->inet_conn.icsk_inet.sk;
-	if (!is_socket(own, client) || sk->sk_wmem_queued + (int)msg->size + SEND_ROOM > sk->sk_sndbuf)
+	if (!is_socket(own, client) || FIELD(sk, sk_wmem_queued) + (int)msg->size + SEND_ROOM > FIELD(sk, sk_sndbuf))
 		return false;
 	if (upstream->state == UPSTREAM_ASKED) { /* these are the answer's first bytes */
-		connection->answered = own->write_seq + upstream->total;
+		connection->answered = FIELD(own, write_seq) + upstream->total;
 		connection->framed = 1;
 	}
 	return bpf_msg_redirect_hash(msg, &l7_sockets, &client, 0) == SK_PASS;
@@ -178,7 +180,7 @@ static __always_inline bool goes_on_directly(struct sk_msg_md *msg, struct l7_up
 	r = reading_begin();
 	if (!r)
 		return false;
-	read = load_message(msg, r);
+	read = load_head(msg, r);
 	if (read)
 		understood = judge_response(r, upstream, read, msg->size, &full);
 	reading_end(r);

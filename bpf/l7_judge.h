@@ -50,8 +50,9 @@ static __always_inline __u32 judge_request(const struct l7_target *target, struc
 }
 
 /* The same of a request to a Service, and where it may go. All backends allow it: which it will be is not drawn yet. */
-__noinline int route_request(struct reading *r, __u32 table, struct l7_means *means)
+__noinline int route_request(__u32 place, __u32 table, struct l7_means *means)
 {
+	struct reading *r = reading_at(place);
 	struct l7_choice *choice;
 	int slow;
 
@@ -145,18 +146,16 @@ static __always_inline int judge_read(struct reading *r, const struct l7_tuple *
 	}
 	connection->allowed = generation;
 	if (table)
-		return route_request(r, table, means);
+		return route_request(r->place, table, means);
 	if (target->known != TARGET_JUDGED)
 		return L7_SLOW_NO_TARGET;
 	return judge_request(target, r);
 }
 
-static __always_inline __u32 load_message(struct sk_msg_md *msg, struct reading *r)
+/* Loads as much of a message as is read of a head, or all; how much that is. */
+static __always_inline __u32 load_head(struct sk_msg_md *msg, struct reading *r)
 {
 	__u32 read = msg->size > HEAD_BYTES ? HEAD_BYTES : msg->size;
 
-	if (!read || read > HEAD_BYTES || bpf_msg_pull_data(msg, 0, read, 0) ||
-	    (void *)msg->data + read > (void *)msg->data_end || bpf_probe_read_kernel(r->bytes, read, msg->data))
-		return 0;
-	return read;
+	return load_message(msg, 0, r->bytes, read, HEAD_BYTES) ? read : 0;
 }

@@ -67,7 +67,7 @@ static __always_inline bool proxy_has_read(const struct l7_connection *connectio
 {
 	const struct tcp_sock *own = KERNEL(struct tcp_sock, connection->socket);
 
-	return !before(own->copied_seq, own->rcv_nxt);
+	return !before(FIELD(own, copied_seq), FIELD(own, rcv_nxt));
 }
 
 /* What comes to the proxy's socket from now on is the proxy's; whether that can be, which it cannot before it has read all. */

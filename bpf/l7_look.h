@@ -33,7 +33,7 @@ static __always_inline bool read_segment(struct __sk_buff *skb, const struct pac
 static __always_inline void keep_seen(struct l7_connection *connection, const struct reading *r, __u32 bytes)
 {
 	connection->seen_bytes = 0;
-	if (bytes && bytes <= SEEN_BYTES && !bpf_probe_read_kernel(connection->seen, bytes, r->bytes))
+	if (load_memory(connection->seen, r->bytes, bytes, SEEN_BYTES))
 		connection->seen_bytes = bytes;
 }
 
@@ -49,7 +49,7 @@ static __noinline int ask(struct __sk_buff *skb, const struct l7_tuple *tuple, s
 
 	if (!r)
 		return slow;
-	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, payload, r->bytes, read))
+	if (load_packet(skb, payload, r->bytes, read, HEAD_BYTES))
 		slow = judge_read(r, tuple, connection, read, bytes, &whole, &means);
 	keep_seen(connection, r, slow == L7_FAST && !means.table ? bytes : 0);
 	connection->request_bytes = whole;
@@ -77,7 +77,7 @@ static long piece_of_head(__u32 index, struct head_pieces *at)
 {
 	__u32 read = at->left > HEAD_BYTES ? HEAD_BYTES : at->left;
 
-	if (!read || read > HEAD_BYTES || bpf_skb_load_bytes(at->skb, at->offset, at->reading->bytes, read))
+	if (!load_packet(at->skb, at->offset, at->reading->bytes, read, HEAD_BYTES))
 		return 1;
 	at->offset += read;
 	at->left -= read;

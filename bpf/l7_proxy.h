@@ -59,7 +59,7 @@ static __always_inline __u32 judge_received(struct __sk_buff *skb, struct readin
 {
 	__u32 read = skb->len > HEAD_BYTES ? HEAD_BYTES : skb->len, whole = 0;
 
-	if (!read || read > HEAD_BYTES || bpf_skb_load_bytes(skb, 0, r->bytes, read))
+	if (!load_packet(skb, 0, r->bytes, read, HEAD_BYTES))
 		return L7_SLOW_STRANGE;
 	if (is_as_seen(r, skb->len, connection))
 		return L7_FAST;
@@ -104,7 +104,7 @@ static __always_inline bool read_response(struct __sk_buff *skb, struct l7_upstr
 
 	if (!r)
 		return false;
-	if (read && read <= HEAD_BYTES && !bpf_skb_load_bytes(skb, 0, r->bytes, read))
+	if (load_packet(skb, 0, r->bytes, read, HEAD_BYTES))
 		understood = judge_response(r, upstream, read, skb->len, full);
 	reading_end(r);
 	return understood;
@@ -134,7 +134,7 @@ static __always_inline int respond(struct __sk_buff *skb, struct l7_upstream *up
 		upstream->state = UPSTREAM_ANSWERS;
 		connection = bpf_map_lookup_elem(&l7_connections, &upstream->client);
 		if (connection && connection->upstream == cookie && !upstream->to_client) {
-			connection->answered = KERNEL(struct tcp_sock, connection->socket)->write_seq + upstream->total;
+			connection->answered = FIELD(KERNEL(struct tcp_sock, connection->socket), write_seq) + upstream->total;
 			connection->framed = 1;
 		}
 	}
@@ -207,7 +207,7 @@ static __always_inline bool may_say(struct sk_msg_md *msg, struct l7_connection 
 		r = reading_begin();
 		if (!r)
 			return false;
-		read = load_message(msg, r);
+		read = load_head(msg, r);
 		known = read && frame(connection, r, read, msg->size, own->write_seq);
 		reading_end(r);
 	}

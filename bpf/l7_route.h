@@ -90,14 +90,12 @@ struct l7_means {
 
 __noinline int note_header(__u32 place, __u32 end)
 {
-	__u32 first = 0, bytes, begin;
-	struct readings *all = bpf_map_lookup_elem(&readings, &first);
-	struct reading *r;
+	struct reading *r = reading_at(place);
+	__u32 bytes, begin;
 	__u64 *bits;
 
-	if (!all || place >= READINGS)
+	if (!r)
 		return 0;
-	r = &all->at[place];
 	r->header.table = r->asked;
 	r->header.bytes = HEADER_THERE;
 	__builtin_memcpy(r->header.name, r->head.name, sizeof(r->header.name));

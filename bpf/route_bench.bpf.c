@@ -32,14 +32,14 @@ int route(struct __sk_buff *skb)
 	struct reading *r;
 	int found = UNREAD;
 
-	if (!setup || !read || read > HEAD_BYTES)
+	if (!setup)
 		return UNREAD;
 	r = reading_begin();
 	if (!r)
 		return UNREAD;
 	r->asked = setup->headers ? setup->table : 0;
-	if (!bpf_skb_load_bytes(skb, 0, r->bytes, read) && read_head(r, read, HEAD_METHOD) && !r->head.odd)
-		found = route_request(r, setup->table, &means);
+	if (load_packet(skb, 0, r->bytes, read, HEAD_BYTES) && read_head(r, read, HEAD_METHOD) && !r->head.odd)
+		found = route_request(r->place, setup->table, &means);
 	reading_end(r);
 	setup->means = means;
 	return found;

@@ -41,7 +41,7 @@ static __always_inline bool has_special_needs(const struct tcp_sock *tcp)
 	const struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
 	unsigned long zerocopy = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
 
-	return tcp->inet_conn.icsk_ulp_ops || sk->sk_rcvlowat > 1 || sk->__sk_common.skc_flags & zerocopy;
+	return FIELD(tcp, inet_conn.icsk_ulp_ops) || FIELD(sk, sk_rcvlowat) > 1 || FIELD(sk, __sk_common.skc_flags) & zerocopy;
 }
 
 /* The packet's fields, if it is a plain segment of `sk` as both ends see the connection, without translation between. */
@@ -79,7 +79,7 @@ static __always_inline bool find_peer(const struct packet *p, struct socket_name
 	*peer = *found;
 	/* An earlier connection may have had the same addresses and ports. */
 	common = &KERNEL(struct tcp_sock, peer->socket)->inet_conn.icsk_inet.sk.__sk_common;
-	return common->skc_cookie.counter == peer->cookie && common->skc_state == TCP_ESTABLISHED;
+	return FIELD(common, skc_cookie.counter) == peer->cookie && FIELD(common, skc_state) == TCP_ESTABLISHED;
 }
 
 static __always_inline void consider(struct __sk_buff *skb, struct bpf_sock *sk, struct session *session)
@@ -147,9 +147,9 @@ int sockmap_enter(struct __sk_buff *skb)
 static __always_inline bool in_order(const struct tcp_sock *self, const struct tcp_sock *peer)
 {
 	const struct sock *sk = &peer->inet_conn.icsk_inet.sk;
-	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)sk->sk_user_data & PSOCK_POINTER);
+	const struct sk_psock *psock = KERNEL(struct sk_psock, (__u64)FIELD(sk, sk_user_data) & PSOCK_POINTER);
 
-	return peer->rcv_nxt == self->write_seq && !sk->sk_receive_queue.qlen && !psock->ingress_skb.qlen;
+	return FIELD(peer, rcv_nxt) == self->write_seq && !FIELD(sk, sk_receive_queue.qlen) && !FIELD(psock, ingress_skb.qlen);
 }
 
 static __always_inline __u32 choose(struct sk_msg_md *msg, struct session *session)
@@ -158,11 +158,11 @@ static __always_inline __u32 choose(struct sk_msg_md *msg, struct session *sessi
 	struct tcp_sock *peer = KERNEL(struct tcp_sock, session->peer);
 	struct sock *sk = &peer->inet_conn.icsk_inet.sk;
 	__u32 first = 0, *off = bpf_map_lookup_elem(&detached, &first);
-	__u32 queued = sk->sk_backlog.rmem_alloc.counter;
+	__u32 queued = FIELD(sk, sk_backlog.rmem_alloc.counter);
 
 	if (!self || !off || *off)
 		return PATH_DETACHED;
-	if (sk->__sk_common.skc_cookie.counter != session->peer_cookie || !sk->sk_socket)
+	if (FIELD(sk, __sk_common.skc_cookie.counter) != session->peer_cookie || !FIELD(sk, sk_socket))
 		return PATH_PEER_ABSENT;
 	if (!nonblocking(sk))
 		return PATH_PEER_BLOCKING;

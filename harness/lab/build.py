@@ -9,6 +9,7 @@ import os
 import platform
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from harness.lab.command import run
@@ -59,24 +60,37 @@ def c_program(source: Path, *libraries: str) -> Path:
     return _built(target, ["gcc", *flags, str(source), *(f"-l{library}" for library in libraries)])
 
 
-def vmlinux_header() -> Path:
-    """A folder that holds ``vmlinux.h`` of the running kernel, for CO-RE programs."""
-    folder = cache_folder() / f"vmlinux-{_digest([platform.release().encode(), platform.version().encode()])}"
+@cache
+def _types(btf: Path) -> bytes:
+    return btf.read_bytes()
+
+
+def vmlinux_header(btf: Path = BTF) -> Path:
+    """A folder that holds ``vmlinux.h`` of the kernel whose types are in ``btf``, for CO-RE programs; the running one's."""
+    folder = cache_folder() / f"vmlinux-{_digest([_types(btf)])}"
     header = folder / "vmlinux.h"
     if not header.exists():
         folder.mkdir(exist_ok=True)
         partial = _partial(header)
-        partial.write_text(run(["bpftool", "btf", "dump", "file", str(BTF), "format", "c"]).stdout)
+        partial.write_text(run(["bpftool", "btf", "dump", "file", str(btf), "format", "c"]).stdout)
         partial.rename(header)
     return folder
 
 
-def bpf_object(source: Path, *defines: str) -> Path:
-    """The BPF object made from one ``.bpf.c`` file; ``defines`` are ``NAME=VALUE``. Raises LabError with clang's words."""
+def kernel_defines(btf: Path = BTF) -> tuple[str, ...]:
+    """What bpf/ asks by ``#ifdef`` of the kernel whose types are in ``btf``: which of its functions programs may call."""
+    return () if b"\0bpf_rdonly_cast\0" in _types(btf) else ("NO_RDONLY_CAST",)
+
+
+def bpf_object(source: Path, *defines: str, btf: Path = BTF) -> Path:
+    """The BPF object made from one ``.bpf.c`` file; ``defines`` are ``NAME=VALUE``. Raises LabError with clang's words.
+
+    It is for the kernel whose types are in ``btf``: one that runs elsewhere finds it in the same cache.
+    """
     headers = sorted(BPF_SOURCES.glob("*.h"))
-    include = vmlinux_header()
+    include = vmlinux_header(btf)
     flags = ["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", f"-D__TARGET_ARCH_{_bpf_architecture()}"]
-    flags += [f"-D{define}" for define in defines]
+    flags += [f"-D{define}" for define in (*kernel_defines(btf), *defines)]
     contents = [source.read_bytes(), *(header.read_bytes() for header in headers)]
     name = _digest([*contents, repr(flags).encode(), include.name.encode()])
     target = cache_folder() / f"{source.name.removesuffix('.bpf.c')}-{name}.bpf.o"

@@ -189,7 +189,7 @@ class Agent:
             self._begin_relay(upstream, UNANSWERED)
         elif state is UpstreamState.ANSWERS:
             self._begin_relay(upstream, BROKEN)
-        elif state is not UpstreamState.RELAYED:  # whose relay meets the end by itself
+        elif state not in (UpstreamState.RELAYED, UpstreamState.FINISHES):  # whose relay drops it in the end
             self._upstreams.drop(upstream)
 
     def _begin_relay(self, upstream: Upstream, answer: Answer | None = None) -> None:
@@ -216,7 +216,8 @@ class Agent:
         self._tables.errand("l7_finish", upstream.pair, cookie=upstream.cookie, left=left)
 
     def _relay_ended(self, upstream: Upstream, reusable: bool) -> None:
-        if reusable and self._upstreams.by_cookie(upstream.cookie) is upstream:
+        known = self._upstreams.by_cookie(upstream.cookie) is upstream
+        if reusable and known and not self._upstreams.has_ended(upstream):
             self._upstreams.offer(upstream)
         else:
             self._upstreams.drop(upstream)

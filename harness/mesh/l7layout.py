@@ -76,6 +76,7 @@ class UpstreamState(IntEnum):
     ANSWERS = 2
     RELAYED = 3
     ORPHAN = 4
+    FINISHES = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Upstreams:
         self._poll = poll
         self._all: dict[int, Upstream] = {}
         self._ready: set[int] = set()
+        self._ended: set[int] = set()
         self._by_descriptor: dict[int, Upstream] = {}
         self._counts: defaultdict[Pair, int] = defaultdict(int)
 
@@ -71,7 +72,7 @@ class Upstreams:
 
     def in_use(self) -> bool:
         """Whether any is being asked, or answers."""
-        states = (UpstreamState.ASKED, UpstreamState.ANSWERS, UpstreamState.RELAYED)
+        states = (UpstreamState.ASKED, UpstreamState.ANSWERS, UpstreamState.RELAYED, UpstreamState.FINISHES)
         return any(self.state(upstream) in states for upstream in self._all.values())
 
     def state(self, upstream: Upstream) -> UpstreamState:
@@ -146,8 +147,13 @@ class Upstreams:
         """Have no request take it; whether one could have until now."""
         return self._tables.errand("l7_evict", upstream.pair, cookie=upstream.cookie)
 
+    def has_ended(self, upstream: Upstream) -> bool:
+        """Whether its backend sends nothing more: it is polled no more, and no other request's."""
+        return upstream.cookie in self._ended
+
     def unwatch(self, upstream: Upstream) -> None:
-        """Poll it no more: a relay reads it."""
+        """Poll it no more, its backend having ended it: a relay reads what there is."""
+        self._ended.add(upstream.cookie)
         with suppress(OSError):
             self._poll.unregister(upstream.socket.fileno())
 
@@ -160,6 +166,7 @@ class Upstreams:
         self._by_descriptor.pop(upstream.socket.fileno(), None)
         self._counts[upstream.pair] -= 1
         self.unwatch(upstream)
+        self._ended.discard(upstream.cookie)
         self._tables.maps["l7_upstreams"].remove_many([COOKIE.pack(upstream.cookie)])
         self._tables.maps["l7_named"].remove_many([upstream.name])
         with suppress(OSError):

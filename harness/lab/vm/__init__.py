@@ -1,0 +1,1 @@
+"""Virtual machines: kernels of Debian's, direct QEMU for jobs, Vagrant for nodes."""
