@@ -7,6 +7,7 @@ import typer
 from harness.cli.status import guarded
 from harness.lab import netns
 from harness.lab.turns import clean_workplaces
+from harness.lab.vm.machines import clean_machines
 
 
 def clean(
@@ -22,7 +23,7 @@ def clean(
     """
 
     def command() -> None:
-        removed = [*netns.clean(all_labs=every), *clean_workplaces()]
+        removed = [*netns.clean(all_labs=every), *clean_machines(every), *clean_workplaces()]
         for line in removed:
             typer.echo(line)
         if not removed:

@@ -29,6 +29,7 @@ VERBS = {
     "scale": Verb("scale", "scale", "Measure how memory, idle CPU and latency grow with pods and policies."),
     "conform": Verb("conform", "conform", "Run conformance cases on data planes."),
     "mutate": Verb("mutate", "mutate", "Test the conformance suite with seeded faults."),
+    "kernels": Verb("kernels", "kernels", "Check programs and conformance's core on other kernels, in virtual machines."),
     "explain": Verb("explain", "explain", "Say what should become of flows under policies, and which rule decides."),
     "route": Verb("route", "route", "Say where requests to Services and Gateways should go, and which rule decides."),
     "report": Verb("report", "report", "Write the reports of finished runs anew."),

@@ -38,7 +38,9 @@ def entry(*suites: str) -> str:
         if component == "main" and SUITE in (codename, suite):
             lines = ["Types: deb", f"URIs: {uri}", f"Suites: {' '.join(suites)}", "Components: main", f"Signed-By: {KEYRING}"]
             return "\n".join([*lines, ""])
-    raise LabError(f"apt knows no mirror of Debian {SUITE}: its kernels are what virtual machines run; add one to apt's sources")
+    raise LabError(
+        f"apt knows no mirror of Debian {SUITE}: its kernels are what virtual machines run; add one to apt's sources"
+    )
 
 
 class Lists:
@@ -64,13 +66,33 @@ class Lists:
                 return
         for name in ("sources", "lists/partial"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
-        (self._folder / "sources/debian.sources").write_text(entry(*self._suites))
+        self.sources.write_text(entry(*self._suites))
         try:
             run(["apt-get", *self._options(), "-qq", "update"], seconds=FETCH_SECONDS)
         except LabError:
             if not stamp.exists():
                 raise
         stamp.touch()
+
+    @property
+    def sources(self) -> Path:
+        """The file that names where they come from."""
+        return self._folder / "sources/debian.sources"
+
+    def versions(self, *packages: str) -> dict[str, str]:
+        """The version of each that would be installed. Raises LabError where one is not there."""
+        self.refresh()
+        found = {}
+        name = ""
+        for line in run(["apt-cache", *self._options(), "policy", *packages]).stdout.splitlines():
+            if line.endswith(":") and not line.startswith(" "):
+                name = line.removesuffix(":")
+            elif line.strip().startswith("Candidate:"):
+                found[name] = line.partition(": ")[2]
+        lacking = [each for each in packages if found.get(each, "(none)") == "(none)"]
+        if lacking:
+            raise LabError(f"apt has no {', '.join(lacking)} in {' '.join(self._suites)}")
+        return found
 
     def image_package(self) -> tuple[str, str]:
         """Name and version of the kernel's package that these suites' ``linux-image`` stands for."""
@@ -79,15 +101,8 @@ class Lists:
         for line in run(["apt-cache", *self._options(), "depends", "--important", meta]).stdout.splitlines():
             kind, _, name = line.strip().partition(": ")
             if kind == "Depends" and name.startswith("linux-image-"):
-                return name, self._version(name)
+                return name, self.versions(name)[name]
         raise LabError(f"{meta} of {' '.join(self._suites)} names no kernel; `apt-get update` may not have worked")
-
-    def _version(self, package: str) -> str:
-        for line in run(["apt-cache", *self._options(), "policy", package]).stdout.splitlines():
-            key, _, value = line.strip().partition(": ")
-            if key == "Candidate":
-                return value
-        raise LabError(f"apt has no version of {package} in {' '.join(self._suites)}")
 
     def unpacked(self, package: str, version: str, folder: Path) -> None:
         """Download a package and unpack its files into ``folder``; nothing is installed. Raises LabError."""
@@ -108,4 +123,6 @@ def required(programs: Sequence[tuple[str, str]]) -> None:
     path = os.environ.get("PATH", os.defpath).split(os.pathsep)
     lacking = [package for program, package in programs if not any((Path(each) / program).exists() for each in path)]
     if lacking:
-        raise LabError(f"virtual machines need {', '.join(lacking)}: install them by `sudo apt-get install {' '.join(lacking)}`")
+        raise LabError(
+            f"virtual machines need {', '.join(lacking)}: install them by `sudo apt-get install {' '.join(lacking)}`"
+        )
