@@ -1,16 +1,22 @@
 """Making what a record names, in an order in which every step finds what it needs."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
 from harness.lab import echo, links
-from harness.lab.addressing import NodePlan, Plan
-from harness.lab.namespaces import NETNS, enter, enter_new, mount, name_own, prepare
-from harness.lab.netlink import Netlink
+from harness.lab.addressing import NodePlan, Plan, Wire
+from harness.lab.namespaces import NETNS, enter, enter_new, entered, mount, name_own, prepare
+from harness.lab.netlink import Netlink, moved
+from harness.lab.port import LabError
 from harness.lab.record import LabRecord, namespace_name
 from harness.model.topology import Pod
+
+
+MACHINE = Path("/proc/1/ns/net")
+"""The network namespace that this machine began with."""
 
 
 class Cancelled(Exception):
@@ -20,9 +26,11 @@ class Cancelled(Exception):
 class Construction:
     """Builds one lab; ``build`` needs a thread of its own, since it moves from namespace to namespace."""
 
-    def __init__(self, record: LabRecord, plan: Plan) -> None:
+    def __init__(self, record: LabRecord, plan: Plan, here: str | None = None) -> None:
+        """With ``here`` the node of that name alone is made; see ``netns.up``."""
         self._record = record
         self._plan = plan
+        self._nodes = [node for node in plan.nodes if here in (None, node.name)]
         self._stop = Event()
         self._initial: dict[str, str] = {}  # what a new namespace starts with, read once: most need no change
 
@@ -36,17 +44,17 @@ class Construction:
         prepare()
         with ExitStack() as stack:
             sockets, namespaces = {}, {}
-            for node in self._plan.nodes:
+            for node in self._nodes:
                 path = self._namespace(namespace_name(self._record.name, node.name), links.NODE_SYSCTLS)
                 namespaces[node.name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, namespaces[node.name])
                 sockets[node.name] = stack.enter_context(Netlink())
                 sockets[node.name].send(links.node_messages(node))
             self._wires(sockets, namespaces)
-            for node in self._plan.nodes:
+            for node in self._nodes:
                 self._pods(node, namespaces[node.name])
                 sockets[node.name].send(links.port_routes(node))
-        for node in self._plan.nodes:
+        for node in self._nodes:
             self._await(node)
 
     def build_pods(self, node: NodePlan) -> None:
@@ -66,7 +74,7 @@ class Construction:
         mount(b"bpf", record.bpffs, b"bpf")
         top = Path(record.cgroup)
         top.mkdir()
-        for node in self._plan.nodes:
+        for node in self._nodes:
             (top / node.name).mkdir()
             for port in (*node.ports, *node.outside):
                 (top / node.name / _folder(port.pod)).mkdir()
@@ -86,12 +94,25 @@ class Construction:
 
     def _wires(self, sockets: dict[str, Netlink], namespaces: dict[str, int]) -> None:
         nodes = {node.name: node for node in self._plan.nodes}
-        for index, here in enumerate(self._plan.nodes):
+        for index, here in enumerate(self._nodes):
             sockets[here.name].send(
-                [links.wire_message(here, there, namespaces[there.name]) for there in self._plan.nodes[index + 1 :]]
+                [links.wire_message(here, there, namespaces[there.name]) for there in self._nodes[index + 1 :]]
             )
-        for node in self._plan.nodes:
+        for node in self._nodes:
+            self._adopt([wire for wire in node.wires if wire.peer not in namespaces], namespaces[node.name])
             sockets[node.name].send(links.wire_routes(node, nodes))
+
+    def _adopt(self, wires: Sequence[Wire], namespace: int) -> None:
+        """Wires to other machines: this one's interfaces, found by their MAC addresses. They go back when the lab goes."""
+        if not wires:
+            return
+        with entered(MACHINE), Netlink() as socket:
+            found = {path.joinpath("address").read_text().strip(): path for path in Path("/sys/class/net").iterdir()}
+            for wire in wires:
+                if wire.mac not in found:
+                    raise LabError(f"this machine has no interface {wire.mac}, which is the wire to node {wire.peer}")
+                ifindex = int(found[wire.mac].joinpath("ifindex").read_text())
+                socket.send([moved(ifindex, namespace, wire.ifname, wire.ifindex)])
 
     def _pods(self, node: NodePlan, namespace: int) -> None:
         for port in (*node.ports, *node.outside):

@@ -68,6 +68,13 @@ def link_up(ifindex: int) -> Message:
     return Message(_RTM_NEWLINK, _REQUEST, _LINK.pack(socket.AF_UNSPEC, 0, ifindex, _IFF_UP, _IFF_UP), f"set link {ifindex} up")
 
 
+def moved(ifindex: int, namespace: int, ifname: str, new_ifindex: int) -> Message:
+    """Put an interface of the socket's namespace into that of the descriptor ``namespace``, by another name and index."""
+    body = _LINK.pack(socket.AF_UNSPEC, 0, ifindex, 0, 0)
+    body += _attribute(3, ifname.encode() + b"\0") + _u32(28, namespace) + _u32(49, new_ifindex)  # IFLA_NEW_IFINDEX
+    return Message(_RTM_NEWLINK, _REQUEST, body, f"move link {ifindex} into a namespace as {ifname}")
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """One end of a veth."""

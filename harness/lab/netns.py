@@ -23,9 +23,11 @@ OWNER_SECONDS = 30.0  # for a lab's owner to take it down when it is asked to en
 
 
 @contextmanager
-def up(topology: Topology, *, keep: bool = False) -> Iterator[NetnsLab]:
+def up(topology: Topology, *, keep: bool = False, here: str | None = None) -> Iterator[NetnsLab]:
     """Make a lab of ``topology`` and take it down on the way out, whatever the way; with ``keep`` it stays up.
 
+    With ``here``, a node's name, that node alone: the others are other machines, and the wires to them are interfaces of this
+    one that have the MAC addresses which the plan gives to wires (``addressing``).
     It is up when every pod has answered its node on IPv4 and IPv6, and down when the kernel has let go of every
     namespace and link. Raises LabError, and then nothing is left.
     """
@@ -35,7 +37,7 @@ def up(topology: Topology, *, keep: bool = False) -> Iterator[NetnsLab]:
     try:
         # One shield over making and taking down again: between two of them a second signal would find nobody in charge.
         with signals_deferred() as arrived:
-            lab = NetnsLab(_claim(planned, keep), planned)
+            lab = NetnsLab(_claim(planned, keep, here), planned, here)
             _build(lab, arrived)
     except BaseException as error:
         if lab is not None and lab.record.folder.exists():
@@ -129,7 +131,7 @@ def _require_root() -> None:
         raise LabError("making network namespaces must be done by root: run it with sudo")
 
 
-def _claim(planned: Plan, keep: bool) -> LabRecord:
+def _claim(planned: Plan, keep: bool, here: str | None) -> LabRecord:
     """Choose a name under which nothing exists, and write down all that is going to be made."""
     identity = started(os.getpid())
     if identity is None:
@@ -141,6 +143,7 @@ def _claim(planned: Plan, keep: bool) -> LabRecord:
             namespaces = tuple(
                 namespace_name(name, node.name, pod)
                 for node in planned.nodes
+                if here in (None, node.name)
                 for pod in (None, *(port.pod for port in (*node.ports, *node.outside)))
             )
             cgroup = root / f"meshproof-{name}"
@@ -157,7 +160,7 @@ def _claim(planned: Plan, keep: bool) -> LabRecord:
 
 def _build(lab: NetnsLab, arrived: Sequence[int]) -> None:
     """Make what the record names; nothing is left where that fails, or where a signal has ``arrived``."""
-    construction = Construction(lab.record, lab.plan)
+    construction = Construction(lab.record, lab.plan, lab.here)
     complete = False
     try:
         in_own_thread(construction.build, on_signal=construction.stop)

@@ -187,6 +187,12 @@ class NetnsNode(NetnsPlace):
     def wires(self) -> Mapping[str, tuple[str, int]]:
         return {wire.peer: (wire.ifname, wire.ifindex) for wire in self._plan.wires}
 
+    def wire_mac(self, peer: str) -> str:
+        for wire in self._plan.wires:
+            if wire.peer == peer:
+                return wire.mac
+        raise KeyError(f"node {self.name} has no wire to {peer}")
+
     def address(self, family: int) -> str:
         """The node's own address, from which it asks its pods and reports errors to them."""
         return self._plan.addresses[family]
@@ -198,19 +204,24 @@ class NetnsLab:
 
     record: LabRecord
     plan: Plan
+    here: str | None = None
+    """The node that this kernel has, where the others are machines of their own."""
+
     nodes: Sequence[NetnsNode] = field(init=False)
     pods: Sequence[NetnsPod] = field(init=False)
+    _everywhere: Sequence[NetnsNode] = field(init=False)
     _started: list[processes.LabProcess] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.nodes = tuple(NetnsNode(self.record, node, self._started) for node in self.plan.nodes)
+        self._everywhere = tuple(NetnsNode(self.record, node, self._started) for node in self.plan.nodes)
+        self.nodes = tuple(node for node in self._everywhere if self.here in (None, node.name))
         self._follow(self.record, self.plan)
 
     def _follow(self, record: LabRecord, plan: Plan) -> None:
         self.record, self.plan = record, plan
-        for node, planned in zip(self.nodes, plan.nodes, strict=True):
+        for node, planned in zip(self._everywhere, plan.nodes, strict=True):
             node.follow(planned)
-        by_ref = {pod.pod.ref: pod for node in self.nodes for pod in node.pods}
+        by_ref = {pod.pod.ref: pod for node in self._everywhere for pod in node.pods}
         self.pods = tuple(by_ref[pod.ref] for pod in plan.topology.pods)
 
     @property
@@ -230,7 +241,7 @@ class NetnsLab:
         return self.record.bpffs
 
     def node(self, name: str) -> NetnsNode:
-        for node in self.nodes:
+        for node in self._everywhere:
             if node.name == name:
                 return node
         raise KeyError(f"lab {self.name} has no node {name}")

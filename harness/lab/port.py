@@ -154,6 +154,10 @@ class LabNode(Place, Protocol):
         """Interface name and index of the wire to each other node, by that node's name."""
         ...
 
+    def wire_mac(self, peer: str) -> str:
+        """MAC address of this node's end of the wire to the node ``peer``. Raises KeyError."""
+        ...
+
 
 class Lab(Protocol):
     """A topology that is up."""
@@ -179,13 +183,17 @@ class Lab(Protocol):
         ...
 
     @property
-    def nodes(self) -> Sequence[LabNode]: ...
+    def nodes(self) -> Sequence[LabNode]:
+        """Those of this kernel: all, but where nodes are machines of their own."""
+        ...
 
     @property
-    def pods(self) -> Sequence[LabPod]: ...
+    def pods(self) -> Sequence[LabPod]:
+        """All of the topology. Of those whose node is not among ``nodes`` only what they are called is known here."""
+        ...
 
     def node(self, name: str) -> LabNode:
-        """Raises KeyError for a name that the topology lacks."""
+        """Any of the topology's; raises KeyError for a name that it lacks."""
         ...
 
     def pod(self, ref: str) -> LabPod:

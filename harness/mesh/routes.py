@@ -68,8 +68,7 @@ def routes(node: LabNode, lab: Lab, host_routing: bool, former: Routes | None = 
         own = {peer: (ifname, _own_mac(ifname), _mtu(ifname)) for peer, (ifname, _) in node.wires.items()}
         places = {ip: Place(None, 0, ENDPOINT_HOST) for ip in _own_addresses()}
     for peer, (_, ifindex) in node.wires.items():
-        with lab.node(peer).entered():
-            far = _own_mac(lab.node(peer).wires[node.name][0])
+        far = _mac(lab.node(peer).wire_mac(node.name))
         _, near, mtu = own[peer]
         found[ifindex] = Hop(ifindex, HOP_WIRE, mtu if host_routing else 0, far, near)
     index = _numbered(found, {hop.ifindex: number for number, hop in former.hops.items()} if former else {})

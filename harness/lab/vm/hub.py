@@ -1,0 +1,36 @@
+"""Brings together what programs in several guests have found: a line of JSON of each, and the whole to all.
+
+The rule of who wins is that of ``harness.model.peers``: of what several have said of the same, the first that is not nothing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+
+def together(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all have said, by key."""
+    found: dict[str, Any] = {}
+    for each in told:
+        for key, value in each.items():
+            if found.get(key) is None:
+                found[key] = value
+    return found
+
+
+def serve(channels: Mapping[str, tuple[TextIO, TextIO]]) -> str | None:
+    """Answer rounds until all have gone; the name of who went before the others, None where all went together."""
+    while True:
+        told, gone = [], []
+        for name, (reading, _) in channels.items():
+            line = reading.readline()
+            if line:
+                told.append(json.loads(line))
+            else:
+                gone.append(name)
+        if gone:
+            return None if len(gone) == len(channels) else gone[0]
+        answer = json.dumps(together(told)) + "\n"
+        for _, writing in channels.values():
+            writing.write(answer)
+            writing.flush()
