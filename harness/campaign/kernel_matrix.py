@@ -4,20 +4,24 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Timer
 
 from harness.campaign.kernel_check import ADAPTER, CASES, DATA_PLANES
 from harness.campaign.observer import Observer
+from harness.lab.addressing import plan
 from harness.lab.build import BPF_SOURCES, bpf_object
 from harness.lab.command import run
 from harness.lab.port import LabError
-from harness.lab.vm.kernels import SUITES, kernel
+from harness.lab.vm.kernels import SUITES, Kernel, kernel
 from harness.lab.vm.qemu import acceleration, run_job
 from harness.model.kernels import HOST, KernelCheck
+from harness.model.topology import Topology
 
 CHECK = "harness.campaign.kernel_check"
 GUEST_SECONDS = 3600.0
 HOST_SECONDS = 1800.0
 FILE = "check.json"
+NODE_FILE = f"/tmp/{FILE}"  # noqa: S108 -- of a machine of its own
 
 
 def names() -> tuple[str, ...]:
@@ -25,31 +29,29 @@ def names() -> tuple[str, ...]:
     return (HOST, *SUITES)
 
 
-def check_kernels(kernels: Sequence[str], observer: Observer, *, with_tests: bool) -> list[KernelCheck]:
-    """Check each of ``kernels``, in their order. Raises LabError."""
+def check_kernels(kernels: Sequence[str], observer: Observer, *, lab: str, with_tests: bool) -> list[KernelCheck]:
+    """Check each of ``kernels``, in their order; guests by ``qemu`` or ``vagrant``. Raises LabError."""
     observer.planned(len(kernels) * len(CASES) * len(DATA_PLANES), 0, 0.0)
-    return [_on_host(observer, with_tests) if name == HOST else _in_guest(name, observer, with_tests) for name in kernels]
+    guests = {"qemu": _in_guest, "vagrant": _in_node}
+    return [(_on_host if name == HOST else guests[lab])(name, observer, with_tests) for name in kernels]
 
 
 def _arguments(name: str, accel: str, file: str, with_tests: bool) -> list[str]:
     return ["-m", CHECK, name, accel, file, *(["--tests"] if with_tests else [])]
 
 
-def _on_host(observer: Observer, with_tests: bool) -> KernelCheck:
+def _on_host(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
     observer.began("this machine's kernel")
     with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
         file = Path(folder) / FILE
-        done = run([sys.executable, "-P", *_arguments(HOST, "none", str(file), with_tests)], seconds=HOST_SECONDS, ending=30.0)
+        done = run([sys.executable, "-P", *_arguments(name, "none", str(file), with_tests)], seconds=HOST_SECONDS, ending=30.0)
         for line in done.stdout.splitlines():
-            _tell(observer, HOST, line)
+            _tell(observer, name, line)
         return ADAPTER.validate_json(file.read_bytes())
 
 
 def _in_guest(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
-    fetched = kernel(name)
-    observer.began(f"Linux {fetched.release}: building its programs")
-    for source in BPF_SOURCES.glob("*.bpf.c"):
-        bpf_object(source, btf=fetched.btf)  # a guest that is interpreted would take minutes
+    fetched = build_for(name, observer)
     observer.began(f"Linux {fetched.release}: {acceleration()}")
     script = " ".join(['exec "$python" -P', *_arguments(name, acceleration(), f"/job/{FILE}", with_tests)])
     job = run_job(fetched, script, seconds=GUEST_SECONDS, told=lambda line: _tell(observer, name, line), back=(FILE,))
@@ -57,6 +59,40 @@ def _in_guest(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
         last = " | ".join(filter(None, job.output.splitlines()[-5:]))
         raise LabError(f"the check ended with status {job.status} on Linux {fetched.release}: {last or 'it said nothing'}")
     return ADAPTER.validate_json(job.files[FILE])
+
+
+def _in_node(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
+    """In a node that Vagrant brings up, in which everything is as in one that a user does."""
+    from harness.lab.vm.vagrant import vagrant_nodes  # noqa: PLC0415 -- which few runs need
+
+    build_for(name, observer)
+    alone = plan(Topology("node", ("node",), (), ())).nodes
+    with vagrant_nodes(name, alone, observer.began) as (node,), tempfile.TemporaryFile() as log:
+        argv = [sys.executable, "-P", *_arguments(name, acceleration(), NODE_FILE, with_tests)]
+        process = node.start(argv, log)
+        end = Timer(GUEST_SECONDS, process.kill)
+        end.start()
+        try:
+            for line in process.stdout or ():
+                _tell(observer, name, line.rstrip())
+            status = process.wait()
+        finally:
+            end.cancel()
+            process.kill()
+        if status != 0:
+            log.seek(0)
+            last = " | ".join(log.read().decode(errors="replace").splitlines()[-5:])
+            raise LabError(f"the check ended with status {status} in the node: {last or 'it said nothing'}")
+        return ADAPTER.validate_json(node.run(["cat", NODE_FILE], seconds=60.0).stdout)
+
+
+def build_for(name: str, observer: Observer) -> Kernel:
+    """A kernel, with its programs built: a guest that is interpreted would take minutes for it."""
+    fetched = kernel(name)
+    observer.began(f"Linux {fetched.release}: building its programs")
+    for source in BPF_SOURCES.glob("*.bpf.c"):
+        bpf_object(source, btf=fetched.btf)
+    return fetched
 
 
 def _tell(observer: Observer, name: str, line: str) -> None:

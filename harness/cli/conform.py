@@ -12,6 +12,7 @@ from harness.campaign.conformance.maturity import check_needs, maturity_rows
 from harness.campaign.conformance.run import Conformance, Outcomes
 from harness.cli.conform_coverage import show_coverage
 from harness.cli.conform_folder import Folder
+from harness.cli.conform_machines import check_lab, on_machines
 from harness.cli.keeper import Ready, hold, keep
 from harness.cli.progress import Display
 from harness.cli.rounds import in_a_row
@@ -86,11 +87,20 @@ def conform(
     keep_lab: Annotated[
         bool, typer.Option("--keep", help="Leave the lab up, for `meshproof exec` and `down`: one case on one data plane.")
     ] = False,
+    lab: Annotated[
+        str, typer.Option(metavar="netns|qemu|vagrant", help="What nodes are: namespaces of this kernel, or machines each.")
+    ] = "netns",
+    kernel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --lab qemu or vagrant: the nodes' kernel, 6.1 (default) or 6.12.")
+    ] = None,
 ) -> int:
     """Run conformance cases on data planes: which policies does each enforce, and does it deny for the right reason?
 
     Both oracles must agree with a case first, and every flow must get through on the control, plain. Then policies are
     applied, and each flow is asked, never again until it fits. Needs root.
+
+    With --lab qemu or vagrant each node is a virtual machine: data planes attach inside, and what was answered
+    across nodes must have been on the wire. Such a run carries no figures.
 
     With --search cases are drawn, not read. The first that fails is made as small as it can be, and written as a case.
 
@@ -105,6 +115,7 @@ def conform(
       sudo meshproof conform scenarios/conformance/policy/CASE --dataplane ebpf --keep
       sudo meshproof conform --repeat 20 --out results/rounds
       sudo meshproof conform --search 200 --dataplane ebpf --out results/search
+      sudo meshproof conform scenarios/conformance/policy/np-both-ends --lab qemu --dataplane ebpf
       meshproof conform --coverage
     """
 
@@ -126,6 +137,10 @@ def conform(
         features = load_maturity()
         check_needs(features)
         files = Files(json, junit, markdown)
+        check_lab(lab, kernel, others=any((repeat, go_on, keep_lab, fail_fast, out)))
+        if lab != "netns":
+            results, known = on_machines(lab, kernel, cases, [plane.name for plane in planes], listed)
+            return _report(cases, Outcomes(results), known, files, typer.echo)
         if repeat is not None:
             if out is None:
                 raise UsageError("--repeat needs --out: the folder where the rounds are kept")
@@ -133,10 +148,7 @@ def conform(
         if go_on:
             raise UsageError("--resume goes with --repeat")
         if keep_lab:
-            if out is not None:
-                raise UsageError("--out goes without --keep: a report is about runs that are over")
-            if len(cases) != 1 or len(planes) != 1:
-                raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")
+            _check_keep(cases, planes, out)
             return keep(lambda ready: _kept(cases, planes, listed, files, ready))
         folder = Folder(out) if out is not None else None
         with interruptible(), Display("outcomes") as display:
@@ -159,6 +171,13 @@ def _searched(examples: int, seed: int, planes: Sequence[str], out: Path | None,
     from harness.search.shrinking import Bounds  # noqa: PLC0415 -- the same
 
     return search(find(planes[0]), find(CONTROL), Bounds(examples), seed, out)
+
+
+def _check_keep(cases: Sequence[Case], planes: Sequence[DataPlane], out: Path | None) -> None:
+    if out is not None:
+        raise UsageError("--out goes without --keep: a report is about runs that are over")
+    if len(cases) != 1 or len(planes) != 1:
+        raise UsageError(f"--keep needs one case and one --dataplane; here are {len(cases)} and {len(planes)}")
 
 
 def _kept(

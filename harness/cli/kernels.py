@@ -22,6 +22,9 @@ def kernels(
         Path | None, typer.Option(metavar="FOLDER", help="Write kernels.json, summary.md and report.html there.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the matrix as JSON instead of as text.")] = False,
+    lab: Annotated[
+        str, typer.Option(metavar="qemu|vagrant", help="What a guest is: a job in QEMU, or a node of Vagrant.")
+    ] = "qemu",
     tests: Annotated[
         bool, typer.Option("--tests", help="Also run the tests of programs by test run; needs pytest, as in `tox -e kernels`.")
     ] = False,
@@ -39,7 +42,8 @@ def kernels(
     Examples:
       sudo meshproof kernels
       sudo meshproof kernels host 6.1 --out results/kernels
-      sudo ./toxw -e kernels
+      sudo meshproof kernels 6.1 --lab vagrant
+      sudo ./toxw -e kernels -- --out results/kernels
     """
 
     def command() -> int:
@@ -47,13 +51,15 @@ def kernels(
         unknown = [name for name in asked if name not in names()]
         if unknown:
             raise UsageError(f"there is no kernel {unknown[0]!r}; there are {', '.join(names())}")
+        if lab not in ("qemu", "vagrant"):
+            raise UsageError(f"--lab {lab}: there is qemu and vagrant")
         if out is not None:
             if (out / FILE).exists():
                 raise UsageError(f"{out} holds a matrix already; name another folder, or remove it")
             out.mkdir(parents=True, exist_ok=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with interruptible(), Display("outcomes") as display:
-            checks = check_kernels(asked, display, with_tests=tests)
+            checks = check_kernels(asked, display, lab=lab, with_tests=tests)
         matrix = KernelMatrix(format=FORMAT, started=started, commit=commit(), kernels=checks)
         if out is not None:
             for file in write_matrix(matrix, out):

@@ -30,6 +30,7 @@ VERBS = {
     "conform": Verb("conform", "conform", "Run conformance cases on data planes."),
     "mutate": Verb("mutate", "mutate", "Test the conformance suite with seeded faults."),
     "kernels": Verb("kernels", "kernels", "Check programs and conformance's core on other kernels, in virtual machines."),
+    "box": Verb("box", "box", "Build the box that Vagrant's nodes are made of, list or remove those in the cache."),
     "explain": Verb("explain", "explain", "Say what should become of flows under policies, and which rule decides."),
     "route": Verb("route", "route", "Say where requests to Services and Gateways should go, and which rule decides."),
     "report": Verb("report", "report", "Write the reports of finished runs anew."),

@@ -14,7 +14,6 @@ from harness.lab.port import LabError
 from harness.lab.record import LabRecord, namespace_name
 from harness.model.topology import Pod
 
-
 MACHINE = Path("/proc/1/ns/net")
 """The network namespace that this machine began with."""
 

@@ -1,7 +1,7 @@
 """One node's share of conformance where nodes are machines: a program, started in each, all of which do the same in step.
 
-python -m harness.campaign.conformance.joined NODE CHANNEL FILE DATAPLANES CASE...: CHANNEL is what the others are heard by, - for
-standard input and output; FILE gets the outcomes, as ``CaseOn`` in JSON; DATAPLANES are joined by commas.
+python -m harness.campaign.conformance.joined NODE CHANNEL FILE DATAPLANES CASE...: CHANNEL is what the others are heard by, -
+for standard input and output; FILE gets the outcomes, as ``CaseOn`` in JSON; DATAPLANES are joined by commas.
 """
 
 import json
@@ -43,7 +43,7 @@ JOINED = ("ebpf", "ebpf-sockmap", "nftables")
 
 
 class Line:
-    """The other nodes, by a line of JSON each way at a time: ours goes to the harness, which answers when it has everybody's."""
+    """The other nodes, by a line of JSON each way at a time: the harness answers when it has everybody's."""
 
     def __init__(self, reading: TextIO, writing: TextIO) -> None:
         self._reading = reading
@@ -194,7 +194,9 @@ def main() -> None:
         both = os.open(channel, os.O_RDWR)  # such a port is opened once
         reading, writing = os.fdopen(both, encoding="ascii"), os.fdopen(os.dup(both), "w", encoding="ascii")
     try:
-        results = run(node, Line(reading, writing), [find(name) for name in names.split(",")], load_cases(list(map(Path, paths))))
+        results = run(
+            node, Line(reading, writing), [find(name) for name in names.split(",")], load_cases(list(map(Path, paths)))
+        )
     except (LabError, DataPlaneError, LoadFailed) as error:
         print(f"node {node}: {error}", file=sys.stderr, flush=True)
         sys.exit(3)

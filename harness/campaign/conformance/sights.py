@@ -78,7 +78,9 @@ def ask_together(flows: Sequence[Flow], lab: Lab, peers: Peers, seconds: float) 
     mine = {number: flow for number, flow in enumerate(flows) if flow.source in here}
     asked = zip(mine, probe_all(list(mine.values()), lab, seconds), strict=True)
     seen = peers.together({str(number): asdict(observation) for number, observation in asked})
-    return [Observation(**seen[str(number)] | {"verdict": Verdict(seen[str(number)]["verdict"])}) for number in range(len(flows))]
+    return [
+        Observation(**seen[str(number)] | {"verdict": Verdict(seen[str(number)]["verdict"])}) for number in range(len(flows))
+    ]
 
 
 def _told_together(

@@ -79,7 +79,7 @@ def box_name(kernel_name: str) -> str:
 
 
 def box(kernel_name: str, told: Callable[[str], None] = lambda _line: None) -> Box:
-    """The box with one of ``kernels.SUITES``, built where it is not in the cache. ``told`` hears what is done. Raises LabError."""
+    """The box with one of ``kernels.SUITES``, built where the cache lacks it. ``told`` hears what is done. Raises LabError."""
     required(
         [("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs"), ("qemu-img", "qemu-utils"), ("ssh-keygen", "openssh-client")]
     )
@@ -87,7 +87,17 @@ def box(kernel_name: str, told: Callable[[str], None] = lambda _line: None) -> B
     packages = sorted({*run([str(ROOT / "toxw"), "--packages"]).stdout.split(), *NODE_PACKAGES})
     lists = Lists(SUITE)
     versions = lists.versions(*packages)
-    made_of = [FORMAT, fetched.package, fetched.version, versions, _INITTAB, _BOOT, _ADDRESS, _VAGRANTFILE, initrd(fetched, DISK).name]
+    made_of = [
+        FORMAT,
+        fetched.package,
+        fetched.version,
+        versions,
+        _INITTAB,
+        _BOOT,
+        _ADDRESS,
+        _VAGRANTFILE,
+        initrd(fetched, DISK).name,
+    ]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     file = vm_cache() / f"box-{kernel_name}-{digest}.box"
     if not file.exists():
@@ -135,3 +145,21 @@ def _furnish(root: Path, fetched: Kernel, folder: Path) -> None:
     (ssh / "authorized_keys").write_bytes((folder / "key.pub").read_bytes())
     with (root / "etc/ssh/sshd_config").open("a") as settings:
         settings.write("\nUseDNS no\nUsePAM no\nPermitRootLogin prohibit-password\n")
+
+
+def boxes() -> list[Path]:
+    """Those in the cache, the oldest first."""
+    return sorted(vm_cache().glob("box-*.box"), key=lambda file: file.stat().st_mtime)
+
+
+def remove_boxes() -> list[Path]:
+    """Remove all boxes in the cache, and what Vagrant has unpacked of them in our home of it; what was removed."""
+    removed = boxes()
+    for file in removed:
+        file.unlink()
+    for name in ("vagrant", "images", "libvirt"):
+        folder = vm_cache() / name
+        if folder.exists():
+            shutil.rmtree(folder)
+            removed.append(folder)
+    return removed

@@ -5,7 +5,7 @@ The rule of who wins is that of ``harness.model.peers``: of what several have sa
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import IO, Any
 
 
 def together(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def together(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def serve(channels: Mapping[str, tuple[TextIO, TextIO]]) -> str | None:
+def serve(channels: Mapping[str, tuple[IO[str], IO[str]]]) -> str | None:
     """Answer rounds until all have gone; the name of who went before the others, None where all went together."""
     while True:
         told, gone = [], []

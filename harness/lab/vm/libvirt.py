@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.lab.build import ROOT
 from harness.lab.port import LabError
-from harness.lab.vm.qemu import acceleration
 from harness.lab.vm.packages import required, vm_cache
+from harness.lab.vm.qemu import acceleration
 
 START_SECONDS = 60.0
 _POLL = 0.1

@@ -1,4 +1,4 @@
-"""Debian's packages for virtual machines, by lists of our own: the machine's apt is asked where packages are, and not changed."""
+"""Debian's packages for virtual machines, by lists of our own: the machine's apt says where they are, and is not changed."""
 
 import os
 import platform

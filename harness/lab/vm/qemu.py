@@ -62,7 +62,7 @@ def acceleration() -> str:
 
 
 def command(kernel: Kernel, folder: Path, more: Sequence[str] = (), *, words: str = "") -> list[str]:
-    """QEMU for a guest over this machine's files, whose job is in ``folder``/job; ``words`` go onto the kernel's command line."""
+    """QEMU for a guest over this machine's files, whose job is in ``folder``/job; ``words`` are more for the kernel."""
     # One thread for all processors of a guest: with one each, Linux 6.12 at times panics where it writes over its own code.
     accel = "kvm" if acceleration() == "kvm" else "tcg,thread=single"
     model = "host" if acceleration() == "kvm" else "max"
@@ -83,7 +83,7 @@ def command(kernel: Kernel, folder: Path, more: Sequence[str] = (), *, words: st
 def guest(
     kernel: Kernel, script: str, folder: Path, more: Sequence[str] = (), *, words: str = ""
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A guest that runs ``script`` at this checkout's path and goes; left, it is gone. ``folder`` is its own. Raises LabError."""
+    """A guest that runs ``script`` at this checkout's path, and goes; left, it is gone. ``folder`` is its own."""
     required([(PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")])
     job = folder / "job"
     job.mkdir(parents=True)
@@ -143,10 +143,10 @@ def _hear(output: Path, heard: int, told: Callable[[str], None]) -> int:
     return heard + len(whole) + len(newline)
 
 
-def last_words(folder: Path) -> str:
-    """The last lines of what a guest, or QEMU itself, said."""
+def last_words(folder: Path, *names: str) -> str:
+    """The last lines of what a guest, or QEMU itself, said: of the files ``names`` in its folder, else of all that it has."""
     lines: list[str] = []
-    for name in ("qemu.log", "console", "job/output"):
+    for name in names or ("qemu.log", "console", "job/output"):
         path = folder / name
         if path.exists():
             lines += path.read_text(errors="replace").splitlines()[-TAIL_LINES:]
