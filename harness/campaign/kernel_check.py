@@ -1,7 +1,7 @@
 """What the kernel that runs here does: a program, for the machine itself and for guests with other kernels.
 
-python -m harness.campaign.kernel_check NAME ACCEL FILE [--tests]: NAME is how the kernel is called, ACCEL how the guest runs;
-FILE gets a ``KernelCheck`` as JSON.
+python -m harness.campaign.kernel_check NAME ACCEL FILE DATAPLANES [--tests]: NAME is how the kernel is called, ACCEL how the
+guest runs; DATAPLANES are joined by commas; FILE gets a ``KernelCheck`` as JSON.
 """
 
 import platform
@@ -107,9 +107,8 @@ def tests() -> TestsRun:
     return TestsRun(len(rows) - len(bad) - skipped, bad, skipped)
 
 
-def check(kernel: str, accel: str, *, with_tests: bool) -> KernelCheck:
+def check(kernel: str, accel: str, planes: Sequence[DataPlane], *, with_tests: bool) -> KernelCheck:
     """All of it, on the kernel that runs here."""
-    planes = [find(name) for name in DATA_PLANES]
     loads = []
     for each, hook in objects():
         loads.append((each, hook))
@@ -123,8 +122,9 @@ def check(kernel: str, accel: str, *, with_tests: bool) -> KernelCheck:
 
 def main() -> None:
     """Check, and write what was found."""
-    kernel, accel, file = sys.argv[1:4]
-    Path(file).write_bytes(ADAPTER.dump_json(check(kernel, accel, with_tests="--tests" in sys.argv[4:])))
+    kernel, accel, file, names = sys.argv[1:5]
+    found = check(kernel, accel, [find(name) for name in names.split(",")], with_tests="--tests" in sys.argv[5:])
+    Path(file).write_bytes(ADAPTER.dump_json(found))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 
@@ -24,36 +25,44 @@ FILE = "check.json"
 NODE_FILE = f"/tmp/{FILE}"  # noqa: S108 -- of a machine of its own
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is checked beside the programs: conformance's core on ``dataplanes``, and the ``tests`` of programs."""
+
+    dataplanes: tuple[str, ...] = DATA_PLANES
+    tests: bool = False
+
+
 def names() -> tuple[str, ...]:
     """The kernels that there are, this machine's first."""
     return (HOST, *SUITES)
 
 
-def check_kernels(kernels: Sequence[str], observer: Observer, *, lab: str, with_tests: bool) -> list[KernelCheck]:
+def check_kernels(kernels: Sequence[str], observer: Observer, asked: Asked, *, lab: str) -> list[KernelCheck]:
     """Check each of ``kernels``, in their order; guests by ``qemu`` or ``vagrant``. Raises LabError."""
-    observer.planned(len(kernels) * len(CASES) * len(DATA_PLANES), 0, 0.0)
+    observer.planned(len(kernels) * len(CASES) * len(asked.dataplanes), 0, 0.0)
     guests = {"qemu": _in_guest, "vagrant": _in_node}
-    return [(_on_host if name == HOST else guests[lab])(name, observer, with_tests) for name in kernels]
+    return [(_on_host if name == HOST else guests[lab])(name, observer, asked) for name in kernels]
 
 
-def _arguments(name: str, accel: str, file: str, with_tests: bool) -> list[str]:
-    return ["-m", CHECK, name, accel, file, *(["--tests"] if with_tests else [])]
+def _arguments(name: str, accel: str, file: str, asked: Asked) -> list[str]:
+    return ["-m", CHECK, name, accel, file, ",".join(asked.dataplanes), *(["--tests"] if asked.tests else [])]
 
 
-def _on_host(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
+def _on_host(name: str, observer: Observer, asked: Asked) -> KernelCheck:
     observer.began("this machine's kernel")
     with tempfile.TemporaryDirectory(prefix="meshproof-") as folder:
         file = Path(folder) / FILE
-        done = run([sys.executable, "-P", *_arguments(name, "none", str(file), with_tests)], seconds=HOST_SECONDS, ending=30.0)
+        done = run([sys.executable, "-P", *_arguments(name, "none", str(file), asked)], seconds=HOST_SECONDS, ending=30.0)
         for line in done.stdout.splitlines():
             _tell(observer, name, line)
         return ADAPTER.validate_json(file.read_bytes())
 
 
-def _in_guest(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
+def _in_guest(name: str, observer: Observer, asked: Asked) -> KernelCheck:
     fetched = build_for(name, observer)
     observer.began(f"Linux {fetched.release}: {acceleration()}")
-    script = " ".join(['exec "$python" -P', *_arguments(name, acceleration(), f"/job/{FILE}", with_tests)])
+    script = " ".join(['exec "$python" -P', *_arguments(name, acceleration(), f"/job/{FILE}", asked)])
     job = run_job(fetched, script, seconds=GUEST_SECONDS, told=lambda line: _tell(observer, name, line), back=(FILE,))
     if job.status != 0 or FILE not in job.files:
         last = " | ".join(filter(None, job.output.splitlines()[-5:]))
@@ -61,14 +70,14 @@ def _in_guest(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
     return ADAPTER.validate_json(job.files[FILE])
 
 
-def _in_node(name: str, observer: Observer, with_tests: bool) -> KernelCheck:
+def _in_node(name: str, observer: Observer, asked: Asked) -> KernelCheck:
     """In a node that Vagrant brings up, in which everything is as in one that a user does."""
     from harness.lab.vm.vagrant import vagrant_nodes  # noqa: PLC0415 -- which few runs need
 
     build_for(name, observer)
     alone = plan(Topology("node", ("node",), (), ())).nodes
     with vagrant_nodes(name, alone, observer.began) as (node,), tempfile.TemporaryFile() as log:
-        argv = [sys.executable, "-P", *_arguments(name, acceleration(), NODE_FILE, with_tests)]
+        argv = [sys.executable, "-P", *_arguments(name, acceleration(), NODE_FILE, asked)]
         process = node.start(argv, log)
         end = Timer(GUEST_SECONDS, process.kill)
         end.start()

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from harness.campaign.kernel_matrix import check_kernels, names
+from harness.campaign.kernel_check import DATA_PLANES
+from harness.campaign.kernel_matrix import Asked, check_kernels, names
 from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
+from harness.dataplanes import find
 from harness.lab.facts import commit
 from harness.report.kernels import FILE, FORMAT, KernelMatrix, answer, matrix_markdown, write_matrix
 
@@ -20,6 +22,10 @@ def kernels(
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write kernels.json, summary.md and report.html there.")
+    ] = None,
+    dataplane: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help=f"A data plane for the cases; repeat for more. Without: {', '.join(DATA_PLANES)}."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the matrix as JSON instead of as text.")] = False,
     lab: Annotated[
@@ -42,7 +48,7 @@ def kernels(
     Examples:
       sudo meshproof kernels
       sudo meshproof kernels host 6.1 --out results/kernels
-      sudo meshproof kernels 6.1 --lab vagrant
+      sudo meshproof kernels 6.1 --lab vagrant --dataplane ebpf
       sudo ./toxw -e kernels -- --out results/kernels
     """
 
@@ -51,6 +57,7 @@ def kernels(
         unknown = [name for name in asked if name not in names()]
         if unknown:
             raise UsageError(f"there is no kernel {unknown[0]!r}; there are {', '.join(names())}")
+        planes = tuple(find(name).name for name in dict.fromkeys(dataplane or DATA_PLANES))
         if lab not in ("qemu", "vagrant"):
             raise UsageError(f"--lab {lab}: there is qemu and vagrant")
         if out is not None:
@@ -59,7 +66,7 @@ def kernels(
             out.mkdir(parents=True, exist_ok=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with interruptible(), Display("outcomes") as display:
-            checks = check_kernels(asked, display, lab=lab, with_tests=tests)
+            checks = check_kernels(asked, display, Asked(planes, tests), lab=lab)
         matrix = KernelMatrix(format=FORMAT, started=started, commit=commit(), kernels=checks)
         if out is not None:
             for file in write_matrix(matrix, out):

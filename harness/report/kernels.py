@@ -98,7 +98,9 @@ def answer(matrix: KernelMatrix) -> str:
     if bad:
         return f"{programs} on {names}; {len(bad)} difference{'s' if len(bad) > 1 else ''} between them cannot be explained."
     named = len(matrix.differences)
-    return f"{programs} on {names}, and they agree" + (f" but for {named} named differences." if named else ".")
+    return f"{programs} on {names}, and they agree" + (
+        f" but for {named} named difference{'s' if named > 1 else ''}." if named else "."
+    )
 
 
 def matrix_markdown(matrix: KernelMatrix) -> str:

@@ -15,9 +15,13 @@ from pathlib import Path
 
 from harness.lab.port import LabError
 from harness.lab.processes import end, started
+from harness.lab.vm.packages import vm_cache
 
 RUN = Path("/run/meshproof-vm")
 _FILE = "machine.json"
+PREFIX = "meshproof-"
+"""Of the names of domains and disks (Vagrantfile); the folder's name follows."""
+
 OWNER_SECONDS = 60.0
 
 
@@ -77,5 +81,14 @@ def clean_machines(all_machines: bool = False) -> list[str]:
                 said.append(f"virtual machines {name}: process {owner.pid} is still there after SIGTERM: kill it")
                 continue
         shutil.rmtree(RUN / name, ignore_errors=True)
-        said.append(f"virtual machines {name}: removed files")
+        disks = remove_disks(name)
+        said.append(f"virtual machines {name}: removed files" + (f", {disks} disks" if disks else ""))
     return said
+
+
+def remove_disks(name: str) -> int:
+    """Remove the disks of nodes that bear ``name``, which their libvirt has left in the cache; how many."""
+    disks = list((vm_cache() / "images").glob(f"{PREFIX}{name}-*"))
+    for disk in disks:
+        disk.unlink(missing_ok=True)
+    return len(disks)

@@ -17,7 +17,7 @@ from harness.lab.command import run
 from harness.lab.port import Completed, LabError
 from harness.lab.vm.box import Box, box
 from harness.lab.vm.libvirt import Libvirt, libvirt
-from harness.lab.vm.machines import workplace
+from harness.lab.vm.machines import remove_disks, workplace
 from harness.lab.vm.packages import required, vm_cache
 from harness.lab.vm.qemu import acceleration, last_words
 
@@ -33,7 +33,9 @@ class _Inside(vagrant.Vagrant):
 
     def __init__(self, where: Libvirt, environment: Mapping[str, str], log: Path) -> None:
         said = vagrant.make_file_cm(str(log), "a")
-        super().__init__(root=str(ROOT), env=dict(environment), out_cm=said, err_cm=said)
+        super().__init__(  # type: ignore[no-untyped-call]
+            root=str(ROOT), env=dict(environment), out_cm=said, err_cm=said
+        )
         self._where = where
 
     def _make_vagrant_command(self, args: Sequence[str | None]) -> list[str]:
@@ -88,7 +90,7 @@ def vagrant_nodes(
             _add_box(machines, made, told)
             told(f"vagrant up: {', '.join(names)} ({acceleration()})")
             with _failing(folder, names):
-                machines.up(provider="libvirt")
+                machines.up(provider="libvirt")  # type: ignore[no-untyped-call]
                 settings = folder / "ssh"
                 settings.write_text("".join(_ssh_config(machines, name, folder) for name in names))
             up = [VagrantNode(name, where, settings) for name in names]
@@ -96,8 +98,7 @@ def vagrant_nodes(
                 node.run(["sh", "-c", _ready()], seconds=60.0)
             yield up
         finally:
-            for image in (vm_cache() / "images").glob(f"meshproof-{folder.name}-*"):
-                image.unlink(missing_ok=True)  # its domain ends with its libvirt
+            remove_disks(folder.name)  # their domains end with their libvirt
 
 
 def _environment(folder: Path, kernel_name: str, nodes: Sequence[NodePlan]) -> dict[str, str]:
