@@ -1,7 +1,7 @@
 """What the kernel that runs here does: a program, for the machine itself and for guests with other kernels.
 
 python -m harness.campaign.kernel_check NAME ACCEL FILE DATAPLANES [--tests]: NAME is how the kernel is called, ACCEL how the
-guest runs; DATAPLANES are joined by commas; FILE gets a ``KernelCheck`` as JSON.
+guest runs; DATAPLANES are joined by commas, - for none; FILE gets a ``KernelCheck`` as JSON.
 """
 
 import platform
@@ -13,16 +13,11 @@ from xml.etree import ElementTree
 
 from pydantic import TypeAdapter
 
-from harness.campaign.conformance.run import Conformance
-from harness.dataplanes import find
-from harness.dataplanes.port import DataPlane, Feature, No
 from harness.lab.build import BPF_SOURCES, ROOT, bpf_object
 from harness.lab.command import run
-from harness.manifests.case import load_cases
 from harness.mesh.errors import MeshError
 from harness.mesh.hooks import kernel_kind
 from harness.mesh.objects import load
-from harness.model.case import CaseOutcome
 from harness.model.kernels import CaseOn, KernelCheck, ObjectLoad, TestsRun
 
 CASES = (
@@ -77,16 +72,25 @@ def objects() -> Iterator[tuple[ObjectLoad, str]]:
             loaded.close()
 
 
-def unsupported(planes: Sequence[DataPlane]) -> dict[str, str]:
-    """What ``planes`` do not support here, and why."""
-    answers = {f"{plane.name}: {feature}": plane.supports(feature) for plane in planes for feature in Feature}
+def unsupported(planes: Sequence[str]) -> dict[str, str]:
+    """What data planes do not support here, and why."""
+    from harness.dataplanes import find  # noqa: PLC0415 -- as in ``cases``
+    from harness.dataplanes.port import Feature, No  # noqa: PLC0415
+
+    answers = {f"{plane.name}: {feature}": plane.supports(feature) for plane in map(find, planes) for feature in Feature}
     return {subject: answer.reason for subject, answer in answers.items() if isinstance(answer, No)}
 
 
-def cases(planes: Sequence[DataPlane], *, at_once: bool) -> tuple[CaseOn, ...]:
-    """What ``CASES`` come to on ``planes``; ``at_once``, or one plane after the other, for a processor that is interpreted."""
+def cases(planes: Sequence[str], *, at_once: bool) -> tuple[CaseOn, ...]:
+    """What ``CASES`` come to on data planes; ``at_once``, or one after the other, for a processor that is interpreted."""
+    from harness.campaign.conformance.run import Conformance  # noqa: PLC0415 -- half a minute to import where it is interpreted
+    from harness.dataplanes import find  # noqa: PLC0415
+    from harness.manifests.case import load_cases  # noqa: PLC0415
+    from harness.model.case import CaseOutcome  # noqa: PLC0415
+
     asked = load_cases([ROOT / "scenarios/conformance" / case for case in CASES])
-    rounds = [planes] if at_once else [[plane] for plane in planes]
+    found = [find(name) for name in planes]
+    rounds = [found] if at_once else [[plane] for plane in found]
     results = [each for some in rounds for each in Conformance(asked, some, find(CONTROL), Said()).run().results]
     return tuple(
         CaseOn(each.case, each.dataplane, str(each.outcome), "" if each.outcome is CaseOutcome.PASS else each.reason)
@@ -107,7 +111,7 @@ def tests() -> TestsRun:
     return TestsRun(len(rows) - len(bad) - skipped, bad, skipped)
 
 
-def check(kernel: str, accel: str, planes: Sequence[DataPlane], *, with_tests: bool) -> KernelCheck:
+def check(kernel: str, accel: str, planes: Sequence[str], *, with_tests: bool) -> KernelCheck:
     """All of it, on the kernel that runs here."""
     loads = []
     for each, hook in objects():
@@ -115,15 +119,21 @@ def check(kernel: str, accel: str, planes: Sequence[DataPlane], *, with_tests: b
         print(f"{each.name}: {each.refused or 'loaded'}", flush=True)
     hooks = [hook for _, hook in loads if hook]
     return KernelCheck(
-        kernel, platform.release(), accel, hooks[0] if hooks else "", tuple(each for each, _ in loads),
-        unsupported(planes), cases(planes, at_once=accel != "tcg"), tests() if with_tests else None,
-    )  # fmt: skip
+        kernel=kernel,
+        release=platform.release(),
+        accel=accel,
+        hook=hooks[0] if hooks else "",
+        objects=tuple(each for each, _ in loads),
+        unsupported=unsupported(planes) if planes else {},
+        cases=cases(planes, at_once=accel != "tcg") if planes else (),
+        tests=tests() if with_tests else None,
+    )
 
 
 def main() -> None:
     """Check, and write what was found."""
     kernel, accel, file, names = sys.argv[1:5]
-    found = check(kernel, accel, [find(name) for name in names.split(",")], with_tests="--tests" in sys.argv[5:])
+    found = check(kernel, accel, [name for name in names.split(",") if name != "-"], with_tests="--tests" in sys.argv[5:])
     Path(file).write_bytes(ADAPTER.dump_json(found))
 
 

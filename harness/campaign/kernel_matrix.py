@@ -46,7 +46,7 @@ def check_kernels(kernels: Sequence[str], observer: Observer, asked: Asked, *, l
 
 
 def _arguments(name: str, accel: str, file: str, asked: Asked) -> list[str]:
-    return ["-m", CHECK, name, accel, file, ",".join(asked.dataplanes), *(["--tests"] if asked.tests else [])]
+    return ["-m", CHECK, name, accel, file, ",".join(asked.dataplanes) or "-", *(["--tests"] if asked.tests else [])]
 
 
 def _on_host(name: str, observer: Observer, asked: Asked) -> KernelCheck:

@@ -27,6 +27,9 @@ def kernels(
         list[str] | None,
         typer.Option(metavar="NAME", help=f"A data plane for the cases; repeat for more. Without: {', '.join(DATA_PLANES)}."),
     ] = None,
+    programs: Annotated[
+        bool, typer.Option("--programs", help="Only whether the programs load, which takes half a minute.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the matrix as JSON instead of as text.")] = False,
     lab: Annotated[
         str, typer.Option(metavar="qemu|vagrant", help="What a guest is: a job in QEMU, or a node of Vagrant.")
@@ -47,6 +50,7 @@ def kernels(
     \b
     Examples:
       sudo meshproof kernels
+      sudo meshproof kernels 6.1 --programs
       sudo meshproof kernels host 6.1 --out results/kernels
       sudo meshproof kernels 6.1 --lab vagrant --dataplane ebpf
       sudo ./toxw -e kernels -- --out results/kernels
@@ -57,7 +61,9 @@ def kernels(
         unknown = [name for name in asked if name not in names()]
         if unknown:
             raise UsageError(f"there is no kernel {unknown[0]!r}; there are {', '.join(names())}")
-        planes = tuple(find(name).name for name in dict.fromkeys(dataplane or DATA_PLANES))
+        if programs and (dataplane or tests):
+            raise UsageError("--programs asks nothing of data planes and runs no tests: leave --dataplane and --tests out")
+        planes = () if programs else tuple(find(name).name for name in dict.fromkeys(dataplane or DATA_PLANES))
         if lab not in ("qemu", "vagrant"):
             raise UsageError(f"--lab {lab}: there is qemu and vagrant")
         if out is not None:

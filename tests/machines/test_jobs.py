@@ -1,5 +1,6 @@
 """A job in QEMU: its status and its files come back, and nothing of it stays, whatever becomes of it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,18 +11,13 @@ from pathlib import Path
 import pytest
 from conftest import Run
 
-from harness.lab.build import BPF_SOURCES, bpf_object
+from harness.lab.build import BPF_SOURCES
 from harness.lab.port import LabError
 from harness.lab.vm.kernels import Kernel, kernel
 from harness.lab.vm.machines import RUN
 from harness.lab.vm.qemu import PROGRAM, run_job
 
 SECONDS = 120.0
-LOAD = """
-from harness.campaign.kernel_check import objects
-for each, hook in objects():
-    print(each.name, each.refused or "loaded", hook)
-"""
 
 
 def guests() -> list[int]:
@@ -32,7 +28,7 @@ def guests() -> list[int]:
             argv = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
         except OSError:
             continue
-        if argv.startswith(PROGRAM.encode()):
+        if Path(os.fsdecode(argv.split(b"\0")[0])).name == PROGRAM:
             found.append(int(process.name))
     return found
 
@@ -47,18 +43,14 @@ def test_status_lines_and_files_of_a_job_come_back(kernel: Kernel) -> None:
     assert not Path("/etc/lost").exists()
 
 
-def test_every_program_loads(kernel: Kernel) -> None:
+def test_every_program_loads(kernel: Kernel, meshproof: Run) -> None:
     """Packet programs, socket programs and those of benches: what 6.1 and 6.12 do not have is not needed."""
-    for source in BPF_SOURCES.glob("*.bpf.c"):
-        bpf_object(source, btf=kernel.btf)
-    done = run_job(kernel, f"exec \"$python\" -P -c '{LOAD}'", seconds=SECONDS)
-    assert done.status == 0, done.output
-    said = [line.split() for line in done.output.splitlines()]
-    hook = "clsact" if kernel.name == "6.1" else "tcx"
-    assert [line[:2] for line in said] == [
-        [source.name.removesuffix(".bpf.c"), "loaded"] for source in sorted(BPF_SOURCES.glob("*.bpf.c"))
-    ]
-    assert {line[2] for line in said if len(line) > 2} == {hook}
+    done = meshproof("kernels", kernel.name, "--programs", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (check,) = json.loads(done.stdout)["kernels"]
+    names = [source.name.removesuffix(".bpf.c") for source in sorted(BPF_SOURCES.glob("*.bpf.c"))]
+    assert [(each["name"], each["refused"]) for each in check["objects"]] == [(name, "") for name in names]
+    assert (check["release"], check["hook"]) == (kernel.release, "clsact" if kernel.name == "6.1" else "tcx")
 
 
 def test_a_guest_that_hangs_is_ended_and_told_of() -> None:

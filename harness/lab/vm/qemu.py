@@ -144,10 +144,15 @@ def _hear(output: Path, heard: int, told: Callable[[str], None]) -> int:
 
 
 def last_words(folder: Path, *names: str) -> str:
-    """The last lines of what a guest, or QEMU itself, said: of the files ``names`` in its folder, else of all that it has."""
+    """The last lines of what a guest, or QEMU itself, said: of the files ``names`` in its folder, else of all that it has.
+
+    Of a kernel that panicked only the reason: what follows it is a trace.
+    """
     lines: list[str] = []
     for name in names or ("qemu.log", "console", "job/output"):
         path = folder / name
         if path.exists():
-            lines += path.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+            said = path.read_text(errors="replace").splitlines()
+            panic = [line for line in said if "Kernel panic" in line]
+            lines += panic[:1] or said[-TAIL_LINES:]
     return " | ".join(filter(None, map(str.strip, lines))) or "it said nothing"
