@@ -1,5 +1,6 @@
 """The kernel matrix: for programs (JSON), for people (Markdown and a page)."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,11 @@ def write_matrix(matrix: KernelMatrix, folder: Path) -> list[Path]:
     for name, text in texts.items():
         (folder / name).write_text(text)
     return [folder / name for name in texts]
+
+
+def schema_text() -> str:
+    """docs/schemas/kernels.schema.json."""
+    return json.dumps(KernelMatrix.model_json_schema(), indent=1) + "\n"
 
 
 def kernel_rows(matrix: KernelMatrix) -> list[dict[str, str]]:

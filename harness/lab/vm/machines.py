@@ -6,6 +6,7 @@ A QEMU of ours is killed by the kernel when its maker dies; libvirt's domains ar
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ PREFIX = "meshproof-"
 """Of the names of domains and disks (Vagrantfile); the folder's name follows."""
 
 OWNER_SECONDS = 60.0
+_DISK = re.compile(rf"{PREFIX}(?P<name>vagrant-[0-9a-f]{{6}})-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,16 @@ def clean_machines(all_machines: bool = False) -> list[str]:
                 continue
         shutil.rmtree(RUN / name, ignore_errors=True)
         disks = remove_disks(name)
-        said.append(f"virtual machines {name}: removed files" + (f", {disks} disks" if disks else ""))
+        said.append(f"virtual machines {name}: removed files" + (f", {disks} disk{'s' if disks > 1 else ''}" if disks else ""))
+    for name in _disks_of_nobody():
+        said.append(f"virtual machines {name}: removed {remove_disks(name)} disks")
     return said
+
+
+def _disks_of_nobody() -> list[str]:
+    """The names on disks in the cache whose folder is gone, as after a power cut."""
+    names = {match["name"] for path in (vm_cache() / "images").glob(f"{PREFIX}*") if (match := _DISK.match(path.name))}
+    return sorted(names - set(owners()))
 
 
 def remove_disks(name: str) -> int:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.model.kernels import CaseOn, KernelCheck, ObjectLoad
-from harness.report.kernels import FILE, FORMAT, KernelMatrix, answer, read_matrix, write_matrix
+from harness.report.kernels import FILE, FORMAT, KernelMatrix, answer, read_matrix, schema_text, write_matrix
 from harness.report.run import RunError
+
+SCHEMA = Path(__file__).parents[3] / "docs/schemas/kernels.schema.json"
 
 
 def check(kernel: str, hook: str, refused: str = "", outcome: str = "pass") -> KernelCheck:
@@ -55,3 +57,7 @@ def test_what_is_no_matrix_is_said_so(tmp_path: Path, text: str, said: str) -> N
 def test_a_folder_without_one_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"kernels\.json"):
         read_matrix(tmp_path)
+
+
+def test_the_schema_is_that_of_the_model() -> None:
+    assert SCHEMA.read_text() == schema_text()
