@@ -12,7 +12,8 @@ from harness.cli.progress import Display
 from harness.cli.status import Status, UsageError, guarded, interruptible, say
 from harness.dataplanes import find
 from harness.lab.facts import commit
-from harness.report.kernels import FILE, FORMAT, KernelMatrix, answer, matrix_markdown, write_matrix
+from harness.report.kernel_rows import FILE, FORMAT, KernelMatrix
+from harness.report.kernels import answer, matrix_markdown, write_matrix
 
 
 def kernels(

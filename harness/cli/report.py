@@ -31,6 +31,7 @@ def report(
       meshproof report results/reference
       meshproof report results/conformance
       meshproof report results/mine --evidence results/l7 --evidence results/conformance
+      meshproof report results/mine --evidence results/kernel-matrix
     """
 
     def command() -> None:

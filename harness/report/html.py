@@ -9,6 +9,7 @@ from harness.report import (
     capacity,
     claims,
     decision,
+    kernels,
     known_effects,
     ledger,
     machines,
@@ -41,6 +42,7 @@ _CONTENTS = {
     "ratios": "Ratios",
     "policy": "Policy",
     "supports": "Supports",
+    "kernels": "Kernels",
     "method": "Method",
     "known-effects": "Known effects",
     "noise": "Noise floor",
@@ -90,6 +92,7 @@ class Page:
             "support": verdicts.support_table(run),
             "missing": missing(run),
             "machines": machines.machine_lines(run),
+            "kernels": kernels.section(run.kernels),
             "known_effects": known_effects.told(run),
             "scaling": {
                 "subjects": scaling.subjects(run),
@@ -131,6 +134,7 @@ def contents(run: Run, *, claims: bool, decision: bool) -> list[tuple[str, str]]
     told = dict.fromkeys(_COMPARISON, not run.scaling) | {"scaling": bool(run.scaling)}
     traced = any(row.metric == "cpu_ledger_per_request" for row in run.estimates)
     told |= {"ledger": traced, "evidence": claims and not run.scaling, "decision": decision and not run.scaling}
+    told["kernels"] = run.kernels is not None
     return [(name, title) for name, title in _CONTENTS.items() if told.get(name, True)]
 
 

@@ -22,6 +22,8 @@ from harness.report.conformance_run import FILE
 from harness.report.decided import class_rows
 from harness.report.evidence import Folder, of_run, read_folder, refuse_itself
 from harness.report.judged import claim_row
+from harness.report.kernel_rows import FILE as MATRIX
+from harness.report.kernels import read_matrix
 from harness.report.run import RunError, read_run
 
 RULE = "docs/decision.md"
@@ -78,7 +80,8 @@ def judge_run(folder: Path, others: Sequence[Path], *, rejudge: bool = False) ->
             "--rejudge judges by the files as they are, and the report says so"
         )
     rules = load_rules()
-    folders = [read_folder(other, run.fingerprint) for other in others]
+    matrices = [other for other in others if (other / MATRIX).is_file()]
+    folders = [read_folder(other, run.fingerprint) for other in others if other not in matrices]
     _refuse_twice(folders)
     runs = (of_run(run, folder.resolve().name), *(each.found for each in folders))
     claims, decision = verdicts(rules, Evidence(runs, rules.cases, rules.features, rules.ledger.lacks))
@@ -88,6 +91,7 @@ def judge_run(folder: Path, others: Sequence[Path], *, rejudge: bool = False) ->
     document["decision"] = decision.model_dump(mode="json")
     document["evidence"] = [each.row.model_dump(mode="json") for each in folders]
     document["judged_by"] = now
+    document["kernels"] = read_matrix(matrices[-1]).model_dump(mode="json") if matrices else None
     part = file.with_name(".run.json.part")
     try:
         part.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
@@ -102,7 +106,10 @@ def judge_run(folder: Path, others: Sequence[Path], *, rejudge: bool = False) ->
 def check(others: Sequence[Path]) -> None:
     """Read rules and evidence without judging, so that faults are told before a campaign begins. Raises as judge_run."""
     load_rules()
-    _refuse_twice([read_folder(other, {}) for other in others])
+    for other in others:
+        if (other / MATRIX).is_file():
+            read_matrix(other)
+    _refuse_twice([read_folder(other, {}) for other in others if not (other / MATRIX).is_file()])
 
 
 def _refuse_twice(folders: Sequence[Folder]) -> None:

@@ -5,32 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from harness.judge.kernels import differences
-from harness.model.kernels import Difference, KernelCheck
+from harness.model.kernels import KernelCheck
+from harness.report.kernel_rows import FILE, FORMAT, KernelMatrix
 from harness.report.run import RunError
 from harness.report.template import rendered
 
-FORMAT = 1
-FILE = "kernels.json"
 OUTCOMES = ("pass", "fail", "unsupported", "error")
-
-
-class KernelMatrix(BaseModel):
-    """``kernels.json``: format 1 of docs/schemas/kernels.schema.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int
-    started: str
-    commit: str
-    kernels: list[KernelCheck]
-
-    @property
-    def differences(self) -> list[Difference]:
-        """What is not the same on all of them."""
-        return differences(self.kernels)
 
 
 def read_matrix(folder: Path) -> KernelMatrix:
@@ -107,6 +89,18 @@ def answer(matrix: KernelMatrix) -> str:
     return f"{programs} on {names}, and they agree" + (
         f" but for {named} named difference{'s' if named > 1 else ''}." if named else "."
     )
+
+
+def section(matrix: KernelMatrix | None) -> dict[str, object] | None:
+    """What a run's report says of the kernels, None where no matrix was given to it."""
+    if matrix is None:
+        return None
+    return {
+        "answer": answer(matrix),
+        "rows": kernel_rows(matrix),
+        "planes": plane_rows(matrix),
+        "differences": matrix.differences,
+    }
 
 
 def matrix_markdown(matrix: KernelMatrix) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from harness.report.claim_rows import ClaimRow, DecisionRow, EvidenceRow
+from harness.report.kernel_rows import KernelMatrix
 from harness.report.row import Number, Row
 from harness.report.scaling_rows import FitRow, ScalingRow
 
@@ -326,6 +327,7 @@ class Run(Row):
     evidence: list[EvidenceRow] = []
     fixed: dict[str, str] = {}
     judged_by: dict[str, str] = {}
+    kernels: KernelMatrix | None = None
 
 
 def read_run(folder: Path) -> Run:

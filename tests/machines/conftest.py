@@ -12,8 +12,10 @@ import pytest
 from harness.lab.vm.kernels import SUITES, Kernel
 from harness.lab.vm.kernels import kernel as fetched
 from harness.lab.vm.machines import RUN, owners
+from harness.lab.vm.qemu import PROGRAM
 
 MESHPROOF = Path(sys.executable).with_name("meshproof")
+Guests = Callable[[], set[int]]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -37,6 +39,26 @@ def nothing_left() -> Iterator[None]:
     before = set(owners())
     yield
     assert set(owners()) <= before, f"left in {RUN}"
+
+
+def _guests() -> set[int]:
+    """The QEMU processes of this machine."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        try:
+            argv = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
+        except OSError:
+            continue
+        if Path(os.fsdecode(argv.split(b"\0")[0])).name == PROGRAM:
+            found.add(int(process.name))
+    return found
+
+
+@pytest.fixture
+def guests() -> Guests:
+    """Tells which guests have begun since the test has."""
+    before = _guests()
+    return lambda: _guests() - before
 
 
 @pytest.fixture

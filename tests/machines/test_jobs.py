@@ -9,28 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Guests, Run
 
 from harness.lab.build import BPF_SOURCES
 from harness.lab.port import LabError
 from harness.lab.vm.kernels import Kernel, kernel
 from harness.lab.vm.machines import RUN
-from harness.lab.vm.qemu import PROGRAM, run_job
+from harness.lab.vm.qemu import run_job
 
 SECONDS = 120.0
-
-
-def guests() -> list[int]:
-    """The QEMU processes of this machine."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            argv = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
-        except OSError:
-            continue
-        if Path(os.fsdecode(argv.split(b"\0")[0])).name == PROGRAM:
-            found.append(int(process.name))
-    return found
 
 
 def test_status_lines_and_files_of_a_job_come_back(kernel: Kernel) -> None:
@@ -53,7 +40,7 @@ def test_every_program_loads(kernel: Kernel, meshproof: Run) -> None:
     assert (check["release"], check["hook"]) == (kernel.release, "clsact" if kernel.name == "6.1" else "tcx")
 
 
-def test_a_guest_that_hangs_is_ended_and_told_of() -> None:
+def test_a_guest_that_hangs_is_ended_and_told_of(guests: Guests) -> None:
     began = time.monotonic()
     with pytest.raises(LabError, match=r"did not end within 15 s.*begun"):
         run_job(kernel("6.1"), "echo begun; sleep 1000", seconds=15.0)
@@ -66,7 +53,7 @@ def test_a_kernel_that_panics_is_told_of_with_its_last_words() -> None:
         run_job(kernel("6.1"), "echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 100", seconds=SECONDS)
 
 
-def test_a_harness_that_is_killed_takes_its_guest_along_and_clean_removes_the_rest(meshproof: Run) -> None:
+def test_a_harness_that_is_killed_takes_its_guest_along_and_clean_removes_the_rest(meshproof: Run, guests: Guests) -> None:
     program = (
         "from harness.lab.vm.kernels import kernel\n"
         "from harness.lab.vm.qemu import run_job\n"

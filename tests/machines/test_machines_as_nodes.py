@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import MESHPROOF, Run
-from test_jobs import guests
+from conftest import MESHPROOF, Guests, Run
 
 from harness.lab.vm.machines import owners
 from harness.lab.vm.packages import vm_cache
@@ -52,7 +51,7 @@ def test_a_node_of_vagrants_runs_the_core_of_conformance(meshproof: Run) -> None
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_vagrant_interrupted_while_nodes_come_up_leaves_nothing(meshproof: Run, how: signal.Signals) -> None:
+def test_vagrant_interrupted_while_nodes_come_up_leaves_nothing(meshproof: Run, guests: Guests, how: signal.Signals) -> None:
     argv = [MESHPROOF, "kernels", "6.1", "--lab", "vagrant", "--dataplane", "ebpf"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
         deadline = time.monotonic() + 300

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.model.kernels import CaseOn, KernelCheck, ObjectLoad
-from harness.report.kernels import FILE, FORMAT, KernelMatrix, answer, read_matrix, schema_text, write_matrix
+from harness.report.kernel_rows import FILE, FORMAT, KernelMatrix
+from harness.report.kernels import answer, read_matrix, schema_text, write_matrix
 from harness.report.run import RunError
 
 SCHEMA = Path(__file__).parents[3] / "docs/schemas/kernels.schema.json"
