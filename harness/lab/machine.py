@@ -57,6 +57,8 @@ TOOLS = (
     Tool("setpriv", "util-linux", "programs that must not run as root, so every Envoy"),
 )
 
+GUEST_PROGRAMS = ("qemu-system-x86_64", "busybox", "vagrant", "libvirtd", "mmdebstrap")
+
 
 def findings() -> Iterator[Finding]:
     """Every check, in the order in which a reader would mend them."""
@@ -65,7 +67,7 @@ def findings() -> Iterator[Finding]:
         yield check()
     for tool in TOOLS:
         yield _tool(tool)
-    for check in (_libbpf, _bcc, _envoy, _processors, _memory, _run_space, _cache_space):
+    for check in (_libbpf, _bcc, _envoy, _guests, _processors, _memory, _run_space, _cache_space):
         yield check()
 
 
@@ -151,6 +153,16 @@ def _tool(tool: Tool) -> Finding:
     return Finding(
         tool.program, found is not None, found or "not installed", f"sudo apt-get install {tool.package}", tool.without
     )
+
+
+def _guests() -> Finding:
+    """Nothing that is measured needs them: without, this machine lacks nothing."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    lacking = [program for program in GUEST_PROGRAMS if shutil.which(program, path=path) is None]
+    found = "QEMU and Vagrant are there"
+    if lacking:
+        found = f"not asked for yet (`sudo ./toxw -e machines --notest` installs {', '.join(lacking)}): `kernels`, `box`, --lab"
+    return Finding("virtual machines", True, found)
 
 
 def _libbpf() -> Finding:
