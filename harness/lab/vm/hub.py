@@ -23,10 +23,9 @@ def serve(channels: Mapping[str, tuple[IO[str], IO[str]]]) -> str | None:
     while True:
         told, gone = [], []
         for name, (reading, _) in channels.items():
-            line = reading.readline()
-            if line:
-                told.append(json.loads(line))
-            else:
+            try:
+                told.append(json.loads(reading.readline()))
+            except ValueError:  # the end, also in the middle of a line
                 gone.append(name)
         if gone:
             return None if len(gone) == len(channels) else gone[0]
