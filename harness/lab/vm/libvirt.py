@@ -77,7 +77,7 @@ def libvirt(folder: Path) -> Iterator[Libvirt]:
     with log.open("wb") as said:
         process = subprocess.Popen(
             [
-                "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child=KILL",
+                "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", f"--propagation={_propagation()}", "--net", "--pid", "--fork", "--kill-child=KILL",
                 "--mount-proc", "sh", "-c", _INSIDE, str(folder), str(vm_cache()), acceleration(),
             ],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
@@ -87,6 +87,15 @@ def libvirt(folder: Path) -> Iterator[Libvirt]:
     finally:
         process.kill()
         process.wait()
+
+
+def _propagation() -> str:
+    """How a mount namespace of ours begins: apart from the machine's.
+
+    In a changed root folder that is no mount point nothing can be set for what it is part of; whoever made such a root decides.
+    """
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    return "private" if any(line.split()[4] == "/" for line in mounts) else "unchanged"
 
 
 def _await(process: subprocess.Popen[bytes], folder: Path, log: Path) -> int:
