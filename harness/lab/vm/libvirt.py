@@ -77,8 +77,8 @@ def libvirt(folder: Path) -> Iterator[Libvirt]:
     with log.open("wb") as said:
         process = subprocess.Popen(
             [
-                "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", f"--propagation={_propagation()}", "--net", "--pid", "--fork", "--kill-child=KILL",
-                "--mount-proc", "sh", "-c", _INSIDE, str(folder), str(vm_cache()), acceleration(),
+                "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", f"--propagation={_propagation()}",
+                "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c", _INSIDE, str(folder), str(vm_cache()), acceleration(),
             ],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
