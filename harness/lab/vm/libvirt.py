@@ -59,7 +59,9 @@ class Libvirt:
 
     def inside(self, argv: Sequence[str]) -> list[str]:
         """``argv`` made to run in its namespaces."""
-        return ["nsenter", "--target", str(self._pid), "--mount", "--net", "--pid", f"--wd={ROOT}", "--", *argv]
+        # A mount namespace is entered at its own root, which is not that of who runs in a changed one.
+        spaces = ["--mount", "--net", "--pid", "--root"]
+        return ["nsenter", "--target", str(self._pid), *spaces, f"--wd={ROOT}", "--", *argv]
 
 
 @contextmanager
@@ -78,7 +80,8 @@ def libvirt(folder: Path) -> Iterator[Libvirt]:
         process = subprocess.Popen(
             [
                 "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", f"--propagation={_propagation()}",
-                "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c", _INSIDE, str(folder), str(vm_cache()), acceleration(),
+                "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+                "sh", "-c", _INSIDE, str(folder), str(vm_cache()), acceleration(),
             ],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip

@@ -87,7 +87,7 @@ def vagrant_nodes(
         environment = _environment(folder, kernel_name, nodes)
         machines = _Inside(where, environment, log)
         try:
-            _add_box(machines, made, told)
+            _add_box(machines, made, folder, told)
             told(f"vagrant up: {', '.join(names)} ({acceleration()})")
             with _failing(folder, names):
                 machines.up(provider="libvirt")  # type: ignore[no-untyped-call]
@@ -129,15 +129,16 @@ def _environment(folder: Path, kernel_name: str, nodes: Sequence[NodePlan]) -> d
     }
 
 
-def _add_box(machines: vagrant.Vagrant, made: Box, told: Callable[[str], None]) -> None:
+def _add_box(machines: vagrant.Vagrant, made: Box, folder: Path, told: Callable[[str], None]) -> None:
     """Have Vagrant know the box, in a home of ours; what it knew under that name goes."""
     mark = vm_cache() / "vagrant" / f"{made.file.name}.{_BOXED}"
     if mark.exists():
         return
     told(f"vagrant box add {made.name}")
+    mark.parent.mkdir(exist_ok=True)
     for old in (vm_cache() / "images").glob(f"{made.name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_*"):
         old.unlink()
-    with _failing(mark.parent, []):
+    with _failing(folder, []):
         machines.box_add(made.name, str(made.file), force=True)
     for former in mark.parent.glob(f"box-{made.kernel.name}-*.{_BOXED}"):
         former.unlink()
