@@ -49,7 +49,7 @@ def sights(
     before = look(allowed, ADMITTED_SECONDS)
     watch, arrivals = Watch(lab, servers), [asker.watch() for asker in askers]
     refused = look(answered, ADMITTED_SECONDS) + look(silent, SILENCE)
-    watch.settle(each.flow.destination for each in denied if each.flow.destination in servers)
+    watch.settle(each.flow.destination for each in denied if peers is ALONE or each.flow.destination in servers)
     after = look(twins(fresh), ADMITTED_SECONDS)
 
     def reached(each: Expectation, seen: Observation) -> str | None:
@@ -95,7 +95,8 @@ def _told_together(
     for number, (each, seen) in enumerate(refused):
         said = None if seen.verdict is Verdict.FORWARDED else evidence(each)
         mine[f"evidence {number}"] = None if said is None else asdict(said)
-        mine[f"reached {number}"] = reached(each, seen) if each.flow.destination in servers else None
+        here = peers is ALONE or each.flow.destination in servers
+        mine[f"reached {number}"] = reached(each, seen) if here else None
     told = peers.together(mine)
     found = []
     for number in range(len(refused)):
