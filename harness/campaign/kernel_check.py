@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from harness.lab.build import BPF_SOURCES, ROOT, bpf_object
 from harness.lab.command import run
+from harness.lab.port import LabError
 from harness.mesh.errors import MeshError
 from harness.mesh.hooks import kernel_kind
 from harness.mesh.objects import load
@@ -62,7 +63,7 @@ def objects() -> Iterator[tuple[ObjectLoad, str]]:
         name = source.name.removesuffix(".bpf.c")
         try:
             loaded = load(bpf_object(source))
-        except MeshError as error:
+        except (MeshError, LabError) as error:  # the latter of clang's
             yield ObjectLoad(name, refused=" ".join(str(error).split())), ""
             continue
         try:
@@ -104,8 +105,12 @@ def tests() -> TestsRun:
         file = Path(folder) / "junit.xml"
         named = [f"tests/integration/bpf/test_bpf_{each}.py" for each in TESTS]
         argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={file}", "--rootdir", str(ROOT)]
-        run([*argv, *(str(ROOT / each) for each in named)], seconds=TEST_SECONDS, check=False)
+        done = run([*argv, *(str(ROOT / each) for each in named)], seconds=TEST_SECONDS, check=False)
+        if not file.exists():
+            raise LabError(f"the tests of programs could not be run: {(done.stderr or done.stdout).strip()[-200:]}")
         rows = list(ElementTree.parse(file).iter("testcase"))  # noqa: S314 -- what pytest has just written
+    if not rows:
+        raise LabError("no test of programs ran, so that nothing is known of them")
     bad = tuple(row.attrib["name"] for row in rows if row.find("failure") is not None or row.find("error") is not None)
     skipped = sum(row.find("skipped") is not None for row in rows)
     return TestsRun(len(rows) - len(bad) - skipped, bad, skipped)

@@ -19,6 +19,7 @@ from harness.campaign.conformance.apply import applied
 from harness.campaign.conformance.features import obstacle
 from harness.campaign.conformance.oracles import Consulted, consult
 from harness.campaign.conformance.sights import ADMITTED_SECONDS, ask_together, sights
+from harness.campaign.conformance.step import all_asked
 from harness.campaign.conformance.wires import on_wires
 from harness.dataplanes import find
 from harness.dataplanes.port import Attachment, DataPlane, DataPlaneError
@@ -135,6 +136,7 @@ class Share:
                 return CaseOutcome.FAIL, "\n".join(faults)
             with on_wires(lab) as wires:
                 seen = sights(step, plane, lab, attachment, servers, peers=self._peers)
+                all_asked(step, seen)
                 faults = [*judge(seen, answers).faults, *wires.faults(step, seen, self._peers)]
             if faults:
                 return CaseOutcome.FAIL, "\n".join(faults)

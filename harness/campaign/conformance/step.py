@@ -76,7 +76,7 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
         seen = [*over_earlier, *sights(step, plane, lab, attachment, servers, site.askers)]
         seen += [sight for asker in site.askers for sight in call_sights(step, plane, lab, attachment, servers, asker)]
         in_time, canary = change.judged(answers)
-    _all_asked(step, seen)
+    all_asked(step, seen)
     judgement = together(judge(seen, answers), in_time)
     if step.packets:
         judgement = together(judgement, judge_packets_on(step, lab, attachment, answers))
@@ -89,7 +89,7 @@ def judge_step(step: Step, site: Site, answers: Mapping[Flow, Answer]) -> Judged
     return Judged(judgement, revision.seconds, canary)
 
 
-def _all_asked(step: Step, seen: Sequence[Sight]) -> None:
+def all_asked(step: Step, seen: Sequence[Sight]) -> None:
     """Raise LoadFailed where nobody asked what the step expects something of: it would pass unseen."""
     asked = {sight.expectation for sight in seen}
     for each in step.expectations:

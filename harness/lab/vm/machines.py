@@ -1,7 +1,8 @@
 """What virtual machines leave on this one, written down before it is made, so that `clean` finds it after SIGKILL.
 
 Each use of machines has a folder, ``/run/meshproof-vm/NAME``: ``machine.json`` (who made it) and what the guests write.
-A QEMU of ours is killed by the kernel when its maker dies; libvirt's domains are not, and bear the folder's name.
+A guest of ours is killed by the kernel when its maker dies, Vagrant's with the libvirt that it is in; their disks bear the
+folder's name.
 """
 
 import json

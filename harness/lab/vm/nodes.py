@@ -38,7 +38,6 @@ Program = Callable[[str, str, str], Sequence[str]]
 class _Running:
     """A node's program: how it is talked to, what it says beside, and how its file is had when it has ended."""
 
-    process: subprocess.Popen[bytes] | subprocess.Popen[str]
     channel: tuple[IO[str], IO[str]]
     output: Path
     words: Callable[[], str]
@@ -128,7 +127,7 @@ def _guest_running(process: subprocess.Popen[bytes], channel: socket.socket, own
         return int(told.read_text()) if told.exists() and (own / "job" / FILE).exists() else 1
 
     ends = channel.makefile("r", encoding="ascii"), channel.makefile("w", encoding="ascii")
-    return _Running(process, ends, own / "job/output", lambda: last_words(own), status, (own / "job" / FILE).read_bytes)
+    return _Running(ends, own / "job/output", lambda: last_words(own), status, (own / "job" / FILE).read_bytes)
 
 
 @contextmanager
@@ -147,7 +146,7 @@ def _by_vagrant(kernel_name: str, nodes: Sequence[NodePlan], program: Program, t
                 raise LabError(f"node {node.name} cannot be talked to")
             fetched = node.run
             running[node.name] = _Running(
-                process, (process.stdout, process.stdin), log,
+                (process.stdout, process.stdin), log,
                 lambda folder=folder, log=log: last_words(folder, log.name),  # type: ignore[misc]
                 process.poll,
                 lambda fetched=fetched: fetched(["cat", f"/tmp/{FILE}"], seconds=FETCH_SECONDS).stdout.encode(),  # type: ignore[misc]  # noqa: S108

@@ -61,6 +61,11 @@ def acceleration() -> str:
     return wanted
 
 
+def environment() -> dict[str, str]:
+    """By which this checkout's Python, in a guest, is this checkout's, and finds what was compiled outside."""
+    return {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache_folder().parent)}
+
+
 def command(kernel: Kernel, folder: Path, more: Sequence[str] = (), *, words: str = "") -> list[str]:
     """QEMU for a guest over this machine's files, whose job is in ``folder``/job; ``words`` are more for the kernel."""
     # One thread for all processors of a guest: with one each, Linux 6.12 at times panics where it writes over its own code.
@@ -87,8 +92,7 @@ def guest(
     required([(PROGRAM, "qemu-system-x86"), ("setpriv", "util-linux")])
     job = folder / "job"
     job.mkdir(parents=True)
-    environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache_folder().parent)}
-    exports = "\n".join(f"export {name}='{value}'" for name, value in environment.items())
+    exports = "\n".join(f"export {name}='{value}'" for name, value in environment().items())
     (job / "init").write_text(_JOB.format(environment=exports, root=f"'{ROOT}'"))
     (job / "init").chmod(0o755)
     (job / "script").write_text(f"python='{sys.executable}'\n{script}\n")

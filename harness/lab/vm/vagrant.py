@@ -19,7 +19,7 @@ from harness.lab.vm.box import Box, box
 from harness.lab.vm.libvirt import Libvirt, libvirt
 from harness.lab.vm.machines import remove_disks, workplace
 from harness.lab.vm.packages import required, vm_cache
-from harness.lab.vm.qemu import acceleration, last_words
+from harness.lab.vm.qemu import acceleration, environment, last_words
 
 UP_SECONDS = 900.0
 FIRST_PORT = 20000
@@ -52,12 +52,8 @@ class VagrantNode:
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """``argv`` as a command of this machine that runs it there, at this checkout's path."""
-        environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache_folder().parent)}
-        words = (
-            shlex.join(["cd", str(ROOT)])
-            + " && exec "
-            + shlex.join(["env", *(f"{k}={v}" for k, v in environment.items()), *argv])
-        )
+        settings = [f"{name}={value}" for name, value in environment().items()]
+        words = f"{shlex.join(['cd', str(ROOT)])} && exec {shlex.join(['env', *settings, *argv])}"
         return self._where.inside(["ssh", "-F", str(self._settings), self.name, words])
 
     def run(self, argv: Sequence[str], *, seconds: float, check: bool = True) -> Completed:
@@ -84,8 +80,7 @@ def vagrant_nodes(
     with workplace("vagrant") as folder, libvirt(folder) as where:
         log = folder / "vagrant.log"
         names = [node.name for node in nodes]
-        environment = _environment(folder, kernel_name, nodes)
-        machines = _Inside(where, environment, log)
+        machines = _Inside(where, _settings(folder, kernel_name, nodes), log)
         try:
             _add_box(machines, made, folder, told)
             told(f"vagrant up: {', '.join(names)} ({acceleration()})")
@@ -101,7 +96,7 @@ def vagrant_nodes(
             remove_disks(folder.name)  # their domains end with their libvirt
 
 
-def _environment(folder: Path, kernel_name: str, nodes: Sequence[NodePlan]) -> dict[str, str]:
+def _settings(folder: Path, kernel_name: str, nodes: Sequence[NodePlan]) -> dict[str, str]:
     consoles = folder / "consoles"
     consoles.mkdir()
     prefix = Path(sys.prefix)
