@@ -117,10 +117,7 @@ def matrix_markdown(matrix: KernelMatrix) -> str:
 
 def matrix_page(matrix: KernelMatrix) -> str:
     """A page that loads nothing from anywhere."""
-    values = {
-        "matrix": matrix, "answer": answer(matrix), "kernels": kernel_rows(matrix), "planes": plane_rows(matrix),
-        "differences": matrix.differences,
-    }  # fmt: skip
+    values = {"matrix": matrix, "kernels": section(matrix)}
     return rendered("kernels.html.j2", values, paper=False)
 
 

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import MESHPROOF, Guests, Run
 
+from harness.lab.addressing import plan
+from harness.lab.port import LabError
+from harness.lab.vm import vagrant
 from harness.lab.vm.machines import owners
 from harness.lab.vm.packages import vm_cache
+from harness.model.topology import Topology
 
 CASES = ("policy/np-both-ends", "policy/cnp-deny-over-allow", "policy/np-icmp", "identity/policy-removed")
 FOLDER = Path("scenarios/conformance")
@@ -48,6 +52,16 @@ def test_a_node_of_vagrants_runs_the_core_of_conformance(meshproof: Run) -> None
     assert [each["name"] for each in check["objects"] if each["refused"]] == []
     outcomes = [each["outcome"] for each in check["cases"]]
     assert (outcomes.count("pass"), outcomes.count("unsupported"), len(outcomes)) == (10, 2, 12)
+
+
+def test_a_node_that_does_not_come_up_in_time_is_told_of(monkeypatch: pytest.MonkeyPatch, guests: Guests) -> None:
+    monkeypatch.setattr(vagrant, "UP_SECONDS", 12.0)
+    alone = plan(Topology("node", ("node",), (), ())).nodes
+    began = time.monotonic()
+    with pytest.raises(LabError, match=r"vagrant up failed: .*node: "), vagrant.vagrant_nodes("6.1", alone):
+        pass
+    assert time.monotonic() - began < 120
+    assert not guests()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

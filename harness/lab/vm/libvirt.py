@@ -4,6 +4,8 @@ Nothing of the machine's libvirt is touched, whether there is one or not. Domain
 mount, a network and a process namespace; when the first process of those ends, by our hand or the kernel's, all of them do.
 """
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -62,6 +64,10 @@ class Libvirt:
         # A mount namespace is entered at its own root, which is not that of who runs in a changed one.
         spaces = ["--mount", "--net", "--pid", "--root"]
         return ["nsenter", "--target", str(self._pid), *spaces, f"--wd={ROOT}", "--", *argv]
+
+    def end(self) -> None:
+        """Have all that is in its namespaces end."""
+        os.kill(self._pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from typing import IO
 
 import vagrant
@@ -84,7 +85,7 @@ def vagrant_nodes(
         try:
             _add_box(machines, made, folder, told)
             told(f"vagrant up: {', '.join(names)} ({acceleration()})")
-            with _failing(folder, names):
+            with _failing(folder, names), _at_most(UP_SECONDS, where):
                 machines.up(provider="libvirt")  # type: ignore[no-untyped-call]
                 settings = folder / "ssh"
                 settings.write_text("".join(_ssh_config(machines, name, folder) for name in names))
@@ -138,6 +139,17 @@ def _add_box(machines: vagrant.Vagrant, made: Box, folder: Path, told: Callable[
     for former in mark.parent.glob(f"box-{made.kernel.name}-*.{_BOXED}"):
         former.unlink()
     mark.touch()
+
+
+@contextmanager
+def _at_most(seconds: float, where: Libvirt) -> Iterator[None]:
+    """A box that does not boot would keep Vagrant waiting: end its libvirt, and it fails."""
+    end = Timer(seconds, where.end)
+    end.start()
+    try:
+        yield
+    finally:
+        end.cancel()
 
 
 @contextmanager
