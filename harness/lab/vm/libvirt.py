@@ -42,7 +42,7 @@ mount --bind "$0/lib" /var/lib/libvirt
 mkdir -p /var/lib/libvirt/images; mount --bind "$1/images" /var/lib/libvirt/images
 [ "$2" = kvm ] || [ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm
 ip link set lo up
-/usr/sbin/libvirtd &
+/usr/sbin/libvirtd --pid-file "$0/libvirtd.pid" &
 wait $!
 """
 PROGRAMS = (
